@@ -1,0 +1,58 @@
+"""The one table of everything a formula can be made of; the opcode is the index.
+
+Two types of value exist: a *vector* (V) has one value for each feature of a row, a *scalar* (S) one
+value for each row. Elementwise functions keep the type of their arguments, a scalar acting on every
+element of a vector; ``dot`` and ``sum`` take vectors and return a scalar.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A row of the table: what a node of an expression does.
+
+    ``array_name`` is the function's name in both :mod:`numpy` and :mod:`torch`; ``symbol`` is its
+    infix or prefix operator, if it is written with one. ``takes_vectors`` demands vector arguments and
+    makes the result a scalar.
+    """
+
+    name: str
+    arity: int
+    array_name: str | None = None
+    symbol: str | None = None
+    latex: str | None = None
+    takes_vectors: bool = False
+
+
+FUNCTIONS: Final[tuple[Function, ...]] = (
+    # leaves
+    Function("x", 0, latex=r"\mathbf{x}"),
+    Function("number", 0),  # the node's value is the number: S
+    Function("w", 0, latex=r"\mathbf{w}"),  # a constant vector; its value is None while it is free: V
+    # arithmetic
+    Function("add", 2, "add", "+", "{0} + {1}"),
+    Function("sub", 2, "subtract", "-", "{0} - {1}"),
+    Function("mul", 2, "multiply", "*", r"{0} \odot {1}"),
+    Function("div", 2, "divide", "/", r"\frac{{{0}}}{{{1}}}"),
+    Function("neg", 1, "negative", "-", "-{0}"),
+    Function("pow", 1, symbol="**", latex="{0}^{{{1}}}"),  # the node's value is the exponent, a whole number
+    # from vectors to a scalar
+    Function("dot", 2, latex=r"\langle {0}, {1} \rangle", takes_vectors=True),
+    Function("sum", 1, latex=r"\operatorname{{sum}}({0})", takes_vectors=True),
+    # elementwise
+    Function("sin", 1, "sin", latex=r"\sin({0})"),
+    Function("cos", 1, "cos", latex=r"\cos({0})"),
+    Function("tan", 1, "tan", latex=r"\tan({0})"),
+    Function("tanh", 1, "tanh", latex=r"\tanh({0})"),
+    Function("exp", 1, "exp", latex=r"\exp({0})"),
+    Function("log", 1, "log", latex=r"\log({0})"),
+    Function("sqrt", 1, "sqrt", latex=r"\sqrt{{{0}}}"),
+    Function("abs", 1, "abs", latex=r"\lvert {0} \rvert"),
+)
+
+OPCODES: Final[dict[str, int]] = {function.name: opcode for opcode, function in enumerate(FUNCTIONS)}
+ARITIES: Final[tuple[int, ...]] = tuple(function.arity for function in FUNCTIONS)
+
+X, NUMBER, VECTOR, ADD, SUB, MUL, DIV, NEG, POW, DOT, SUM = range(11)
