@@ -1,0 +1,72 @@
+# Every target works alone on a fresh machine with Python >= 3.11: it makes a virtual environment and installs
+# into it, at the versions of the constraints file, what the target needs and no more.
+
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
+WORKERS ?= 2
+PY := $(VENV)/bin/python
+
+# make demo DATA=table.csv[.gz] TARGET=column
+DATA ?=
+TARGET ?=
+
+# Many small tensors gain nothing from threads, and the workers share the cores.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+.PHONY: help demo test test-oldest check format docs bench-search bench-training bench-recovery clean
+
+help:
+	@echo "make demo [DATA=table.csv[.gz] TARGET=column]  search a formula, train its network, draw demo.png"
+	@echo "make test                                      run the tests and the examples in the docstrings"
+	@echo "make test-oldest                               the same with the oldest supported scikit-learn and skorch"
+	@echo "make check                                     format, lint, types, import floors, docstrings"
+	@echo "make docs                                      build the documentation into docs/_build/html"
+	@echo "make bench-search | bench-training             measure (benchmarks/README.md)"
+	@echo "make bench-recovery DATA_DIR=folder            recover known formulas (benchmarks/README.md)"
+
+demo: $(VENV)/.installed-examples
+	$(PY) examples/demo.py $(if $(DATA),--data '$(DATA)') $(if $(TARGET),--target '$(TARGET)')
+
+test: $(VENV)/.installed-test
+	$(ONE_THREAD) $(PY) -m pytest -n $(WORKERS) --dist worksteal
+
+test-oldest:
+	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt
+
+check: $(VENV)/.installed-check
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	$(PY) -m pytest -q tests/test_docstrings.py
+
+format: $(VENV)/.installed-check
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+docs: $(VENV)/.installed-docs
+	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
+
+bench-search: $(VENV)/.installed-bench
+	$(PY) benchmarks/speed/search.py
+
+bench-training: $(VENV)/.installed-bench
+	$(PY) benchmarks/speed/training.py
+
+bench-recovery: $(VENV)/.installed-bench
+	$(PY) benchmarks/paper/recovery.py --data-dir '$(DATA_DIR)'
+
+clean:
+	rm -rf .venv .venv-oldest .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis demo.png
+	rm -rf docs/_build docs/gallery docs/api/generated docs/sg_execution_times.rst
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "Python >= 3.11 is needed and %s is %d.%d: say make PYTHON=..." % (sys.executable, *v[:2]))'
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+# The stamp of an extra of pyproject.toml.
+$(VENV)/.installed-%: pyproject.toml $(CONSTRAINTS) | $(VENV)/.created
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[$*]'
+	@touch $@

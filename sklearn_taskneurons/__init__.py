@@ -1,0 +1,47 @@
+"""scikit-learn estimators whose neurons are found for the task.
+
+Vectorized symbolic regression finds a formula over the whole input vector, the formula's terms get
+learnable weights, and a network of such neurons is trained with skorch and PyTorch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sklearn_taskneurons._task_neuron import TaskNeuronClassifier, TaskNeuronRegressor
+    from sklearn_taskneurons._vsr import VSRRegressor
+    from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "Formula",
+    "FormulaSyntaxError",
+    "TaskNeuronClassifier",
+    "TaskNeuronRegressor",
+    "VSRRegressor",
+    "__version__",
+]
+
+# A formula is usable without waiting for scikit-learn and PyTorch: a module is imported with its first name.
+_MODULES = {
+    "Formula": "formula",
+    "FormulaSyntaxError": "formula",
+    "TaskNeuronClassifier": "_task_neuron",
+    "TaskNeuronRegressor": "_task_neuron",
+    "VSRRegressor": "_vsr",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, those not imported yet included."""
+    return sorted({*globals(), *__all__})
