@@ -1,0 +1,34 @@
+"""A line that says how far a long fit has come."""
+
+import sys
+from typing import TextIO
+
+
+class ProgressLine:
+    """Rewrite one line of a terminal; where the output is no terminal, write every tenth line under another.
+
+    Parameters
+    ----------
+    stream : file, default=None
+        Where to write; the standard error stream by default, so that results that are printed stay clean.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = sys.stderr if stream is None else stream
+        self.rewrites = self.stream.isatty()
+        self.calls = 0
+
+    def show(self, text: str) -> None:
+        """Write the line."""
+        if self.rewrites:
+            self.stream.write(f"\r\x1b[K{text}")
+        elif self.calls % 10 == 0:
+            self.stream.write(f"{text}\n")
+        self.calls += 1
+        self.stream.flush()
+
+    def close(self) -> None:
+        """Leave the last line standing."""
+        if self.rewrites and self.calls:
+            self.stream.write("\n")
+            self.stream.flush()
