@@ -1,0 +1,147 @@
+"""The losses of the epochs of a network, as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sklearn_taskneurons.plotting._axes import axes_or_new, spans_decades
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class LossCurveDisplay:
+    """Training and validation loss of each epoch.
+
+    Parameters
+    ----------
+    loss_curve : sequence of float
+        Training loss of each epoch.
+
+    validation_loss_curve : sequence of float, default=None
+        Validation loss of each epoch; its lowest value is marked.
+
+    name : str, default=None
+        What the curves belong to; it stands in the legend.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the curves.
+
+    figure_ : matplotlib Figure
+        Figure that holds the axes.
+
+    line_ : matplotlib Line2D
+        The training losses.
+
+    validation_line_ : matplotlib Line2D or None
+        The validation losses; None if there are none.
+
+    See Also
+    --------
+    ParetoFrontDisplay : Loss against complexity of the formulas of a search.
+
+    Examples
+    --------
+    >>> from sklearn_taskneurons.plotting import LossCurveDisplay
+    >>> display = LossCurveDisplay([0.9, 0.4, 0.2], [0.8, 0.5, 0.6], name="network").plot()
+    >>> [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    ['network, training', 'network, validation']
+    """
+
+    def __init__(
+        self,
+        loss_curve: Sequence[float],
+        validation_loss_curve: Sequence[float] | None = None,
+        *,
+        name: str | None = None,
+    ) -> None:
+        self.loss_curve = loss_curve
+        self.validation_loss_curve = validation_loss_curve
+        self.name = name
+
+    @classmethod
+    def from_curves(
+        cls,
+        loss_curve: Sequence[float],
+        validation_loss_curve: Sequence[float] | None = None,
+        *,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> LossCurveDisplay:
+        """Draw the loss curves of a fitted network.
+
+        Parameters
+        ----------
+        loss_curve : sequence of float
+            ``loss_curve_`` of a fitted estimator.
+
+        validation_loss_curve : sequence of float, default=None
+            ``validation_loss_curve_`` of a fitted estimator; None if it kept no rows for validation.
+
+        name : str, default=None
+            What the curves belong to; it stands in the legend.
+
+        ax : matplotlib Axes, default=None
+            Axes to draw on; a new figure if None.
+
+        **kwargs : dict
+            Passed to ``matplotlib.axes.Axes.plot`` for both curves.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            The display, drawn.
+
+        Examples
+        --------
+        >>> from sklearn_taskneurons.plotting import LossCurveDisplay
+        >>> LossCurveDisplay.from_curves([0.9, 0.4, 0.2]).line_.get_ydata().tolist()
+        [0.9, 0.4, 0.2]
+        """
+        return cls(loss_curve, validation_loss_curve, name=name).plot(ax, **kwargs)
+
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> LossCurveDisplay:
+        """Draw the curves; called again with the same axes, it adds those of another network.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; a new figure if None.
+
+        **kwargs : dict
+            Passed to ``matplotlib.axes.Axes.plot`` for both curves.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        ax = axes_or_new(ax)
+        prefix = "" if self.name is None else f"{self.name}, "
+        epochs = range(1, len(self.loss_curve) + 1)
+        # The validation curve says how good the network is, so it is the one that stands out.
+        quiet: dict[str, Any] = (
+            {} if self.validation_loss_curve is None else {"alpha": 0.6, "linewidth": 1.0, "linestyle": "--"}
+        )
+        (self.line_,) = ax.plot(epochs, self.loss_curve, **({"label": f"{prefix}training"} | quiet | kwargs))
+        self.validation_line_ = None
+        if self.validation_loss_curve is not None:
+            style: dict[str, Any] = {"label": f"{prefix}validation", "color": self.line_.get_color(), "marker": "o"} | kwargs
+            best = min(range(len(self.validation_loss_curve)), key=self.validation_loss_curve.__getitem__)
+            (self.validation_line_,) = ax.plot(epochs, self.validation_loss_curve, markevery=[best], **style)
+        if spans_decades([*self.loss_curve, *(self.validation_loss_curve or ())]):
+            ax.set_yscale("log")
+        ax.set(xlabel="epoch", ylabel="loss")
+        ax.legend()
+        self.ax_ = ax
+        self.figure_ = ax.get_figure()
+        return self

@@ -1,0 +1,151 @@
+"""The best formula of each complexity, as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sklearn_taskneurons.plotting._axes import axes_or_new, spans_decades
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class ParetoFrontDisplay:
+    """Loss against complexity of the best formulas that a search found.
+
+    Parameters
+    ----------
+    complexity : sequence of int
+        Complexity of each formula, rising.
+
+    loss : sequence of float
+        Loss of each formula, in the units that the search minimized.
+
+    formulas : sequence, default=None
+        The formulas, as anything that ``str`` turns to text.
+
+    selected : int, default=None
+        Position of the formula that was chosen; it is marked.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the front.
+
+    figure_ : matplotlib Figure
+        Figure that holds the axes.
+
+    line_ : matplotlib Line2D
+        The front.
+
+    selected_line_ : matplotlib Line2D or None
+        The mark of the chosen formula; None if none is marked.
+
+    See Also
+    --------
+    LossCurveDisplay : Losses of the epochs of a network.
+
+    Examples
+    --------
+    >>> from sklearn_taskneurons.plotting import ParetoFrontDisplay
+    >>> display = ParetoFrontDisplay([1, 5, 9], [0.7, 0.2, 0.1], ["x", "x**2 + x", "x**3 + x**2 + x"], selected=1)
+    >>> display.plot().line_.get_xdata().tolist()
+    [1, 5, 9]
+    """
+
+    def __init__(
+        self,
+        complexity: Sequence[int],
+        loss: Sequence[float],
+        formulas: Sequence[Any] | None = None,
+        *,
+        selected: int | None = None,
+    ) -> None:
+        self.complexity = complexity
+        self.loss = loss
+        self.formulas = formulas
+        self.selected = selected
+
+    @classmethod
+    def from_front(cls, front: Any, *, selected: Any = None, ax: Axes | None = None, **kwargs: Any) -> ParetoFrontDisplay:
+        """Draw the Pareto front of a fitted search.
+
+        Parameters
+        ----------
+        front : DataFrame or iterable
+            ``pareto_front_`` of a search: a table with the columns ``complexity``, ``loss`` and ``formula``,
+            or one mapping or named tuple with these for each formula.
+
+        selected : Formula or str, default=None
+            The chosen formula; it is marked if the front has it.
+
+        ax : matplotlib Axes, default=None
+            Axes to draw on; a new figure if None.
+
+        **kwargs : dict
+            Passed to ``matplotlib.axes.Axes.plot`` for the front.
+
+        Returns
+        -------
+        display : ParetoFrontDisplay
+            The display, drawn.
+
+        Examples
+        --------
+        >>> from sklearn_taskneurons.plotting import ParetoFrontDisplay
+        >>> front = [
+        ...     {"complexity": 1, "loss": 0.7, "formula": "x"},
+        ...     {"complexity": 5, "loss": 0.2, "formula": "x**2 + x"},
+        ... ]
+        >>> ParetoFrontDisplay.from_front(front, selected="x**2 + x").selected
+        1
+        """
+        formulas = _column(front, "formula")
+        chosen = None if selected is None else next((i for i, formula in enumerate(formulas) if formula == selected), None)
+        display = cls(_column(front, "complexity"), _column(front, "loss"), formulas, selected=chosen)
+        return display.plot(ax, **kwargs)
+
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> ParetoFrontDisplay:
+        """Draw the front.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; a new figure if None.
+
+        **kwargs : dict
+            Passed to ``matplotlib.axes.Axes.plot`` for the front.
+
+        Returns
+        -------
+        display : ParetoFrontDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        ax = axes_or_new(ax)
+        style: dict[str, Any] = {"marker": "o", "markersize": 4.0, "drawstyle": "steps-post"} | kwargs
+        (self.line_,) = ax.plot(self.complexity, self.loss, **style)
+        self.selected_line_ = None
+        if self.selected is not None:
+            point = ([self.complexity[self.selected]], [self.loss[self.selected]])
+            label = None if self.formulas is None else str(self.formulas[self.selected])
+            (self.selected_line_,) = ax.plot(*point, "D", color="tab:orange", markersize=8, label=label)
+        if spans_decades(list(self.loss)):
+            ax.set_yscale("log")
+        ax.set(xlabel="complexity", ylabel="loss")
+        self.ax_ = ax
+        self.figure_ = ax.get_figure()
+        return self
+
+
+def _column(front: Any, name: str) -> list[Any]:
+    """Return one column of a table, or of mappings or named tuples."""
+    if hasattr(front, "columns"):
+        return list(front[name])
+    rows: Iterable[Any] = front
+    return [row[name] if isinstance(row, Mapping) else getattr(row, name) for row in rows]
