@@ -1,0 +1,53 @@
+"""The crossing from numpy to torch: devices, dtypes and threads."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def resolve_device(device: str | torch.device = "cpu") -> torch.device:
+    """Return the torch device that ``device`` names; "auto" is CUDA where there is one, else the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown to torch, or no such device is there.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device must be 'auto' or a device that torch can use here, got {str(device)!r}: {error}") from error
+    return resolved
+
+
+def to_tensor(array: NDArray[Any], dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Tensor:
+    """Copy an array to a tensor of this dtype; numbers too large for it become its largest ones."""
+    array = np.asarray(array)
+    if array.dtype.kind == "f" and dtype == torch.float32 and array.dtype.itemsize > 4:
+        limit = np.finfo(np.float32).max
+        array = np.clip(array, -limit, limit)
+    return torch.tensor(array, dtype=dtype, device=device)
+
+
+def to_array(tensor: Tensor) -> NDArray[Any]:
+    """Return a tensor's values as an array."""
+    return tensor.detach().cpu().numpy()
+
+
+@contextmanager
+def single_torch_thread() -> Iterator[None]:
+    """Let torch compute on one thread inside the block: small layers lose more by waiting than they gain."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,145 @@
+"""Column scaling: what a network's inputs and targets are, whatever the units of the data."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+Scaling: TypeAlias = Literal["robust", "standard"] | None
+
+# The interquartile range of a standard normal distribution.
+NORMAL_IQR = 1.3489795003921634
+# Where inputs are bounded, in units of the scale: (-3, 3) leaves the bulk of a normal distribution nearly linear.
+LIMIT = 3.0
+
+
+@dataclass(frozen=True)
+class ColumnScaler:
+    """Centre and scale columns, then bound them smoothly to (-limit, limit).
+
+    Attributes
+    ----------
+    center, scale : ndarray of shape (n_features,), float64
+        What is subtracted from each column, and what it is then divided by.
+    limit : float or None
+        The bound: z becomes z / sqrt(1 + (z / limit)**2). None leaves z as it is.
+    """
+
+    center: FloatArray
+    scale: FloatArray
+    limit: float | None = LIMIT
+
+    def transform(self, X: NDArray[Any]) -> FloatArray:
+        """Return the scaled columns of ``X`` (N, D) as float64; any finite input gives a finite output."""
+        # 1e200 is beyond every bound, and what is done with it below cannot overflow.
+        with np.errstate(over="ignore"):
+            z = np.subtract(X, self.center, dtype=np.float64)
+            z /= self.scale
+        np.clip(z, -1e200, 1e200, out=z)
+        if self.limit is not None:
+            z /= np.hypot(1.0, z / self.limit)
+        return z
+
+
+@dataclass(frozen=True)
+class TargetScaler:
+    """Standardize targets and undo it.
+
+    Attributes
+    ----------
+    center, scale : ndarray of shape (n_outputs,), float64
+    """
+
+    center: FloatArray
+    scale: FloatArray
+
+    def transform(self, y: NDArray[Any]) -> FloatArray:
+        """Return the standardized targets (N, O)."""
+        return np.asarray((y - self.center) / self.scale, dtype=np.float64)
+
+    def inverse_transform(self, y: NDArray[Any]) -> FloatArray:
+        """Return targets in their own units (N, O)."""
+        return np.asarray(y * self.scale + self.center, dtype=np.float64)
+
+
+def fit_column_scaler(
+    X: NDArray[Any], sample_weight: NDArray[Any] | None = None, scaling: Scaling = "robust", limit: float | None = LIMIT
+) -> ColumnScaler:
+    """Return the scaler of the columns of ``X``, rows weighted.
+
+    "standard" is the mean and the standard deviation; "robust" the median and the interquartile range, in units of that of
+    a normal distribution, except in columns of which more than half the values are equal, where it is as "standard".
+    Columns that are constant up to rounding keep the scale 1. None leaves everything as it is, unbounded.
+    """
+    n_features = X.shape[1]
+    if scaling is None:
+        return ColumnScaler(np.zeros(n_features), np.ones(n_features), None)
+    unit, X, weight = _units(X, sample_weight)
+    center, scale = _moments(X, weight)
+    if scaling == "robust":
+        low, median, high = weighted_quantiles(X, weight, (0.25, 0.5, 0.75))
+        spread = (high - low) / NORMAL_IQR
+        usable = spread > _rounding(X)
+        center, scale = np.where(usable, median, center), np.where(usable, spread, scale)
+    return ColumnScaler(center * unit, _usable_scale(scale, X, unit), limit)
+
+
+def fit_target_scaler(y: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> TargetScaler:
+    """Return the scaler to zero mean and unit variance of targets (N, O), rows weighted."""
+    unit, y, weight = _units(y, sample_weight)
+    center, scale = _moments(y, weight)
+    return TargetScaler(center * unit, _usable_scale(scale, y, unit))
+
+
+def weighted_quantiles(X: FloatArray, weight: FloatArray, levels: tuple[float, ...]) -> FloatArray:
+    """Return the quantiles (len(levels), D) of the columns of ``X`` (N, D), for weights (N,).
+
+    The inverse of the distribution function, averaged at its steps: rows of weight 2 are rows that occur twice, rows of
+    weight 0 do not occur.
+    """
+    order = np.argsort(X, axis=0, kind="stable")
+    ordered = np.take_along_axis(X, order, axis=0)
+    cumulative = np.cumsum(weight[order], axis=0)
+    quantiles = []
+    for level in levels:
+        wanted = level * cumulative[-1]
+        below = np.sum(cumulative < wanted, axis=0)
+        # The last row with a weight ends the distribution, whatever rows without one follow.
+        not_above = np.minimum(np.sum(cumulative <= wanted, axis=0), np.argmax(cumulative >= cumulative[-1], axis=0))
+        pair = np.take_along_axis(ordered, np.stack([below, not_above]), axis=0)
+        quantiles.append(pair.mean(axis=0))
+    return np.stack(quantiles)
+
+
+def _units(X: NDArray[Any], sample_weight: NDArray[Any] | None) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the columns' largest magnitudes, the columns divided by them, and the weights; rows without one left out."""
+    weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    if not weight.all():
+        X, weight = X[weight > 0], weight[weight > 0]
+    X = np.asarray(X, dtype=np.float64)
+    # Squares of 1e300 overflow, those of 1e-300 vanish.
+    unit = np.abs(X).max(axis=0, initial=0.0)
+    unit[unit == 0.0] = 1.0
+    return unit, X / unit, weight
+
+
+def _moments(X: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the weighted means and standard deviations of columns of magnitude 1."""
+    share = weight / weight.sum()
+    mean = share @ X
+    deviations = X - mean
+    # The second pass takes out what rounding left in the mean.
+    correction = share @ deviations
+    return mean + correction, np.sqrt(np.maximum(share @ deviations**2 - correction**2, 0.0))
+
+
+def _rounding(X: FloatArray) -> float:
+    """Return what differences of columns of magnitude 1 may be by rounding alone."""
+    return float(16 * np.finfo(np.float64).eps)
+
+
+def _usable_scale(scale: FloatArray, X: FloatArray, unit: FloatArray) -> FloatArray:
+    """Return the scales in the columns' own units, 1 for constant columns."""
+    return np.where(scale > _rounding(X), scale * unit, 1.0)

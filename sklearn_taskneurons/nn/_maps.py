@@ -1,0 +1,100 @@
+"""The elementwise maps of a neuron: from the input to the features that are weighted."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_taskneurons.formula._expression import Expression, Node, fold
+from sklearn_taskneurons.formula.functions import DOT, MUL, NUMBER, POW, SUM, VECTOR, X
+from sklearn_taskneurons.nn._functions import TORCH_FUNCTIONS
+
+
+class _Instruction(NamedTuple):
+    """One step: an opcode, its number, literal vector or index of a learned one, and its arguments' steps."""
+
+    opcode: int
+    value: Any
+    arguments: tuple[int, ...]
+
+
+class _Compiler:
+    """Expressions to steps, each distinct subexpression once, powers by successive products."""
+
+    def __init__(self) -> None:
+        self.steps: dict[_Instruction, int] = {}
+        self.powers: dict[int, dict[int, int]] = {}
+        self.n_vectors = 0
+
+    def add(self, opcode: int, value: Any = None, arguments: tuple[int, ...] = ()) -> int:
+        return self.steps.setdefault(_Instruction(opcode, value, arguments), len(self.steps))
+
+    def node(self, node: Node, *arguments: int) -> int:
+        if node.opcode == POW:
+            exponent = int(node.value)  # type: ignore[arg-type]  # the exponent of a power is a whole number
+            return self.power(arguments[0], exponent) if exponent else self.add(NUMBER, 1.0)
+        if node.opcode == VECTOR and node.value is None:
+            self.n_vectors += 1  # each occurrence of a free vector is one of its own
+            return self.add(VECTOR, self.n_vectors - 1)
+        return self.add(node.opcode, node.value, arguments)
+
+    def power(self, base: int, exponent: int) -> int:
+        known = self.powers.setdefault(base, {1: base})
+        if exponent not in known:
+            nearest = max(power for power in known if power < exponent)
+            first = nearest if 2 * nearest >= exponent else exponent // 2
+            factors = self.power(base, first), self.power(base, exponent - first)
+            known[exponent] = self.add(MUL, None, factors)
+        return known[exponent]
+
+
+class ElementwiseMaps(nn.Module):
+    """Compute the elementwise maps of a formula, one tensor of the input's shape for each.
+
+    Vectors that the formula leaves free, as in ``sin(w*x)``, are parameters shared by all units.
+    """
+
+    def __init__(
+        self,
+        expressions: Sequence[Expression],
+        in_features: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        compiler = _Compiler()
+        # Terms come by falling degree; from the lowest power on, each is the product of two known ones.
+        outputs = [fold(expression, compiler.node) for expression in reversed(expressions)]
+        self.outputs = tuple(reversed(outputs))
+        self.steps = tuple(compiler.steps)
+        # A vector that meets the input in an inner product must not let the sum grow with the number of features.
+        in_sums = any(step.opcode in (DOT, SUM) for step in self.steps)
+        self.vector_std = in_features**-0.5 if in_sums else 1.0
+        self.vectors = nn.ParameterList(
+            nn.Parameter(torch.empty(in_features, device=device, dtype=dtype)) for _ in range(compiler.n_vectors)
+        )
+        for index, step in enumerate(self.steps):
+            if isinstance(step.value, tuple):
+                literal = torch.tensor(step.value, device=device, dtype=dtype)
+                self.register_buffer(f"literal_{index}", literal, persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the free vectors anew."""
+        for vector in self.vectors:
+            nn.init.normal_(vector, std=self.vector_std)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the maps of ``x`` in the order in which their expressions were given."""
+        values: list[Any] = []
+        for index, (opcode, value, arguments) in enumerate(self.steps):
+            if opcode == X:
+                values.append(x)
+            elif opcode == NUMBER:
+                values.append(float(value))
+            elif opcode == VECTOR:
+                values.append(getattr(self, f"literal_{index}") if isinstance(value, tuple) else self.vectors[value])
+            else:
+                values.append(TORCH_FUNCTIONS[opcode](*[values[argument] for argument in arguments]))
+        return [values[output] for output in self.outputs]
