@@ -1,0 +1,196 @@
+"""The main job on a real table, from the file to the figure.
+
+Search a formula on the training rows, train a network of neurons that compute it, train an equally large
+network of ordinary (linear) neurons beside it, and compare the two on rows that neither has seen.
+
+    python examples/demo.py
+    python examples/demo.py --data table.csv.gz --target column
+"""
+
+import argparse
+import math
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.datasets import load_diabetes
+from sklearn.impute import SimpleImputer
+from sklearn.metrics import ConfusionMatrixDisplay, PredictionErrorDisplay
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from sklearn_taskneurons import TaskNeuronClassifier, TaskNeuronRegressor
+from sklearn_taskneurons.plotting import LossCurveDisplay, ParetoFrontDisplay
+
+TASK_COLOR, LINEAR_COLOR = "tab:blue", "tab:orange"
+
+
+def main() -> None:
+    options = read_options()
+    X, y, name = load_table(options.data, options.target)
+    classification = is_classification(y) if options.task == "auto" else options.task == "classification"
+    describe(X, y, name, classification)
+    if classification:
+        y = y.astype(str)
+    elif not pd.api.types.is_numeric_dtype(y):
+        sys.exit(f"Regression needs numbers, and {y.name!r} holds {y.dtype}.")
+    X, y = at_most(options.max_rows, X, y)
+    stratify = y if classification and y.value_counts().min() > 1 else None
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=options.seed, stratify=stratify)
+    encoder = make_encoder().fit(X_train)
+    X_train, X_test = encoder.transform(X_train), encoder.transform(X_test)
+    print(f"training rows {len(X_train)}, test rows {len(X_test)}, input columns {X_train.shape[1]}\n")
+
+    network = TaskNeuronClassifier if classification else TaskNeuronRegressor
+    settings: dict[str, Any] = {"random_state": options.seed, "verbose": 1}
+    task_net = fit("Searching a formula and training its network", network(**settings), X_train, y_train)
+    print_front(task_net)
+    sizes = equal_hidden_sizes(task_net, X_train.shape[1])
+    linear_net = fit("Training linear neurons", network(formula="x", hidden_layer_sizes=sizes, **settings), X_train, y_train)
+    print_scores({"task-based": task_net, "linear": linear_net}, X_test, y_test, classification)
+    draw(task_net, linear_net, X_test, y_test, name, classification).savefig(options.figure, dpi=150)
+    print(f"\nThe figure is in {options.figure}")
+
+
+def read_options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="a CSV file with a header, .gz or not (default: diabetes, from scikit-learn)")
+    parser.add_argument("--target", help="the column to predict (default: 'target' if there is one, else the last)")
+    parser.add_argument("--task", choices=["auto", "classification", "regression"], default="auto")
+    parser.add_argument("--max-rows", type=int, default=50_000, help="use at most so many rows, drawn at random")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--figure", type=Path, default=Path("demo.png"))
+    return parser.parse_args()
+
+
+def load_table(path: Path | None, target: str | None) -> tuple[pd.DataFrame, pd.Series, str]:
+    """Return the input columns, the target and the table's name; rows without a target are left out."""
+    if path is None:
+        table, name = load_diabetes(as_frame=True, scaled=False).frame, "diabetes"
+    elif not path.is_file():
+        sys.exit(f"There is no file {path}.")
+    else:
+        table, name = pd.read_csv(path), path.name.split(".")[0]
+    if target is None:
+        target = "target" if "target" in table else str(table.columns[-1])
+    if target not in table:
+        sys.exit(f"{name} has no column {target!r}. It has: {', '.join(map(str, table.columns))}.")
+    table = table.replace([np.inf, -np.inf], np.nan).dropna(subset=[target]).dropna(axis="columns", how="all")
+    X = table.drop(columns=target)
+    if X.empty or len(X) < 20:
+        sys.exit(f"{name} has {len(X)} rows and {X.shape[1]} input columns: at least 20 rows and one column are needed.")
+    return X, table[target], name
+
+
+def is_classification(y: pd.Series) -> bool:
+    """Whether the target names classes: text, truth values, or at most ten different whole numbers."""
+    if not pd.api.types.is_numeric_dtype(y) or pd.api.types.is_bool_dtype(y):
+        return True
+    return y.nunique() <= 10 and bool((y == y.round()).all())
+
+
+def describe(X: pd.DataFrame, y: pd.Series, name: str, classification: bool) -> None:
+    """Say what was read and what will be done with it."""
+    print(f"{name}: {len(X)} rows, {X.shape[1]} columns, target {y.name!r}")
+    if classification:
+        values = y.value_counts()
+        shown = ", ".join(f"{value} ({count})" for value, count in values.head(8).items())
+        print(f"classification of {len(values)} classes: {shown}{', ...' if len(values) > 8 else ''}")
+    else:
+        print(f"regression, target from {y.min():g} to {y.max():g}")
+
+
+def at_most(rows: int, X: pd.DataFrame, y: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
+    """Draw rows at random where there are more than a demonstration needs."""
+    if len(X) <= rows:
+        return X, y
+    print(f"{rows} of the {len(X)} rows are used, drawn at random (--max-rows)")
+    X = X.sample(rows, random_state=0)
+    return X, y.loc[X.index]
+
+
+def make_encoder() -> Any:
+    """Turn any table into numbers: medians for missing numbers, one column for each frequent value of the rest."""
+    numbers = make_column_selector(dtype_include=["number", "bool"])
+    others = make_column_selector(dtype_exclude=["number", "bool"])
+    encoder = make_column_transformer(
+        (SimpleImputer(strategy="median"), numbers),
+        (OneHotEncoder(max_categories=10, handle_unknown="infrequent_if_exist", sparse_output=False), others),
+        verbose_feature_names_out=False,
+    )
+    return make_pipeline(encoder).set_output(transform="pandas")
+
+
+def fit(what: str, estimator: Any, X: pd.DataFrame, y: pd.Series) -> Any:
+    """Fit an estimator and say how long it took."""
+    print(f"{what} ...", flush=True)
+    start = time.perf_counter()
+    estimator.fit(X, y)
+    print(f"  {time.perf_counter() - start:.1f} s, {estimator.n_iter_} epochs")
+    return estimator
+
+
+def print_front(task_net: Any) -> None:
+    """Print the best formula of each complexity and the one that was chosen."""
+    print("\nPareto front (the best formula of each complexity on the training rows)")
+    print(f"{'complexity':>10}  {'loss':>9}  formula")
+    for entry in pd.DataFrame(task_net.search_.pareto_front_).itertuples():
+        mark = "*" if entry.formula == task_net.formula_ else " "
+        print(f"{entry.complexity:>9}{mark}  {entry.loss:>9.4g}  {entry.formula.round(3)}")
+    print(f"\nformula: {task_net.formula_.round(3)}\n")
+
+
+def equal_hidden_sizes(task_net: Any, n_features: int) -> tuple[int, ...]:
+    """Widen the hidden layers until linear neurons have at least as many parameters as the task-based network."""
+    n_outputs = len(getattr(task_net, "classes_", ["target"]))
+    hidden = np.atleast_1d(task_net.hidden_layer_sizes)
+    for percent in range(100, 10_000):
+        sizes = [n_features, *(math.ceil(size * percent / 100) for size in hidden), n_outputs]
+        if sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes)) >= task_net.n_parameters_:
+            break
+    return tuple(sizes[1:-1])
+
+
+def print_scores(networks: dict[str, Any], X: pd.DataFrame, y: pd.Series, classification: bool) -> None:
+    """Print what both networks reach on the test rows, and what they cost."""
+    print(f"\n{'network':<12}{'hidden layers':>14}{'parameters':>12}{'test accuracy' if classification else 'test R^2':>15}")
+    for name, network in networks.items():
+        hidden = "-".join(map(str, np.atleast_1d(network.hidden_layer_sizes)))
+        print(f"{name:<12}{hidden:>14}{network.n_parameters_:>12}{network.score(X, y):>15.4f}")
+
+
+def draw(task_net: Any, linear_net: Any, X: pd.DataFrame, y: pd.Series, name: str, classification: bool) -> Any:
+    """Draw the search, the training of both networks, and what the task-based one predicts."""
+    matplotlib.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
+    figure, (front, curves, result) = pyplot.subplots(1, 3, figsize=(13, 4.8), layout="constrained")
+    figure.suptitle(f"{name}: each neuron computes  ${task_net.formula_.round(2).latex()}$,  each term with weights of its own")
+
+    ParetoFrontDisplay.from_front(task_net.search_.pareto_front_, selected=task_net.formula_, ax=front, color="0.4")
+    front.set_title("search: the best formula of each complexity")
+    for network, label, color in [(task_net, "task-based", TASK_COLOR), (linear_net, "linear", LINEAR_COLOR)]:
+        LossCurveDisplay.from_curves(network.loss_curve_, network.validation_loss_curve_, name=label, ax=curves, color=color)
+    curves.set_title("training")
+
+    score, linear_score = task_net.score(X, y), linear_net.score(X, y)
+    if classification:
+        ConfusionMatrixDisplay.from_estimator(task_net, X, y, normalize="true", cmap="Blues", colorbar=False, ax=result)
+        result.set_title(f"test rows: accuracy {score:.3f} (linear {linear_score:.3f})")
+    else:
+        PredictionErrorDisplay.from_estimator(
+            task_net, X, y, kind="actual_vs_predicted", ax=result, scatter_kwargs={"alpha": 0.4, "s": 12, "color": TASK_COLOR}
+        )
+        result.set_title(f"test rows: $R^2$ {score:.3f} (linear {linear_score:.3f})")
+    return figure
+
+
+if __name__ == "__main__":
+    main()

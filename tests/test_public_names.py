@@ -1,0 +1,88 @@
+"""The package's names, and what its import must leave alone."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import sklearn_taskneurons
+
+NAMES = [name for name in sklearn_taskneurons.__all__ if not name.startswith("_")]
+
+
+def run(code: str) -> str:
+    """Run code in a fresh interpreter, where nothing has been imported yet."""
+    result = subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(code)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_public_name_is_documented_with_an_example(name):
+    public = getattr(sklearn_taskneurons, name)
+    assert public.__name__ == name
+    assert public.__doc__ is not None
+    assert ">>> " in public.__doc__
+
+
+def test_names_are_listed_once_and_in_order():
+    assert sklearn_taskneurons.__all__ == sorted(set(sklearn_taskneurons.__all__))
+    assert set(sklearn_taskneurons.__all__) <= set(dir(sklearn_taskneurons))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'Neuron'"):
+        _ = sklearn_taskneurons.Neuron
+
+
+def test_star_import_gives_the_public_names():
+    output = run("""
+        from sklearn_taskneurons import *
+        import sklearn_taskneurons
+        print(all(name in globals() for name in sklearn_taskneurons.__all__))
+    """)
+    assert output == "True"
+
+
+def test_a_formula_needs_neither_pytorch_nor_scikit_learn():
+    output = run("""
+        import sys
+        from sklearn_taskneurons import Formula
+        print(Formula("x**2"), [name for name in ("torch", "sklearn", "skorch", "matplotlib", "pandas") if name in sys.modules])
+    """)
+    assert output == "x**2 []"
+
+
+@pytest.mark.parametrize("extra", ["matplotlib", "pandas", "polars", "sympy"])
+def test_the_estimators_import_without_the_extras(extra):
+    run(f"""
+        import sys
+        # PyTorch imports SymPy by itself.
+        import torch
+        for name in [name for name in sys.modules if name.partition(".")[0] == {extra!r}]:
+            del sys.modules[name]
+        sys.modules[{extra!r}] = None
+        from sklearn_taskneurons import *
+        import sklearn_taskneurons.plotting
+    """)
+
+
+def test_import_leaves_random_states_threads_and_warnings_alone():
+    output = run("""
+        import warnings
+        import numpy as np
+        import sklearn.base, sklearn.utils, skorch, torch
+
+        def state():
+            return (
+                np.random.get_state()[1].tolist(), torch.get_rng_state().tolist(), torch.get_num_threads(),
+                torch.get_default_dtype(), np.geterr(), list(warnings.filters),
+            )
+
+        before = state()
+        from sklearn_taskneurons import *
+        import sklearn_taskneurons.nn, sklearn_taskneurons.plotting
+        print(state() == before)
+    """)
+    assert output == "True"
