@@ -7,9 +7,10 @@ CONSTRAINTS ?= constraints.txt
 WORKERS ?= 2
 PY := $(VENV)/bin/python
 
-# make demo DATA=table.csv[.gz] TARGET=column
+# make demo DATA=table.csv[.gz] TARGET=column TASK=regression|classification
 DATA ?=
 TARGET ?=
+TASK ?=
 
 # Many small tensors gain nothing from threads, and the workers share the cores.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
@@ -26,7 +27,7 @@ help:
 	@echo "make bench-recovery DATA_DIR=folder            recover known formulas (benchmarks/README.md)"
 
 demo: $(VENV)/.installed-examples
-	$(PY) examples/demo.py $(if $(DATA),--data '$(DATA)') $(if $(TARGET),--target '$(TARGET)')
+	$(PY) examples/demo.py $(if $(DATA),--data '$(DATA)') $(if $(TARGET),--target '$(TARGET)') $(if $(TASK),--task '$(TASK)')
 
 test: $(VENV)/.installed-test
 	$(ONE_THREAD) $(PY) -m pytest -n $(WORKERS) --dist worksteal

@@ -1,0 +1,58 @@
+"""How Sphinx builds the documentation: ``make docs``."""
+
+import os
+import warnings
+from pathlib import Path
+
+import sklearn_taskneurons
+
+os.environ["MPLBACKEND"] = "Agg"
+# Some of Sphinx's extensions are behind Sphinx; their notices are not ours to act on.
+warnings.filterwarnings("ignore", category=DeprecationWarning)
+
+project = "sklearn_taskneurons"
+author = "sklearn_taskneurons developers"
+project_copyright = f"2026, {author}"
+version = release = sklearn_taskneurons.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_gallery.gen_gallery",
+]
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates", "gallery/GALLERY_HEADER.rst"]
+default_role = "literal"
+
+autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings say more than the annotations
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["../examples"],
+    "gallery_dirs": ["gallery"],
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"/demo\.py",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "abort_on_example_error": True,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"sklearn_taskneurons {release}"
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+}
+html_static_path = [path for path in ["_static"] if Path(__file__).with_name(path).is_dir()]

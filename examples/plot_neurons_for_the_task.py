@@ -1,0 +1,28 @@
+"""
+Neurons for the task against linear neurons
+===========================================
+
+A target that depends on squares is easy for neurons that compute squares. Ordinary neurons have to build them out of
+many linear pieces. Both networks have the same hidden layers and see the same rows.
+"""
+
+import numpy as np
+from matplotlib import pyplot
+from sklearn.model_selection import train_test_split
+
+from sklearn_taskneurons import TaskNeuronRegressor
+from sklearn_taskneurons.plotting import LossCurveDisplay
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(1000, 8))
+y = X[:, 0] ** 2 - X[:, 1] ** 2 + 0.5 * X[:, 2] + rng.normal(scale=0.1, size=len(X))
+X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+
+# %%
+# One formula is searched, the other one is given.
+
+_, ax = pyplot.subplots(layout="constrained")
+for name, formula in [("found", "auto"), ("linear", "x")]:
+    network = TaskNeuronRegressor(formula=formula, hidden_layer_sizes=(16,), random_state=0).fit(X_train, y_train)
+    print(f"{name:<7} {network.formula_.round(2)!s:<40} test R^2 {network.score(X_test, y_test):.3f}")
+    LossCurveDisplay.from_curves(network.loss_curve_, network.validation_loss_curve_, name=name, ax=ax)

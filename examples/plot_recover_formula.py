@@ -1,0 +1,32 @@
+"""
+Recover a formula from noisy data
+=================================
+
+The data come from a cubic formula over ten features, with noise. The search keeps the best formula of each
+complexity, so we see what every further term buys, and the formula that made the data appears where the loss
+stops falling.
+"""
+
+import numpy as np
+
+from sklearn_taskneurons import Formula, VSRRegressor
+from sklearn_taskneurons.plotting import ParetoFrontDisplay
+
+truth = Formula("4*x**3 - 2*x + 1")
+rng = np.random.default_rng(0)
+X = rng.uniform(-1, 1, size=(600, 10))
+y = truth(X) + rng.normal(scale=0.5, size=len(X))
+
+# %%
+# The search
+# ----------
+
+vsr = VSRRegressor(random_state=0).fit(X, y)
+print("true: ", truth)
+print("found:", vsr.formula_.round(3))
+
+# %%
+# The Pareto front
+# ----------------
+
+ParetoFrontDisplay.from_front(vsr.pareto_front_, selected=vsr.formula_).ax_.set_title("The best formula of each complexity")
