@@ -144,7 +144,7 @@ def print_front(task_net: Any) -> None:
     print("\nPareto front (the best formula of each complexity on the training rows)")
     print(f"{'complexity':>10}  {'loss':>9}  formula")
     for entry in pd.DataFrame(task_net.search_.pareto_front_).itertuples():
-        mark = "*" if entry.formula == task_net.formula_ else " "
+        mark = "*" if entry.formula == task_net.search_.formula_ else " "
         print(f"{entry.complexity:>9}{mark}  {entry.loss:>9.4g}  {entry.formula.round(3)}")
     print(f"\nformula: {task_net.formula_.round(3)}\n")
 
@@ -174,7 +174,7 @@ def draw(task_net: Any, linear_net: Any, X: pd.DataFrame, y: pd.Series, name: st
     figure, (front, curves, result) = pyplot.subplots(1, 3, figsize=(13, 4.8), layout="constrained")
     figure.suptitle(f"{name}: each neuron computes  ${task_net.formula_.round(2).latex()}$,  each term with weights of its own")
 
-    ParetoFrontDisplay.from_front(task_net.search_.pareto_front_, selected=task_net.formula_, ax=front, color="0.4")
+    ParetoFrontDisplay.from_front(task_net.search_.pareto_front_, selected=task_net.search_.formula_, ax=front, color="0.4")
     front.set_title("search: the best formula of each complexity")
     for network, label, color in [(task_net, "task-based", TASK_COLOR), (linear_net, "linear", LINEAR_COLOR)]:
         LossCurveDisplay.from_curves(network.loss_curve_, network.validation_loss_curve_, name=label, ax=curves, color=color)

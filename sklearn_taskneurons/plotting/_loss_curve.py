@@ -20,7 +20,7 @@ class LossCurveDisplay:
         Training loss of each epoch.
 
     validation_loss_curve : sequence of float, default=None
-        Validation loss of each epoch; its lowest value is marked.
+        Validation loss of each epoch, if there is any; its lowest value is marked.
 
     name : str, default=None
         What the curves belong to; it stands in the legend.
@@ -80,7 +80,7 @@ class LossCurveDisplay:
             ``loss_curve_`` of a fitted estimator.
 
         validation_loss_curve : sequence of float, default=None
-            ``validation_loss_curve_`` of a fitted estimator; None if it kept no rows for validation.
+            ``validation_loss_curve_`` of a fitted estimator; None or empty if it kept no rows for validation.
 
         name : str, default=None
             What the curves belong to; it stands in the legend.
@@ -128,17 +128,16 @@ class LossCurveDisplay:
         ax = axes_or_new(ax)
         prefix = "" if self.name is None else f"{self.name}, "
         epochs = range(1, len(self.loss_curve) + 1)
+        validation = list(() if self.validation_loss_curve is None else self.validation_loss_curve)
         # The validation curve says how good the network is, so it is the one that stands out.
-        quiet: dict[str, Any] = (
-            {} if self.validation_loss_curve is None else {"alpha": 0.6, "linewidth": 1.0, "linestyle": "--"}
-        )
+        quiet: dict[str, Any] = {"alpha": 0.6, "linewidth": 1.0, "linestyle": "--"} if validation else {}
         (self.line_,) = ax.plot(epochs, self.loss_curve, **({"label": f"{prefix}training"} | quiet | kwargs))
         self.validation_line_ = None
-        if self.validation_loss_curve is not None:
+        if validation:
             style: dict[str, Any] = {"label": f"{prefix}validation", "color": self.line_.get_color(), "marker": "o"} | kwargs
-            best = min(range(len(self.validation_loss_curve)), key=self.validation_loss_curve.__getitem__)
-            (self.validation_line_,) = ax.plot(epochs, self.validation_loss_curve, markevery=[best], **style)
-        if spans_decades([*self.loss_curve, *(self.validation_loss_curve or ())]):
+            best = validation.index(min(validation))
+            (self.validation_line_,) = ax.plot(epochs, validation, markevery=[best], **style)
+        if spans_decades([*self.loss_curve, *validation]):
             ax.set_yscale("log")
         ax.set(xlabel="epoch", ylabel="loss")
         ax.legend()

@@ -1,5 +1,6 @@
 import sys
 
+import numpy as np
 import pytest
 from matplotlib import pyplot
 
@@ -21,8 +22,9 @@ def test_draws_both_curves_from_the_first_epoch_on_and_marks_the_best_one():
     assert display.validation_line_.get_color() == display.line_.get_color()
 
 
-def test_without_validation_there_is_one_curve():
-    display = LossCurveDisplay.from_curves([0.9, 0.4])
+@pytest.mark.parametrize("validation", [None, [], np.array([])])
+def test_without_validation_there_is_one_curve(validation):
+    display = LossCurveDisplay.from_curves([0.9, 0.4], validation)
 
     assert display.validation_line_ is None
     assert len(display.ax_.lines) == 1
