@@ -1,0 +1,93 @@
+"""From programs and coefficients to formulas, one for each output."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sklearn_taskneurons._search._population import Floats
+from sklearn_taskneurons._search._scores import FrontEntry, quantised
+from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
+from sklearn_taskneurons.formula._expression import Expression, Node, expression_type
+from sklearn_taskneurons.formula.functions import ADD, MUL, NUMBER, POW, VECTOR, X
+
+
+def sum_of(terms: Sequence[Expression]) -> Expression:
+    """Return the sum of terms, added from left to right."""
+    expression = terms[0]
+    for term in terms[1:]:
+        expression = (Node(ADD), *expression, *term)
+    return expression
+
+
+def scaled(factor: float, expression: Expression) -> Expression:
+    """Return a number times an expression."""
+    return (Node(MUL), Node(NUMBER, factor), *expression)
+
+
+def power_of_x(power: int) -> Expression:
+    """Return ``x**power``."""
+    return (Node(X),) if power == 1 else (Node(POW, power), Node(X))
+
+
+def polynomial(powers: Sequence[int], coefficients: Floats, intercept: float, n_features: int) -> Expression:
+    """Return ``sum_k c_k x**k + intercept / D``, by falling powers.
+
+    Parameters
+    ----------
+    powers : sequence of int
+        The powers k, ascending.
+    coefficients : ndarray, shape (n powers, 1) or (n powers, D)
+        One number, or one for each feature.
+    intercept : float
+        What the formula's value is at 0.
+    n_features : int
+        A vector formula is summed over features, so each gets its share of the intercept.
+    """
+    if not len(powers):
+        return (Node(NUMBER, intercept),)
+    terms: list[Expression] = []
+    for power, row in zip(reversed(powers), coefficients[::-1].tolist(), strict=True):
+        if len(row) == 1:
+            terms.append(scaled(row[0], power_of_x(power)))
+        else:
+            terms.append((Node(MUL), Node(VECTOR, tuple(row)), *power_of_x(power)))
+    return sum_of([*terms, (Node(NUMBER, intercept / n_features),)])
+
+
+def rescaled(expression: Expression, slope: float, intercept: float, n_features: int) -> Expression:
+    """Return ``slope * expression + intercept``, the intercept shared out inside a vector formula."""
+    if slope == 0.0:
+        return (Node(NUMBER, intercept),)
+    share = intercept / n_features if expression_type(expression) == "V" else intercept
+    return sum_of([scaled(slope, expression), (Node(NUMBER, share),)])
+
+
+def simplified(expression: Expression) -> Formula | None:
+    """Return the shorter of a formula and its expansion, or None where a formula's bounds are exceeded."""
+    try:
+        formula = Formula.from_expression(expression)
+    except FormulaSyntaxError:
+        return None
+    try:
+        expanded = formula.expand()
+    except FormulaSyntaxError:
+        return formula
+    return expanded if expanded.length <= formula.length else formula
+
+
+def count_numbers(formula: Formula) -> int:
+    """Return how many numbers and constant vectors a formula contains."""
+    return sum(node.opcode in (NUMBER, VECTOR) for node in formula.expression)
+
+
+def pareto(entries: Sequence[FrontEntry]) -> list[FrontEntry]:
+    """Return the entries that no simpler one equals or beats, by rising complexity, each formula once."""
+    losses = quantised(np.array([entry.loss for entry in entries]))
+    order = np.lexsort((np.arange(len(entries)), losses, np.array([entry.complexity for entry in entries])))
+    kept: list[FrontEntry] = []
+    best = np.float32(np.inf)
+    for index in order.tolist():
+        if losses[index] < best:
+            best = losses[index]
+            kept.append(entries[index])
+    return kept

@@ -1,0 +1,61 @@
+"""The scorer that fits the functions and the data."""
+
+from typing import Literal
+
+from sklearn_taskneurons._search._moment_scorer import MomentScorer, RefitScorer
+from sklearn_taskneurons._search._moments import Moments
+from sklearn_taskneurons._search._population import Floats
+from sklearn_taskneurons._search._scores import Scorer
+from sklearn_taskneurons._search._settings import SearchSettings
+from sklearn_taskneurons._threads import single_blas_thread
+
+
+def make_scorer(
+    X: Floats,
+    Y: Floats,
+    sample_weight: Floats | None = None,
+    *,
+    settings: SearchSettings,
+    degree: int = 7,
+    linear_scaling: bool = True,
+    refit_constants: bool = True,
+    coefficients: Literal["shared", "per_feature"] = "shared",
+) -> Scorer:
+    """Return what scores programs against these rows.
+
+    Polynomials are scored from moments, for which the data is read once, here; everything else reads
+    the rows for each generation.
+
+    Parameters
+    ----------
+    X : ndarray of float64, shape (N, D)
+        The features, finite.
+    Y : ndarray of float64, shape (N,) or (N, O)
+        The targets, finite.
+    sample_weight : ndarray of float64, shape (N,), optional
+        Weights, not negative.
+    settings : SearchSettings
+        Its function set decides how programs are scored.
+    degree : int, default=7
+        Largest degree of a polynomial.
+    linear_scaling : bool, default=True
+        Fit a slope and an intercept to each program.
+    refit_constants : bool, default=True
+        Fit all coefficients of each program's terms.
+    coefficients : {"shared", "per_feature"}, default="shared"
+        One refitted coefficient for each term, or one for each term and feature.
+
+    Returns
+    -------
+    Scorer
+
+    Raises
+    ------
+    ValueError
+        If there would be more than 4096 columns, or several outputs and nothing fitted to each.
+    """
+    with single_blas_thread():
+        moments = Moments(degree, per_feature=refit_constants and coefficients == "per_feature").update(X, Y, sample_weight)
+        if refit_constants:
+            return RefitScorer(moments)
+        return MomentScorer(moments, linear_scaling=linear_scaling)

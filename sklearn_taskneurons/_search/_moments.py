@@ -1,0 +1,196 @@
+"""Everything that a polynomial's squared error needs to know of the data, in one small triangular factor."""
+
+from typing import Final
+
+import numpy as np
+
+from sklearn_taskneurons._search._polynomials import covering_radius, monomials_in_chebyshev, rebase_matrix
+from sklearn_taskneurons._search._population import Floats
+
+MAX_COLUMNS: Final = 4096
+_BLOCK_BYTES: Final = 1 << 23
+
+
+class Moments:
+    r"""The QR factor of ``[1, T_1, ..., T_K, Y]`` over the rows seen so far.
+
+    With ``s_k = sum_j T_k(x_j / r)``, a polynomial ``p(x) = sum_k c_k T_k(x / r)``, summed over features, predicts
+    ``sum_k c_k s_k``. Its weighted squared error therefore is :math:`\lVert R_s c - R_y \rVert^2` for the
+    triangular factor :math:`R` of the matrix whose columns are these sums and the targets, whatever the number
+    of rows. An orthogonal factorization keeps the digits that products of sums would lose, and Chebyshev
+    polynomials keep the columns apart.
+
+    Parameters
+    ----------
+    degree : int
+        Largest power K.
+    per_feature : bool, default=False
+        Keep ``T_k(x_j / r_j)`` of each feature apart instead of their sum: D * K columns, power by power.
+
+    Attributes
+    ----------
+    factor : ndarray of float64, shape (C + O, C + O)
+        Upper triangular; C columns of the basis (the first for the constant 1), then one for each output.
+    radius : ndarray of float64, shape (1,) or (D,)
+        Powers of two with ``abs(x) <= r``.
+    total_weight : float
+        Sum of the weights.
+    n_rows : int
+        Rows seen.
+    """
+
+    def __init__(self, degree: int, *, per_feature: bool = False) -> None:
+        if degree < 1:
+            raise ValueError(f"degree must be at least 1; got {degree}")
+        self.degree = degree
+        self.per_feature = per_feature
+        self.factor: Floats = np.zeros((0, 0))
+        self.radius: Floats = np.ones(0)
+        self.total_weight = 0.0
+        self.n_rows = 0
+        self.n_features = 0
+        self.n_outputs = 0
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the basis."""
+        return 1 + self.degree * (self.n_features if self.per_feature else 1)
+
+    def update(self, X: Floats, Y: Floats, sample_weight: Floats | None = None) -> "Moments":
+        """Take in rows.
+
+        Parameters
+        ----------
+        X : ndarray of float64, shape (N, D)
+            The features, finite.
+        Y : ndarray of float64, shape (N,) or (N, O)
+            The targets, finite.
+        sample_weight : ndarray of float64, shape (N,), optional
+            Weights, not negative.
+
+        Returns
+        -------
+        Moments
+            This object.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit, a number is not finite, or there are more than 4096 columns.
+        """
+        Y = Y.reshape(len(Y), -1)
+        self._check(X, Y)
+        with np.errstate(all="ignore"):
+            largest = np.max(np.abs(X), axis=0, initial=0.0)
+            if not np.isfinite(largest).all() or not np.isfinite(Y).all():
+                raise ValueError("X and Y must be finite; got a NaN or an infinity")
+            self.rebase(largest if self.per_feature else largest.max(keepdims=True, initial=0.0))
+            n_columns = self.n_columns + self.n_outputs
+            block = max(4 * n_columns, _BLOCK_BYTES // (8 * (n_columns + 4 * self.n_features)))
+            for start in range(0, len(X), block):
+                rows = slice(start, start + block)
+                matrix = np.concatenate([self._basis(X[rows]), Y[rows]], axis=1)
+                if sample_weight is not None:
+                    matrix *= np.sqrt(sample_weight[rows, None])
+                self._stack(matrix)
+        self.total_weight += float(len(X) if sample_weight is None else sample_weight.sum())
+        self.n_rows += len(X)
+        return self
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Take in the rows of other moments of the same degree and shape."""
+        if other.n_rows == 0:
+            return self
+        if (self.degree, self.per_feature) != (other.degree, other.per_feature):
+            raise ValueError(
+                f"moments must agree in degree and per_feature; got {self.degree, self.per_feature} "
+                f"and {other.degree, other.per_feature}"
+            )
+        if self.n_rows == 0:
+            self.n_features, self.n_outputs = other.n_features, other.n_outputs
+            self.radius, self.factor = other.radius.copy(), other.factor.copy()
+        elif (self.n_features, self.n_outputs) != (other.n_features, other.n_outputs):
+            raise ValueError(
+                f"moments must agree in features and outputs; got {self.n_features, self.n_outputs} "
+                f"and {other.n_features, other.n_outputs}"
+            )
+        else:
+            self.rebase(other.radius)
+            self._stack(other._rebased(self.radius))
+        self.total_weight += other.total_weight
+        self.n_rows += other.n_rows
+        return self
+
+    def rebase(self, largest: Floats) -> None:
+        """Widen the intervals so that they cover ``[-largest, largest]``; they never shrink."""
+        covering = np.array([covering_radius(value) for value in largest.tolist()])
+        radius = np.maximum(self.radius, covering) if self.n_rows else covering
+        if self.n_rows and (radius > self.radius).any():
+            self.factor = _triangular(self._rebased(radius))
+        self.radius = radius
+
+    def monomial_factor(self) -> Floats:
+        """Return the factor for the columns ``[1, sum_j (x_j / r)**1, ..., (x_j / r)**K]``, shape (C + O, C).
+
+        Monomials in ``[-1, 1]`` are sums of Chebyshev polynomials with weights that are not negative
+        and add up to 1, so that nothing cancels.
+        """
+        return self._transformed(monomials_in_chebyshev(self.degree)[None])
+
+    def _check(self, X: Floats, Y: Floats) -> None:
+        """Compare the shapes with those of the rows seen so far."""
+        if X.ndim != 2 or len(X) != len(Y) or not len(X) or not X.shape[1]:
+            raise ValueError(f"X must have shape (N, D) and Y (N, O), N and D at least 1; got {X.shape} and {Y.shape}")
+        if self.n_rows and (self.n_features, self.n_outputs) != (X.shape[1], Y.shape[1]):
+            raise ValueError(
+                f"X and Y must have {self.n_features} and {self.n_outputs} columns as before; got {X.shape[1]} and {Y.shape[1]}"
+            )
+        self.n_features, self.n_outputs = X.shape[1], Y.shape[1]
+        if self.n_columns > MAX_COLUMNS:
+            raise ValueError(
+                f"1 + n_features * degree must be at most {MAX_COLUMNS} with a coefficient for each feature; "
+                f"got 1 + {self.n_features} * {self.degree} = {self.n_columns}"
+            )
+
+    def _basis(self, X: Floats) -> Floats:
+        """Return the columns of the basis for some rows, shape (N, C)."""
+        basis = np.empty((len(X), self.n_columns))
+        basis[:, 0] = 1.0
+        wide = self.n_features if self.per_feature else 1
+        # Features first: sums over the first axis are fast, and rounding grows slowly.
+        scaled = np.ascontiguousarray(X.T) / self.radius[:, None]
+        before, current = np.ones_like(scaled), scaled
+        twice = 2.0 * scaled
+        for power in range(1, self.degree + 1):
+            columns = current.T if self.per_feature else current.sum(axis=0)[:, None]
+            basis[:, 1 + (power - 1) * wide : 1 + power * wide] = columns
+            before, current = current, twice * current - before
+        return basis
+
+    def _stack(self, matrix: Floats) -> None:
+        """Merge rows into the factor."""
+        self.factor = _triangular(np.concatenate([self.factor, matrix]) if self.factor.size else matrix)
+
+    def _rebased(self, radius: Floats) -> Floats:
+        """Return the factor for wider intervals; it is not triangular."""
+        matrices = np.stack([rebase_matrix(self.degree, ratio) for ratio in (self.radius / radius).tolist()])
+        # Wider intervals express the old polynomials: T_k(x / new) = T_k(ratio * x / old).
+        return np.concatenate([self._transformed(matrices), self.factor[:, self.n_columns :]], axis=1)
+
+    def _transformed(self, matrices: Floats) -> Floats:
+        """Return the factor's columns in another basis, given by one matrix for each radius, shape (R, K + 1, K + 1)."""
+        n_rows, wide = len(self.factor), self.n_features if self.per_feature else 1
+        if len(matrices) != wide:
+            matrices = np.broadcast_to(matrices, (wide, *matrices.shape[1:]))
+        old = self.factor[:, 1 : self.n_columns].reshape(n_rows, self.degree, wide)
+        constant = self.factor[:, 0, None, None] * matrices[:, 0, 1:].T * (1 if self.per_feature else self.n_features)
+        new = np.einsum("nkj,jki->nij", old, matrices[:, 1:, 1:]) + constant
+        return np.concatenate([self.factor[:, :1], new.reshape(n_rows, -1)], axis=1)
+
+
+def _triangular(matrix: Floats) -> Floats:
+    """Return the square upper triangular factor; rows of zeros fill it up while there are few rows."""
+    factor = np.asarray(np.linalg.qr(matrix, mode="r"), dtype=np.float64)
+    missing = matrix.shape[1] - len(factor)
+    result: Floats = np.pad(factor, ((0, missing), (0, 0))) if missing else factor
+    return result

@@ -1,0 +1,120 @@
+"""A population of programs: three arrays in prefix order, one row a program."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_taskneurons.formula._expression import Expression, Node
+from sklearn_taskneurons.formula.functions import ARITIES, NUMBER, POW, VECTOR
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.intp]
+Bools: TypeAlias = NDArray[np.bool_]
+
+ARITY: Final[NDArray[np.uint8]] = np.array(ARITIES, dtype=np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """P programs of at most L nodes.
+
+    Attributes
+    ----------
+    opcode : ndarray of uint8, shape (P, L)
+    value : ndarray of float64, shape (P, L)
+        A number, an exponent, or the row of a constant vector in the bank; otherwise 0.
+    size : ndarray of int16, shape (P, L)
+        Nodes of the subtree that starts here, so that ``size[:, 0]`` is the program's length; 0 behind the program.
+    """
+
+    opcode: NDArray[np.uint8]
+    value: Floats
+    size: NDArray[np.int16]
+
+    def __len__(self) -> int:
+        """Return the number of programs."""
+        return len(self.opcode)
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return int(self.opcode.shape[1])
+
+    @property
+    def length(self) -> Ints:
+        """The number of nodes of each program, shape (P,)."""
+        return self.size[:, 0].astype(np.intp)
+
+    def take(self, rows: Ints | slice) -> "Population":
+        """Return the programs in these rows."""
+        return Population(self.opcode[rows], self.value[rows], self.size[rows])
+
+    def resize(self, width: int) -> "Population":
+        """Return the same programs in arrays of another width, which no program may exceed."""
+        if width == self.width:
+            return self
+        return Population(*(_resize(array, width) for array in (self.opcode, self.value, self.size)))
+
+    def expression(self, row: int, bank: Floats | None = None) -> Expression:
+        """Return one program as an expression; ``bank`` holds the constant vectors, shape (M, D)."""
+        length = int(self.size[row, 0])
+        nodes = []
+        for opcode, value in zip(self.opcode[row, :length].tolist(), self.value[row, :length].tolist(), strict=True):
+            if opcode == NUMBER:
+                nodes.append(Node(opcode, value))
+            elif opcode == POW:
+                nodes.append(Node(opcode, int(value)))
+            elif opcode == VECTOR:
+                vector = None if bank is None else tuple(bank[int(value)].tolist())
+                nodes.append(Node(opcode, vector))
+            else:
+                nodes.append(Node(opcode))
+        return tuple(nodes)
+
+    @classmethod
+    def concatenate(cls, populations: Sequence["Population"]) -> "Population":
+        """Return all programs in one population, as wide as the widest."""
+        width = max(population.width for population in populations)
+        parts = [population.resize(width) for population in populations]
+        return cls(
+            np.concatenate([part.opcode for part in parts]),
+            np.concatenate([part.value for part in parts]),
+            np.concatenate([part.size for part in parts]),
+        )
+
+    @classmethod
+    def from_expressions(cls, expressions: Sequence[Expression]) -> "Population":
+        """Return a population of programs without constant vectors."""
+        shape = len(expressions), max(len(expression) for expression in expressions)
+        opcode, value = np.zeros(shape, dtype=np.uint8), np.zeros(shape)
+        for row, expression in enumerate(expressions):
+            for column, node in enumerate(expression):
+                opcode[row, column] = node.opcode
+                value[row, column] = node.value or 0.0
+        lengths = np.array([len(expression) for expression in expressions])
+        return cls(opcode, value, subtree_sizes(opcode, lengths))
+
+
+def _resize(array: NDArray[Any], width: int) -> NDArray[Any]:
+    """Cut columns off or add columns of zeros."""
+    if width <= array.shape[1]:
+        return array[:, :width]
+    resized = np.zeros((len(array), width), dtype=array.dtype)
+    resized[:, : array.shape[1]] = array
+    return resized
+
+
+def subtree_sizes(opcode: NDArray[np.uint8], lengths: Ints) -> NDArray[np.int16]:
+    """Return the size of the subtree at every node of programs in prefix order."""
+    n_programs, width = opcode.shape
+    arity = ARITY[opcode]
+    sizes = np.zeros((n_programs, width + 2), dtype=np.int16)
+    rows = np.arange(n_programs)
+    for column in range(width - 1, -1, -1):
+        first = np.where(arity[:, column] > 0, sizes[:, column + 1], 0)
+        second = np.where(arity[:, column] > 1, sizes[rows, np.minimum(column + 1 + first, width + 1)], 0)
+        sizes[:, column] = np.where(column < lengths, 1 + first + second, 0)
+    return sizes[:, :width]

@@ -1,0 +1,67 @@
+"""What scoring returns, and how losses are compared."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_taskneurons._search._population import Floats, Ints, Population
+from sklearn_taskneurons.formula import Formula
+
+LOSS_FLOOR = 1e-12
+
+
+class Scores(NamedTuple):
+    """Normalised losses and complexities of P programs; a loss of infinity loses against everything."""
+
+    loss: Floats
+    complexity: Ints
+
+
+class FrontEntry(NamedTuple):
+    """A formula on the Pareto front.
+
+    Attributes
+    ----------
+    complexity : int
+        Nodes of the formula (of the longest one, if there are several outputs).
+    loss : float
+        Weighted mean squared error over the target's variance, averaged over outputs: 1 is what a constant achieves.
+    n_coefficients : int
+        Numbers that were fitted to the data, over all outputs.
+    formulas : tuple of Formula
+        One for each output.
+    """
+
+    complexity: int
+    loss: float
+    n_coefficients: int
+    formulas: tuple[Formula, ...]
+
+
+class Scorer(Protocol):
+    """What a search needs to know about the data."""
+
+    n_features: int
+    n_outputs: int
+    total_weight: float
+    max_complexity: int
+
+    def score(self, population: Population, bank: Floats) -> Scores:
+        """Score all programs; ``bank`` holds the constant vectors, shape (M, D)."""
+
+    def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
+        """Return the formulas of a few programs; programs that no formula can state are left out."""
+
+
+def quantised(loss: Floats) -> NDArray[np.float32]:
+    """Return losses to 7 significant digits.
+
+    Rounding errors depend on the number of threads or on whether a row is repeated or weighted. They
+    must not steer a search, so losses are compared without their last digits, and losses that are
+    zero but for rounding are equal.
+    """
+    largest = float(np.finfo(np.float32).max)
+    clipped = np.where(loss <= largest, np.maximum(loss, 0.0), np.inf)
+    result: NDArray[np.float32] = np.where(clipped < LOSS_FLOOR, 0.0, clipped).astype(np.float32)
+    return result
