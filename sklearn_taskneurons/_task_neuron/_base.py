@@ -1,0 +1,214 @@
+"""What the regressor and the classifier share: from a validated table to a trained network and back to its outputs."""
+
+import copy
+from abc import ABCMeta, abstractmethod
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_taskneurons._device import resolve_device
+from sklearn_taskneurons._task_neuron._split import hold_out
+from sklearn_taskneurons._training import fit_column_scaler, make_net, make_table, predict, train
+from sklearn_taskneurons._vsr import VSRRegressor
+from sklearn_taskneurons.formula import Formula
+from sklearn_taskneurons.nn import count_multiplications, count_parameters
+
+# From here on a tenth of the rows is enough to tell a better epoch from a lucky one.
+AUTO_EARLY_STOPPING_ROWS = 500
+
+
+class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
+    """A network of task-based neurons; subclasses say what the targets are."""
+
+    _task: ClassVar[Literal["regression", "classification"]]
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "formula": [str, Formula],
+        "search": [None, VSRRegressor],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "scaling": [StrOptions({"robust", "standard"}), None],
+        "device": "no_validation",  # torch knows which there are
+        "callbacks": [list, tuple, None],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        formula="auto",
+        *,
+        search=None,
+        hidden_layer_sizes=(64, 32),
+        activation="tanh",
+        max_epochs=200,
+        batch_size="auto",
+        lr=5e-3,
+        weight_decay=1e-4,
+        early_stopping="auto",
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=1e-4,
+        scaling="robust",
+        device="cpu",
+        callbacks=None,
+        verbose=0,
+        warm_start=False,
+        random_state=None,
+    ):
+        self.formula = formula
+        self.search = search
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.scaling = scaling
+        self.device = device
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    # What the targets are: the subclasses' part.
+
+    @abstractmethod
+    def _start_targets(self, y, weights):
+        """Learn from the first rows what the targets are; return the number of the network's outputs."""
+
+    @abstractmethod
+    def _network_targets(self, y):
+        """Return what the network is trained on: float (N, O) or class numbers (N,)."""
+
+    @abstractmethod
+    def _search_targets(self, y):
+        """Return what the formula is searched for: numbers, (N,) or (N, O)."""
+
+    # The way of the data.
+
+    def _fit(self, X, y, weights):
+        """Fit on validated rows, from the start or, with `warm_start`, from where the last fit ended."""
+        self._check_parameters()
+        split_seed, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
+        rows, held_out = self._split(y, weights, split_seed)
+        if not self._continues():
+            self._start(X[rows], y[rows], weights[rows], search_seed, net_seed)
+        validation = None if held_out is None else self._table(X[held_out], y[held_out], weights[held_out])
+        self._train(self._table(X[rows], y[rows], weights[rows]), validation, self.max_epochs)
+        return self
+
+    def _continues(self):
+        return self.warm_start and hasattr(self, "net_")
+
+    def _partial_fit(self, X, y, weights):
+        """Train one epoch on validated rows; the first rows decide the scaling and the formula."""
+        if not hasattr(self, "net_"):
+            self._check_parameters()
+            _, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
+            self._start(X, y, weights, search_seed, net_seed)
+        self._train(self._table(X, y, weights), None, 1)
+        return self
+
+    def _check_parameters(self):
+        """Raise what can be known to be wrong before any work begins."""
+        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object))
+        if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be whole numbers of at least 1, got {self.hidden_layer_sizes!r}")
+        formula = self._given_formula()
+        if formula is not None and formula.n_features not in (None, self.n_features_in_):
+            raise ValueError(
+                f"the vectors in formula must have one entry for each of the {self.n_features_in_} features, "
+                f"got {formula.n_features}"
+            )
+        resolve_device(self.device)
+
+    def _given_formula(self):
+        return None if isinstance(self.formula, str) and self.formula == "auto" else Formula(self.formula)
+
+    def _split(self, y, weights, seed):
+        """Return the rows to train on, and those to choose the best epoch by or None."""
+        wanted = len(y) >= AUTO_EARLY_STOPPING_ROWS if self.early_stopping == "auto" else self.early_stopping
+        if not wanted:
+            return slice(None), None
+        return hold_out(y if self._task == "classification" else None, weights, self.validation_fraction, seed)
+
+    def _start(self, X, y, weights, search_seed, net_seed):
+        """Decide everything that training does not change, and make the network."""
+        n_outputs = self._start_targets(y, weights)
+        self.scaler_ = fit_column_scaler(X, weights, self.scaling)
+        self.formula_ = self._find_formula(X, y, weights, search_seed)
+        self.net_ = make_net(
+            X.shape[1],
+            n_outputs,
+            self.formula_,
+            task=self._task,
+            hidden_layer_sizes=[int(size) for size in np.atleast_1d(self.hidden_layer_sizes)],
+            activation=self.activation,
+            bound_input=self.scaling is None,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            batch_size=self._batch_size(len(X)),
+            max_epochs=self.max_epochs,
+            device=resolve_device(self.device),
+            callbacks=copy.deepcopy(self.callbacks),
+            verbose=self.verbose,
+            seed=net_seed,
+        )
+        self.n_parameters_ = count_parameters(self.net_.module_)
+        self.n_multiplications_ = count_multiplications(self.net_.module_)
+        self.loss_curve_, self.validation_loss_curve_, self.n_iter_ = [], [], 0
+
+    def _find_formula(self, X, y, weights, seed):
+        given = self._given_formula()
+        if given is not None:
+            return given
+        search = VSRRegressor() if self.search is None else clone(self.search)
+        if search.random_state is None:
+            search.set_params(random_state=seed)
+        self.search_ = search.fit(self.scaler_.transform(X), self._search_targets(y), sample_weight=weights)
+        return self.search_.neuron_formula()
+
+    def _batch_size(self, n_rows):
+        return min(128, n_rows) if self.batch_size == "auto" else min(self.batch_size, n_rows)
+
+    def _table(self, X, y, weights):
+        return make_table(self.scaler_.transform(X), self._network_targets(y), weights, resolve_device(self.device))
+
+    def _train(self, table, validation, max_epochs):
+        training = train(
+            self.net_,
+            table,
+            validation,
+            max_epochs=max_epochs,
+            n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
+        )
+        self.loss_curve_ += training.loss_curve
+        self.validation_loss_curve_ += training.validation_loss_curve
+        self.n_iter_ += training.n_iter
+
+    def _outputs(self, X):
+        """Return what the network gives for rows not yet validated, float64 (N, O)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return predict(self.net_, X, self.scaler_.transform)

@@ -1,0 +1,303 @@
+"""A classifier that is a network of task-based neurons."""
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import validate_data
+
+from sklearn_taskneurons._task_neuron._base import BaseTaskNeuron
+from sklearn_taskneurons._validation import check_weights
+
+
+class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
+    """Classification with a network whose neurons are found for the task.
+
+    Vectorized symbolic regression finds a formula in which every feature undergoes the same computation; each of its
+    terms gets learnable weights, and a network of such neurons is trained to the least cross-entropy [1]_. The formula is
+    searched for the indicators of the classes. Inputs are scaled and bounded inside.
+
+    Parameters
+    ----------
+    formula : "auto", str or Formula, default="auto"
+        The formula of the neuron. "auto" searches it on the rows that the network is trained on, never on those held out;
+        a text such as ``"x**3 + x"`` or a :class:`Formula` is taken as it is. Only its terms matter: every term gets
+        weights of its own, which replace the formula's constants.
+    search : VSRRegressor or None, default=None
+        How "auto" searches. It is cloned, sees the scaled inputs, and its parameters can be reached as
+        ``search__generations`` and so on. None means ``VSRRegressor()``.
+    hidden_layer_sizes : int or sequence of int, default=(64, 32)
+        The number of neurons of each hidden layer, each at least 1. An empty sequence is a single layer of neurons.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="tanh"
+        What is applied to the neurons of the hidden layers.
+    max_epochs : int, default=200
+        The largest number of passes over the training rows.
+    batch_size : int or "auto", default="auto"
+        The number of rows of a gradient step; "auto" is ``min(128, n_rows)``.
+    lr : float, default=0.005
+        The learning rate of AdamW [2]_.
+    weight_decay : float, default=1e-4
+        Its decoupled weight decay, at least 0.
+    early_stopping : bool or "auto", default="auto"
+        Hold out `validation_fraction` of the rows, keep the weights of the epoch with the lowest loss on them, and stop
+        after `n_iter_no_change` epochs without a lower one. "auto" does so from 500 rows on; below, the rows are worth
+        more for training, which then stops only when the training loss no longer falls.
+    validation_fraction : float, default=0.1
+        The fraction of the rows held out, in (0, 1); for classes, in proportion.
+    n_iter_no_change : int, default=20
+        After how many epochs without an improvement training ends.
+    tol : float, default=1e-4
+        The smallest relative improvement of the loss that counts as one.
+    scaling : {"robust", "standard"} or None, default="robust"
+        How columns are scaled. "robust" is by median and interquartile range, "standard" by mean and standard deviation;
+        both then bound z smoothly to (-3, 3) by ``z / sqrt(1 + (z / 3)**2)``, since powers of outliers explode. None takes
+        the columns as they are, and the first layer bounds them in the same way.
+    device : str or torch.device, default="cpu"
+        Where the network is trained: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
+    callbacks : list of skorch callbacks or None, default=None
+        Copies of them watch the training; see ``net_.callbacks_``.
+    verbose : int, default=0
+        With 1 and more, skorch reports each epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on training the network that is there, with its scaling and formula.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, by label; "balanced" weighs every class the same, whatever its number of rows.
+    random_state : int, RandomState instance or None, default=None
+        Decides the held-out rows, the search, the initial weights and the order of rows. An int gives the same model
+        every time.
+
+    Attributes
+    ----------
+    formula_ : Formula
+        The formula of the neurons, over the scaled inputs. A ``w`` in it stands for a vector with an entry for each
+        feature.
+    search_ : VSRRegressor
+        The fitted search with its ``formula_``, ``pareto_front_`` and ``history_``; only where ``formula="auto"``.
+    net_ : skorch.NeuralNet
+        The trained network, with ``module_`` and ``history``.
+    scaler_ : ColumnScaler
+        The scaling of the columns: ``center``, ``scale`` and ``limit``.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    loss_curve_ : list of float
+        The mean training loss of each epoch.
+    validation_loss_curve_ : list of float
+        The loss on the held-out rows after each epoch; empty without early stopping.
+    n_iter_ : int
+        The number of epochs trained.
+    n_parameters_ : int
+        The number of weights and biases.
+    n_multiplications_ : int
+        The number of weights, which is the number of multiplications for a row: the FLOPs of [1]_.
+    n_features_in_ : int
+        The number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        The names of the features; only where the data had string names.
+
+    References
+    ----------
+    .. [1] F.-L. Fan et al., "No One-Size-Fits-All Neurons: Task-based Neurons for Artificial Neural Networks",
+       :arxiv:`2405.02369`.
+    .. [2] I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, :arxiv:`1711.05101`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_taskneurons import TaskNeuronClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = TaskNeuronClassifier("x**2 + x", hidden_layer_sizes=(8,), max_epochs=20, random_state=0)
+    >>> model.fit(X, y).score(X, y) > 0.9
+    True
+    >>> model.predict_proba(X[:2]).shape
+    (2, 3)
+    """
+
+    _task = "classification"
+
+    _parameter_constraints = BaseTaskNeuron._parameter_constraints | {"class_weight": [dict, StrOptions({"balanced"}), None]}
+
+    def __init__(
+        self,
+        formula="auto",
+        *,
+        search=None,
+        hidden_layer_sizes=(64, 32),
+        activation="tanh",
+        max_epochs=200,
+        batch_size="auto",
+        lr=5e-3,
+        weight_decay=1e-4,
+        early_stopping="auto",
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=1e-4,
+        scaling="robust",
+        device="cpu",
+        callbacks=None,
+        verbose=0,
+        warm_start=False,
+        class_weight=None,
+        random_state=None,
+    ):
+        super().__init__(
+            formula,
+            search=search,
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            scaling=scaling,
+            device=device,
+            callbacks=callbacks,
+            verbose=verbose,
+            warm_start=warm_start,
+            random_state=random_state,
+        )
+        self.class_weight = class_weight
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None):
+        """Search the formula, unless it is given, and train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+        y : array-like of shape (n_samples,)
+            The labels: numbers, strings or booleans.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows, at least 0; all 1 by default.
+
+        Returns
+        -------
+        TaskNeuronClassifier
+            The fitted estimator itself.
+
+        Raises
+        ------
+        FormulaSyntaxError
+            If `formula` is a text that is no formula.
+        ValueError
+            If a parameter, the data or the weights are not as described.
+        """
+        continues = self._continues()
+        X, y, weights = self._validated(X, y, sample_weight, first=not continues)
+        if not continues:
+            self.classes_ = unique_labels(y)
+        return self._fit(X, self._class_numbers(y), weights)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train one epoch on these rows; those of the first call decide the scaling and the formula.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+        y : array-like of shape (n_samples,)
+            The labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels there will be; needed in the first call, no more later.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows, at least 0; all 1 by default.
+
+        Returns
+        -------
+        TaskNeuronClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing in the first call or differs from the first call's, or `y` has other labels.
+        """
+        first = not hasattr(self, "net_")
+        if first and classes is None:
+            raise ValueError("classes must be given in the first call of partial_fit, got None")
+        X, y, weights = self._validated(X, y, sample_weight, first)
+        if first:
+            self.classes_ = unique_labels(classes)
+        elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
+            raise ValueError(f"classes must be those of the first call, {self.classes_}, got {unique_labels(classes)}")
+        return self._partial_fit(X, self._class_numbers(y), weights)
+
+    def predict(self, X):
+        """Predict the most probable labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The labels, of the type of the labels at `fit`.
+        """
+        outputs = self._outputs(X)
+        return self.classes_[outputs.argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The probabilities in [0, 1], float64, in the order of ``classes_``.
+        """
+        return softmax(self._outputs(X), axis=1)
+
+    def predict_log_proba(self, X):
+        """Predict the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The natural logarithms, float64, in the order of ``classes_``.
+        """
+        return log_softmax(self._outputs(X), axis=1)
+
+    def _validated(self, X, y, sample_weight, first):
+        X, y = validate_data(self, X, y, reset=first, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        weights = check_weights(sample_weight, X)
+        if self.class_weight is not None:
+            weights = weights * compute_sample_weight(self.class_weight, y)
+        return X, y, weights
+
+    def _class_numbers(self, y):
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y must have labels of {self.classes_} only, got {unknown}")
+        return np.searchsorted(self.classes_, y)
+
+    def _start_targets(self, y, weights):
+        return len(self.classes_)
+
+    def _network_targets(self, y):
+        return y
+
+    def _search_targets(self, y):
+        if len(self.classes_) <= 2:
+            return y.astype(np.float64)
+        return np.eye(len(self.classes_))[y]

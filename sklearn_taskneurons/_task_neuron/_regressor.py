@@ -1,0 +1,202 @@
+"""A regressor that is a network of task-based neurons."""
+
+import numpy as np
+from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.utils.validation import validate_data
+
+from sklearn_taskneurons._task_neuron._base import BaseTaskNeuron
+from sklearn_taskneurons._training import fit_target_scaler
+from sklearn_taskneurons._validation import check_weights
+
+
+class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
+    """Regression with a network whose neurons are found for the task.
+
+    Vectorized symbolic regression finds a formula in which every feature undergoes the same computation; each of its
+    terms gets learnable weights, and a network of such neurons is trained to the least squared error [1]_. Inputs are
+    scaled and bounded, targets standardized, all inside.
+
+    Parameters
+    ----------
+    formula : "auto", str or Formula, default="auto"
+        The formula of the neuron. "auto" searches it on the rows that the network is trained on, never on those held out;
+        a text such as ``"x**3 + x"`` or a :class:`Formula` is taken as it is. Only its terms matter: every term gets
+        weights of its own, which replace the formula's constants.
+    search : VSRRegressor or None, default=None
+        How "auto" searches. It is cloned, sees the scaled inputs, and its parameters can be reached as
+        ``search__generations`` and so on. None means ``VSRRegressor()``.
+    hidden_layer_sizes : int or sequence of int, default=(64, 32)
+        The number of neurons of each hidden layer, each at least 1. An empty sequence is a single layer of neurons.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="tanh"
+        What is applied to the neurons of the hidden layers.
+    max_epochs : int, default=200
+        The largest number of passes over the training rows.
+    batch_size : int or "auto", default="auto"
+        The number of rows of a gradient step; "auto" is ``min(128, n_rows)``.
+    lr : float, default=0.005
+        The learning rate of AdamW [2]_.
+    weight_decay : float, default=1e-4
+        Its decoupled weight decay, at least 0.
+    early_stopping : bool or "auto", default="auto"
+        Hold out `validation_fraction` of the rows, keep the weights of the epoch with the lowest loss on them, and stop
+        after `n_iter_no_change` epochs without a lower one. "auto" does so from 500 rows on; below, the rows are worth
+        more for training, which then stops only when the training loss no longer falls.
+    validation_fraction : float, default=0.1
+        The fraction of the rows held out, in (0, 1); for classes, in proportion.
+    n_iter_no_change : int, default=20
+        After how many epochs without an improvement training ends.
+    tol : float, default=1e-4
+        The smallest relative improvement of the loss that counts as one.
+    scaling : {"robust", "standard"} or None, default="robust"
+        How columns are scaled. "robust" is by median and interquartile range, "standard" by mean and standard deviation;
+        both then bound z smoothly to (-3, 3) by ``z / sqrt(1 + (z / 3)**2)``, since powers of outliers explode. None takes
+        the columns as they are, and the first layer bounds them in the same way.
+    device : str or torch.device, default="cpu"
+        Where the network is trained: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
+    callbacks : list of skorch callbacks or None, default=None
+        Copies of them watch the training; see ``net_.callbacks_``.
+    verbose : int, default=0
+        With 1 and more, skorch reports each epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on training the network that is there, with its scaling and formula.
+    random_state : int, RandomState instance or None, default=None
+        Decides the held-out rows, the search, the initial weights and the order of rows. An int gives the same model
+        every time.
+
+    Attributes
+    ----------
+    formula_ : Formula
+        The formula of the neurons, over the scaled inputs. A ``w`` in it stands for a vector with an entry for each
+        feature.
+    search_ : VSRRegressor
+        The fitted search with its ``formula_``, ``pareto_front_`` and ``history_``; only where ``formula="auto"``.
+    net_ : skorch.NeuralNet
+        The trained network, with ``module_`` and ``history``.
+    scaler_ : ColumnScaler
+        The scaling of the columns: ``center``, ``scale`` and ``limit``.
+    target_scaler_ : TargetScaler
+        The standardization of the targets: ``center`` and ``scale``.
+    n_outputs_ : int
+        The number of targets.
+    loss_curve_ : list of float
+        The mean training loss of each epoch.
+    validation_loss_curve_ : list of float
+        The loss on the held-out rows after each epoch; empty without early stopping.
+    n_iter_ : int
+        The number of epochs trained.
+    n_parameters_ : int
+        The number of weights and biases.
+    n_multiplications_ : int
+        The number of weights, which is the number of multiplications for a row: the FLOPs of [1]_.
+    n_features_in_ : int
+        The number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        The names of the features; only where the data had string names.
+
+    References
+    ----------
+    .. [1] F.-L. Fan et al., "No One-Size-Fits-All Neurons: Task-based Neurons for Artificial Neural Networks",
+       :arxiv:`2405.02369`.
+    .. [2] I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, :arxiv:`1711.05101`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn_taskneurons import TaskNeuronRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> model = TaskNeuronRegressor("x**2 + x", hidden_layer_sizes=(8,), max_epochs=20, random_state=0)
+    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.3
+    True
+    >>> model.n_multiplications_
+    176
+    """
+
+    _task = "regression"
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None):
+        """Search the formula, unless it is given, and train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets, finite numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows, at least 0; all 1 by default.
+
+        Returns
+        -------
+        TaskNeuronRegressor
+            The fitted estimator itself.
+
+        Raises
+        ------
+        FormulaSyntaxError
+            If `formula` is a text that is no formula.
+        ValueError
+            If a parameter, the data or the weights are not as described.
+        """
+        return self._fit(*self._validated(X, y, sample_weight, first=not self._continues()))
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train one epoch on these rows; those of the first call decide the scaling and the formula.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets, finite numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows, at least 0; all 1 by default.
+
+        Returns
+        -------
+        TaskNeuronRegressor
+            The estimator itself.
+        """
+        return self._partial_fit(*self._validated(X, y, sample_weight, first=not hasattr(self, "net_")))
+
+    def predict(self, X):
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The predicted targets, float64, in the shape of the targets at `fit`.
+        """
+        outputs = self._outputs(X)
+        y = self.target_scaler_.inverse_transform(outputs)
+        return y[:, 0] if self._y_ndim == 1 else y
+
+    def _validated(self, X, y, sample_weight, first):
+        X, y = validate_data(
+            self, X, y, reset=first, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True, ensure_min_samples=2
+        )
+        n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        if not first and n_outputs != self.n_outputs_:
+            raise ValueError(f"y must have {self.n_outputs_} outputs, as in the first fit, got {n_outputs}")
+        self._y_ndim = y.ndim
+        return X, y.reshape(len(y), -1), check_weights(sample_weight, X)
+
+    def _start_targets(self, y, weights):
+        self.target_scaler_ = fit_target_scaler(y, weights)
+        self.n_outputs_ = y.shape[1]
+        return self.n_outputs_
+
+    def _network_targets(self, y):
+        return self.target_scaler_.transform(y)
+
+    def _search_targets(self, y):
+        targets = self.target_scaler_.transform(y)
+        return targets[:, 0] if self.n_outputs_ == 1 else targets

@@ -1,0 +1,247 @@
+"""Networks of task-based neurons as estimators: what they promise beyond scikit-learn's checks."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_diabetes, load_iris, make_classification
+from sklearn.metrics import accuracy_score
+from skorch.callbacks import Callback
+
+from sklearn_taskneurons import Formula, FormulaSyntaxError, TaskNeuronClassifier, TaskNeuronRegressor, VSRRegressor
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 3))
+    return X, X[:, 0] ** 3 - X[:, 1] + 0.1 * rng.normal(size=120)
+
+
+def small(**parameters):
+    return TaskNeuronRegressor(**{"formula": "x**3 + x", "max_epochs": 10, "random_state": 0} | parameters)
+
+
+class TestFormula:
+    def test_text_and_formula_are_the_same(self, table):
+        X, y = table
+        assert_array_equal(small().fit(X, y).predict(X), small(formula=Formula("x**3 + x")).fit(X, y).predict(X))
+
+    def test_constants_do_not_matter(self, table):
+        X, y = table
+        assert_array_equal(small().fit(X, y).predict(X), small(formula="0.3*x**3 - 7*x + 2").fit(X, y).predict(X))
+
+    def test_a_given_formula_needs_no_search(self, table):
+        model = small().fit(*table)
+        assert not hasattr(model, "search_")
+        assert model.formula_ == Formula("x**3 + x")
+
+    def test_auto_finds_the_terms(self):
+        rng = np.random.default_rng(0)
+        X = rng.uniform(-1, 1, size=(200, 3))
+        y = (X**3).sum(axis=1)
+        search = VSRRegressor(population_size=100, generations=10, coefficients="shared")
+        model = small(formula="auto", search=search, scaling="standard").fit(X, y)
+        assert "x**3" in str(model.formula_)
+        assert model.search_.score(model.scaler_.transform(X), y) > 0.9
+
+    def test_auto_never_sees_the_held_out_rows(self, table):
+        X, y = table
+        seen = []
+
+        class Recording(VSRRegressor):
+            def fit(self, X, y, sample_weight=None):
+                seen.append(len(X))
+                return super().fit(X, y, sample_weight)
+
+        model = small(
+            formula="auto",
+            search=Recording(population_size=20, generations=2),
+            early_stopping=True,
+            validation_fraction=0.25,
+        ).fit(X, y)
+        assert seen == [90]
+        assert len(model.validation_loss_curve_) == model.n_iter_
+
+    def test_the_search_that_is_given_is_not_touched(self, table):
+        search = VSRRegressor(population_size=20, generations=2)
+        small(formula="auto", search=search).fit(*table)
+        assert not hasattr(search, "formula_")
+        assert search.random_state is None
+
+    def test_a_constant_target_gets_linear_neurons(self, table):
+        X, _ = table
+        model = small(formula="auto", search=VSRRegressor(population_size=20, generations=2)).fit(X, np.full(len(X), 4.2))
+        assert model.formula_ == Formula("x")
+        assert_allclose(model.predict(X), 4.2, atol=1e-3)
+
+    @pytest.mark.parametrize("formula", ["x +", "__import__('os')", "y**2"])
+    def test_a_wrong_formula_is_refused(self, formula, table):
+        with pytest.raises(FormulaSyntaxError):
+            small(formula=formula).fit(*table)
+
+    def test_a_formula_without_x_is_refused(self, table):
+        with pytest.raises(ValueError, match="depend on x"):
+            small(formula="3").fit(*table)
+
+    def test_a_vector_of_the_wrong_length_is_refused(self, table):
+        with pytest.raises(ValueError, match="3 features"):
+            small(formula="sin([1, 2]*x)").fit(*table)
+
+
+class TestParameters:
+    @pytest.mark.parametrize(
+        ("parameter", "message"),
+        [
+            ({"hidden_layer_sizes": (8, 0)}, "hidden_layer_sizes"),
+            ({"hidden_layer_sizes": (8.5,)}, "hidden_layer_sizes"),
+            ({"activation": "gelu"}, "activation"),
+            ({"device": "abacus"}, "device"),
+            ({"validation_fraction": 1.5}, "validation_fraction"),
+            ({"early_stopping": True, "validation_fraction": 0.001}, "validation_fraction"),
+            ({"lr": 0}, "lr"),
+            ({"scaling": "minmax"}, "scaling"),
+        ],
+    )
+    def test_wrong_ones_are_refused_by_name(self, parameter, message, table):
+        with pytest.raises(ValueError, match=message):
+            small(**parameter).fit(*table)
+
+    def test_an_int_is_one_hidden_layer(self, table):
+        X, y = table
+        assert_array_equal(
+            small(hidden_layer_sizes=8).fit(X, y).predict(X), small(hidden_layer_sizes=(8,)).fit(X, y).predict(X)
+        )
+
+    def test_counts_of_the_paper(self, table):
+        # 8-12-5-1 with two terms: 322 multiplications and 340 parameters for California housing (the paper's Table IV).
+        X = np.random.default_rng(0).normal(size=(20, 8))
+        model = small(formula="0.068*x**3 + 0.15*x + 0.76", hidden_layer_sizes=(12, 5)).fit(X, X[:, 0])
+        assert (model.n_multiplications_, model.n_parameters_) == (322, 340)
+
+    def test_callbacks_watch_the_training(self, table):
+        class Count(Callback):
+            def __init__(self):
+                self.epochs = 0
+
+            def on_epoch_end(self, net, **kwargs):
+                self.epochs += 1
+
+        given = Count()
+        model = small(callbacks=[("count", given)]).fit(*table)
+        assert dict(model.net_.callbacks_)["count"].epochs == model.n_iter_
+        assert given.epochs == 0
+
+    def test_scaling_none_takes_columns_as_they_are(self, table):
+        X, _ = table
+        assert_array_equal(small(scaling=None).fit(*table).scaler_.transform(X), X)
+
+
+class TestTraining:
+    def test_it_learns(self):
+        X, y = load_diabetes(return_X_y=True)
+        assert small(max_epochs=60).fit(X, y).score(X, y) > 0.5
+
+    def test_early_stopping_restores_the_best_epoch(self, table):
+        X, y = table
+        noise = np.random.default_rng(1).normal(size=len(y))
+        model = small(early_stopping=True, max_epochs=300, n_iter_no_change=5, lr=0.02, validation_fraction=0.3).fit(X, noise)
+        assert model.n_iter_ < 300
+        curve = model.validation_loss_curve_
+        held_out = model._split(noise, np.ones(len(X)), np.random.RandomState(0).randint(2**31 - 1, size=3)[0])[1]
+        loss = np.mean((model.predict(X[held_out]) - noise[held_out]) ** 2) / model.target_scaler_.scale**2
+        assert_allclose(loss, min(curve), rtol=1e-4)
+        assert curve[-1] > min(curve)
+
+    def test_several_outputs(self, table):
+        X, y = table
+        Y = np.column_stack([y, -2 * y + 1, X[:, 2]])
+        model = small(max_epochs=60).fit(X, Y)
+        assert model.predict(X).shape == Y.shape
+        assert model.n_outputs_ == 3
+        assert model.score(X, Y) > 0.8
+
+    def test_rows_without_weight_do_not_matter(self, table):
+        X, y = table
+        weights = (np.arange(len(X)) < 60).astype(float)
+        other = np.where(weights > 0, y, 1e6)
+        assert_array_equal(small().fit(X, other, weights).predict(X), small().fit(X, y, weights).predict(X))
+
+    def test_weights_pull(self, table):
+        X, y = table
+        X, y = np.vstack([X, X]), np.concatenate([y, y + 10])
+        weights = np.repeat([1.0, 9.0], len(X) // 2)
+        difference = small(max_epochs=60).fit(X, y, weights).predict(X).mean() - y[:120].mean()
+        assert 8 < difference < 10
+
+    def test_warm_start_goes_on(self, table):
+        X, y = table
+        model = small(warm_start=True).fit(X, y)
+        net, first = model.net_, model.loss_curve_[-1]
+        model.fit(X, y)
+        assert model.net_ is net
+        assert model.n_iter_ == len(model.loss_curve_) == 20
+        assert model.loss_curve_[-1] < first
+
+    def test_fit_without_warm_start_begins_again(self, table):
+        X, y = table
+        model = small().fit(X, y)
+        first = model.predict(X)
+        assert_array_equal(model.fit(X, y).predict(X), first)
+        assert model.n_iter_ == 10
+
+    def test_partial_fit_learns_block_by_block(self, table):
+        X, y = table
+        model = small()
+        for _ in range(40):
+            for block in np.array_split(np.arange(len(X)), 3):
+                model.partial_fit(X[block], y[block])
+        assert model.n_iter_ == 120
+        assert model.score(X, y) > 0.8
+
+    def test_outputs_cannot_change_their_number(self, table):
+        X, y = table
+        model = small().partial_fit(X, y)
+        with pytest.raises(ValueError, match="1 outputs"):
+            model.partial_fit(X, np.column_stack([y, y]))
+
+    def test_an_interrupted_fit_leaves_a_model(self, table):
+        class Interrupt(Callback):
+            def on_epoch_end(self, net, **kwargs):
+                if len(net.history) == 3:
+                    raise KeyboardInterrupt
+
+        X, y = table
+        with pytest.warns(UserWarning, match="interrupted"):
+            model = small(callbacks=[Interrupt()]).fit(X, y)
+        assert np.isfinite(model.predict(X)).all()
+
+
+class TestClassifier:
+    def test_balanced_classes_count_the_same(self):
+        X, y = make_classification(600, weights=[0.95], flip_y=0.1, class_sep=0.5, random_state=0)
+        parameters = {"formula": "x", "max_epochs": 30, "random_state": 0}
+        plain = TaskNeuronClassifier(**parameters).fit(X, y).predict(X)
+        balanced = TaskNeuronClassifier(**parameters, class_weight="balanced").fit(X, y).predict(X)
+        assert accuracy_score(y[y == 1], balanced[y == 1]) > accuracy_score(y[y == 1], plain[y == 1]) + 0.2
+
+    def test_logarithms_are_those_of_the_probabilities(self):
+        X, y = load_iris(return_X_y=True)
+        model = TaskNeuronClassifier("x", max_epochs=5, random_state=0).fit(X, y)
+        assert_allclose(np.exp(model.predict_log_proba(X)), model.predict_proba(X))
+
+    def test_partial_fit_needs_the_classes_once(self):
+        X, y = load_iris(return_X_y=True)
+        model = TaskNeuronClassifier("x**2 + x", random_state=0)
+        with pytest.raises(ValueError, match="classes"):
+            model.partial_fit(X, y)
+        model.partial_fit(X[:100], y[:100], classes=[0, 1, 2]).partial_fit(X, y)
+        assert model.predict_proba(X).shape == (150, 3)
+        with pytest.raises(ValueError, match="classes"):
+            model.partial_fit(X, y, classes=[0, 1])
+        with pytest.raises(ValueError, match="labels"):
+            model.partial_fit(X, y + 5)
+
+    def test_one_class_is_certain(self):
+        X, _ = load_iris(return_X_y=True)
+        model = TaskNeuronClassifier(search=VSRRegressor(population_size=20, generations=2), max_epochs=3)
+        assert_array_equal(model.fit(X, np.full(150, "iris")).predict(X), "iris")
