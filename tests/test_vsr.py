@@ -1,0 +1,201 @@
+"""Vectorized symbolic regression as an estimator: what it promises beyond scikit-learn's checks."""
+
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression
+
+from sklearn_taskneurons import Formula, VSRRegressor
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 4))
+    return X, (0.5 * X**3 - 2 * X + 0.25).sum(axis=1)
+
+
+def small(**parameters):
+    return VSRRegressor(**{"population_size": 100, "generations": 15, "random_state": 0} | parameters)
+
+
+class TestFormula:
+    def test_shared_coefficients_are_found(self, table):
+        model = small(coefficients="shared").fit(*table)
+        assert model.formula_.round(6) == Formula("0.5*x**3 - 2*x + 0.25")
+
+    def test_a_number_for_each_feature_is_the_least_squares_solution(self):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(300, 3))
+        y = X**2 @ [1.0, -2.0, 3.0] + X @ [0.5, 0.0, 1.0] + 4 + rng.normal(size=300)
+        model = small().fit(X, y)
+        assert model.formula_.degree == 2
+        reference = LinearRegression().fit(np.hstack([X, X**2]), y)
+        assert_allclose(model.predict(X), reference.predict(np.hstack([X, X**2])), rtol=1e-8)
+
+    def test_pure_genetic_programming_finds_whole_numbers(self):
+        X = np.random.default_rng(0).normal(size=(100, 5))
+        model = small(refit_constants=False, linear_scaling=False, coefficients="shared", population_size=500, generations=40)
+        model.fit(X, (3 * X**2 - X).sum(axis=1))
+        assert model.formula_ == Formula("3*x**2 - x")
+
+    def test_inner_products_and_waves(self):
+        X = np.random.default_rng(0).normal(size=(150, 3))
+        y = np.sin(X).sum(axis=1) + 2 * X.sum(axis=1)
+        model = small(function_set=("add", "mul", "sin"), coefficients="shared", max_length=16).fit(X, y)
+        assert model.score(X, y) > 1 - 1e-9
+        assert model.formula_.round(6) == Formula("sin(x) + 2*x")
+
+    def test_predictions_are_the_formulas_values(self, table):
+        X, y = table
+        model = small().fit(X, y)
+        assert_array_equal(model.predict(X), model.formula_(X))
+        assert_allclose(model.predict(X), Formula(str(model.formula_))(X))
+
+    def test_the_front_falls(self, table):
+        X, y = table
+        front = small(coefficients="shared").fit(X, y + np.random.default_rng(1).normal(size=len(y))).pareto_front_
+        losses, complexities = [point.loss for point in front], [point.complexity for point in front]
+        assert len(front) >= 3
+        assert losses == sorted(losses, reverse=True)
+        assert complexities == sorted(set(complexities))
+
+    def test_losses_of_the_front_are_those_of_its_formulas(self, table):
+        X, y = table
+        y = y + np.random.default_rng(1).normal(size=len(y))
+        for parameters in ({}, {"coefficients": "shared"}, {"coefficients": "shared", "refit_constants": False}):
+            for point in small(**parameters).fit(X, y).pareto_front_:
+                assert_allclose(np.mean((point.formula(X) - y) ** 2) / np.var(y), point.loss, rtol=1e-6)
+
+    def test_selection_by_loss_takes_the_end_of_the_front(self, table):
+        X, y = table
+        model = small(selection="loss").fit(X, y + np.random.default_rng(1).normal(size=len(y)))
+        assert model.formula_ == model.pareto_front_[-1].formula
+
+    def test_noise_gives_a_constant(self):
+        rng = np.random.default_rng(0)
+        assert small(coefficients="shared").fit(rng.normal(size=(500, 3)), rng.normal(size=500)).formula_.degree == 0
+
+    def test_several_outputs_share_their_terms(self, table):
+        X, y = table
+        Y = np.column_stack([y, 3 - y])
+        model = small(coefficients="shared").fit(X, Y)
+        assert_allclose(model.predict(X), Y, atol=1e-8)
+        first, second = model.formulas_
+        assert first.round(6) == Formula("0.5*x**3 - 2*x + 0.25")
+        assert second.round(6) == Formula("-0.5*x**3 + 2*x + 0.5")
+
+    def test_the_neurons_formula_leaves_vectors_free(self, table):
+        X, y = table
+        neuron = small().fit(X, y).neuron_formula()
+        assert neuron == Formula("w*x**3 + w*x")
+
+
+class TestWeights:
+    @pytest.mark.parametrize(
+        "parameters",
+        [{}, {"coefficients": "shared"}, {"coefficients": "shared", "refit_constants": False}, {"function_set": ("add", "sin")}],
+        ids=["per feature", "shared", "own constants", "sin"],
+    )
+    def test_a_weight_of_two_is_two_rows(self, parameters, table):
+        X, y = table
+        X, y = X[:60], (y + np.random.default_rng(1).normal(size=len(y)))[:60]
+        counts = np.random.default_rng(2).integers(0, 4, size=60)
+        weighted = small(**parameters).fit(X, y, sample_weight=counts)
+        repeated = small(**parameters).fit(np.repeat(X, counts, axis=0), np.repeat(y, counts))
+        assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-6)
+
+    @pytest.mark.parametrize(("weights", "message"), [(np.zeros(200), "zero"), (-np.ones(200), "[Nn]egative")])
+    def test_weights_that_mean_nothing_are_refused(self, weights, message, table):
+        with pytest.raises(ValueError, match=message):
+            small().fit(*table, sample_weight=weights)
+
+
+class TestParameters:
+    @pytest.mark.parametrize(
+        ("parameters", "message"),
+        [
+            ({"refit_constants": False}, "coefficients"),
+            ({"p_crossover": 0.9}, "add up to 1"),
+            ({"function_set": ("add", "sine")}, "function_set"),
+            ({"init_depth": (5, 2)}, "init_depth"),
+            ({"const_range": (1, 1)}, "const_range"),
+            ({"max_degree": 0}, "max_degree"),
+            ({"selection": "luck"}, "selection"),
+        ],
+    )
+    def test_wrong_ones_are_refused_by_name(self, parameters, message, table):
+        with pytest.raises(ValueError, match=message):
+            small(**parameters).fit(*table)
+
+    def test_several_outputs_need_constants_of_their_own(self, table):
+        X, y = table
+        with pytest.raises(ValueError, match="linear_scaling"):
+            small(refit_constants=False, linear_scaling=False, coefficients="shared").fit(X, np.column_stack([y, -y]))
+
+    def test_no_power_beyond_max_degree(self, table):
+        X, y = table
+        assert max(point.formula.degree for point in small(max_degree=2).fit(X, y).pareto_front_) <= 2
+
+
+class TestSearch:
+    def test_another_seed_is_another_search(self, table):
+        X, y = table
+        y = y + np.random.default_rng(1).normal(size=len(y))
+        parameters = {"coefficients": "shared", "refit_constants": False, "n_iter_no_change": None}
+        first, second, third = (small(**parameters, random_state=seed).fit(X, y).history_ for seed in (0, 0, 1))
+        losses = [[record["mean_loss"] for record in history] for history in (first, second, third)]
+        assert losses[0] == losses[1] != losses[2]
+
+    def test_history_has_a_record_for_each_generation(self, table):
+        X, y = table
+        model = small(n_iter_no_change=None).fit(X, y + np.random.default_rng(1).normal(size=len(y)))
+        assert [record["generation"] for record in model.history_] == list(range(1, 16))
+        assert model.n_iter_ == 15
+
+    def test_a_callback_can_end_it(self, table):
+        X, y = table
+        model = small(callbacks=[lambda record: record["generation"] == 2]).fit(X, y + np.arange(len(y)))
+        assert model.n_iter_ == 2
+
+    def test_an_interrupt_leaves_the_best_so_far(self, table):
+        def interrupt(record):
+            if record["generation"] == 3:
+                raise KeyboardInterrupt
+
+        X, y = table
+        with pytest.warns(ConvergenceWarning, match="interrupted"):
+            model = small(callbacks=[interrupt]).fit(X, y + np.random.default_rng(1).normal(size=len(y)))
+        assert np.isfinite(model.predict(X)).all()
+        assert model.n_iter_ == 3
+
+    def test_max_time_ends_it(self, table, monkeypatch):
+        clock = iter(range(10_000))
+        monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+        X, y = table
+        model = small(max_time=20.0, generations=1000, n_iter_no_change=None).fit(X, y + np.random.default_rng(1).normal(size=200))
+        assert model.n_iter_ < 25
+
+    def test_warm_start_goes_on(self, table):
+        X, y = table
+        y = y + np.random.default_rng(1).normal(size=len(y))
+        model = small(warm_start=True, generations=4, n_iter_no_change=None).fit(X, y)
+        first = model.pareto_front_[-1].loss
+        model.fit(X, y)
+        assert model.n_iter_ == 8
+        assert [record["generation"] for record in model.history_] == list(range(1, 9))
+        assert model.pareto_front_[-1].loss <= first
+
+    def test_verbose_writes_a_line(self, table, capsys):
+        small(verbose=1, generations=2).fit(*table)
+        captured = capsys.readouterr()
+        assert "generation 1" in captured.err
+        assert captured.out == ""
+
+    def test_clones_share_nothing(self, table):
+        model = small().fit(*table)
+        assert not hasattr(clone(model), "formula_")
