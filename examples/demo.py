@@ -9,6 +9,7 @@ network of ordinary (linear) neurons beside it, and compare the two on rows that
 
 import argparse
 import math
+import re
 import sys
 import time
 from itertools import pairwise
@@ -26,8 +27,9 @@ from sklearn.metrics import ConfusionMatrixDisplay, PredictionErrorDisplay
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from skorch.callbacks import Callback
 
-from sklearn_taskneurons import TaskNeuronClassifier, TaskNeuronRegressor
+from sklearn_taskneurons import TaskNeuronClassifier, TaskNeuronRegressor, VSRRegressor
 from sklearn_taskneurons.plotting import LossCurveDisplay, ParetoFrontDisplay
 
 TASK_COLOR, LINEAR_COLOR = "tab:blue", "tab:orange"
@@ -50,8 +52,9 @@ def main() -> None:
     print(f"training rows {len(X_train)}, test rows {len(X_test)}, input columns {X_train.shape[1]}\n")
 
     network = TaskNeuronClassifier if classification else TaskNeuronRegressor
-    settings: dict[str, Any] = {"random_state": options.seed, "verbose": 1}
-    task_net = fit("Searching a formula and training its network", network(**settings), X_train, y_train)
+    settings: dict[str, Any] = {"random_state": options.seed, "callbacks": [ProgressLine()]}
+    search = VSRRegressor(callbacks=[show_generation])
+    task_net = fit("Searching a formula and training its network", network(search=search, **settings), X_train, y_train)
     print_front(task_net)
     sizes = equal_hidden_sizes(task_net, X_train.shape[1])
     linear_net = fit("Training linear neurons", network(formula="x", hidden_layer_sizes=sizes, **settings), X_train, y_train)
@@ -130,23 +133,49 @@ def make_encoder() -> Any:
     return make_pipeline(encoder).set_output(transform="pandas")
 
 
+class ProgressLine(Callback):
+    """Rewrite one line after each epoch, so that one sees that something happens."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        losses = [f"{name} {net.history[-1][name]:.4f}" for name in ("train_loss", "valid_loss") if name in net.history[-1]]
+        show(f"epoch {len(net.history)}: {', '.join(losses)}")
+
+
+def show(text: str) -> None:
+    """Write over the last line where the output is a terminal."""
+    if sys.stdout.isatty():
+        print(f"\r\x1b[K  {text}", end="", flush=True)
+
+
+def show_generation(record: dict[str, Any]) -> None:
+    """Write how far the search is."""
+    show(f"generation {record['generation']}: loss {record['best_loss']:.4f}")
+
+
 def fit(what: str, estimator: Any, X: pd.DataFrame, y: pd.Series) -> Any:
     """Fit an estimator and say how long it took."""
     print(f"{what} ...", flush=True)
     start = time.perf_counter()
     estimator.fit(X, y)
-    print(f"  {time.perf_counter() - start:.1f} s, {estimator.n_iter_} epochs")
+    show("")
+    print(f"\r  {time.perf_counter() - start:.1f} s, {estimator.n_iter_} epochs")
     return estimator
 
 
 def print_front(task_net: Any) -> None:
     """Print the best formula of each complexity and the one that was chosen."""
-    print("\nPareto front (the best formula of each complexity on the training rows)")
+    print("\nPareto front (the best formula of each complexity on the training rows; w: one number for each feature)")
     print(f"{'complexity':>10}  {'loss':>9}  formula")
-    for entry in pd.DataFrame(task_net.search_.pareto_front_).itertuples():
-        mark = "*" if entry.formula == task_net.search_.formula_ else " "
-        print(f"{entry.complexity:>9}{mark}  {entry.loss:>9.4g}  {entry.formula.round(3)}")
-    print(f"\nformula: {task_net.formula_.round(3)}\n")
+    for point in task_net.search_.pareto_front_:
+        formula = point.formula[0] if isinstance(point.formula, tuple) else point.formula
+        mark = "*" if formula == task_net.search_.formula_ else " "
+        print(f"{point.complexity:>9}{mark}  {point.loss:>9.4g}  {shorten(formula)}")
+    print(f"\nformula of the neurons: {shorten(task_net.formula_)}\n")
+
+
+def shorten(formula: Any) -> str:
+    """Write a formula with few digits, and with w for each vector of constants."""
+    return re.sub(r"\[.*?\]", "w", str(formula.round(3)))
 
 
 def equal_hidden_sizes(task_net: Any, n_features: int) -> tuple[int, ...]:
