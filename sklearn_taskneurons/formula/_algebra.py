@@ -1,0 +1,257 @@
+"""Exact expansion: every expression becomes a sum of monomials, with fractions for coefficients.
+
+The rules are those of a commutative ring: products distribute over sums, powers are multiplied out, sums over the
+features move past everything that is one number a row, and division by a monomial gives negative exponents.
+Functions of anything but a constant, and reciprocals of sums, are kept as atoms.
+"""
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+
+from sklearn_taskneurons.formula._atoms import CONSTANT, Atoms, Monomial, Polynomial, Weight
+from sklearn_taskneurons.formula._coefficients import (
+    UNIT,
+    ZERO,
+    Coefficient,
+    Free,
+    checked_power,
+    exact,
+    is_zero,
+    join_scale,
+    rounded,
+    split_scale,
+    vector,
+)
+from sklearn_taskneurons.formula._errors import ExpansionError
+from sklearn_taskneurons.formula._expression import Expression, Node
+from sklearn_taskneurons.formula.functions import ADD, ARITIES, DIV, DOT, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, SUM, VECTOR, X
+
+def expand(expression: Expression, atoms: Atoms) -> Polynomial:
+    """Return the polynomial that an expression is; raise ExpansionError with the index of the node at fault."""
+    algebra = Algebra(atoms)
+    stack: list[Polynomial] = []
+    for index in range(len(expression) - 1, -1, -1):
+        node = expression[index]
+        arguments = [stack.pop() for _ in range(ARITIES[node.opcode])]
+        try:
+            stack.append(algebra.node(node, index, *arguments))
+        except ExpansionError as error:
+            error.index = index
+            raise
+    return stack.pop()
+
+
+class Algebra:
+    """The operations on polynomials over one set of atoms."""
+
+    def __init__(self, atoms: Atoms) -> None:
+        self.atoms = atoms
+        self._operations: dict[int, Callable[..., Polynomial]] = {
+            ADD: self.add,
+            SUB: lambda a, b: self.add(a, self.scale(b, -UNIT)),
+            NEG: lambda a: self.scale(a, -UNIT),
+            MUL: self.multiply,
+            DIV: self.divide,
+            DOT: lambda a, b: self.row_sum(self.multiply(a, b)),
+            SUM: self.row_sum,
+        }
+
+    def node(self, node: Node, index: int, *arguments: Polynomial) -> Polynomial:
+        """Return the polynomial of a node from those of its arguments."""
+        opcode, value = node
+        if opcode == X:
+            return {self.atoms.x(): UNIT}
+        if opcode == NUMBER:
+            return _constant(exact(value))  # type: ignore[arg-type]
+        if opcode == VECTOR:
+            if isinstance(value, tuple):
+                self.atoms.spend(len(value) // 8)
+                return _constant(vector(tuple(map(exact, value))))
+            return _constant(self.atoms.free.new(("w", index)))
+        if opcode == POW:
+            return self.power(arguments[0], int(value))  # type: ignore[arg-type]
+        operation = self._operations.get(opcode)
+        return operation(*arguments) if operation else self.apply(opcode, arguments[0])
+
+    def add(self, a: Polynomial, b: Polynomial) -> Polynomial:
+        """Return the sum."""
+        result = dict(a)
+        for monomial, coefficient in b.items():
+            self._accumulate(result, monomial, coefficient)
+        return self.atoms.checked(self._merge_row_sums(result))
+
+    def scale(self, a: Polynomial, factor: Fraction) -> Polynomial:
+        """Return a multiple."""
+        multiply = self.atoms.free.multiply
+        return {monomial: multiply(coefficient, factor) for monomial, coefficient in a.items()} if factor else {}
+
+    def multiply(self, a: Polynomial, b: Polynomial) -> Polynomial:
+        """Return the product, multiplied out."""
+        result: Polynomial = {}
+        for p, left in a.items():
+            for q, right in b.items():
+                monomial = p if not q else q if not p else self.atoms.check_degree(_join(p, q))
+                self._accumulate(result, monomial, self.atoms.free.multiply(left, right))
+            self.atoms.checked(result)
+        return self._merge_row_sums(result)
+
+    def power(self, a: Polynomial, exponent: int) -> Polynomial:
+        """Return a power, multiplied out."""
+        if len(a) == 1:
+            ((monomial, coefficient),) = a.items()
+            if isinstance(coefficient, Fraction):
+                raised = tuple((serial, own * exponent) for serial, own in monomial) if exponent else CONSTANT
+                return {self.atoms.check_degree(raised): checked_power(coefficient, exponent)}
+        result = _constant(UNIT)
+        while True:
+            if exponent & 1:
+                result = self.multiply(result, a)
+            exponent >>= 1
+            if not exponent:
+                return result
+            a = self.multiply(a, a)
+
+    def divide(self, a: Polynomial, b: Polynomial) -> Polynomial:
+        """Return the quotient: exact for a monomial below the line, else with the reciprocal of the sum."""
+        if not b:
+            raise ExpansionError("nothing may be divided by zero, and the divisor is zero")
+        if len(b) > 1:
+            ratio = _ratio(a, b)
+            return self.multiply(a, self._reciprocal(b)) if ratio is None else _constant(ratio)
+        ((monomial, coefficient),) = b.items()
+        inverse: Monomial = CONSTANT
+        for serial, exponent in monomial:
+            divisor = self.atoms[serial].polynomial
+            if self.atoms[serial].opcode == DIV and divisor is not None and exponent > 0:
+                a = self.multiply(a, self.power(divisor, exponent))  # 1/(1/p) is p
+            else:
+                inverse = (*inverse, (serial, -exponent))
+        return self.multiply(a, {inverse: self.atoms.free.invert(coefficient)})
+
+    def _reciprocal(self, a: Polynomial) -> Polynomial:
+        # one scale for all multiples of a sum: the leading coefficient becomes 1
+        leading = min(a, key=lambda monomial: (self.atoms.order(monomial), size(a[monomial])))
+        scale = UNIT if isinstance(a[leading], Free) else split_scale(a[leading])[0]
+        monomial = self.atoms.function(DIV, self.scale(a, 1 / scale))
+        return {monomial: 1 / scale}
+
+    def apply(self, opcode: int, a: Polynomial) -> Polynomial:
+        """Return an elementwise function: a number of a number, an atom of anything else."""
+        if not a:
+            a = {CONSTANT: ZERO}
+        if len(a) > 1 or CONSTANT not in a:
+            return {self.atoms.function(opcode, a): UNIT}
+        name, value = FUNCTIONS[opcode].name, a[CONSTANT]
+        if isinstance(value, Free):
+            return _constant(self.atoms.free.new((name, value)))
+        if isinstance(value, Fraction):
+            return _constant(_function_value(name, value))
+        return _constant(vector(tuple(_function_value(name, entry) for entry in value)))
+
+    def row_sum(self, a: Polynomial) -> Polynomial:
+        """Return the sum over the features; what is one number a row is taken out of it."""
+        result: Polynomial = {}
+        for monomial, coefficient in a.items():
+            scalars, vectors = self.atoms.split(monomial)
+            if not vectors and isinstance(coefficient, Fraction) and self.atoms.n_features is not None:
+                self._accumulate(result, scalars, coefficient * self.atoms.n_features)
+            elif not vectors and isinstance(coefficient, tuple) and not isinstance(coefficient, Free):
+                self._accumulate(result, scalars, sum(coefficient, ZERO))
+            else:
+                scale, weight = split_scale(coefficient)
+                product = _join(scalars, self.atoms.row_sum(vectors, weight))
+                self._accumulate(result, self.atoms.check_degree(product), scale)
+        return self._merge_row_sums(result)
+
+    def _accumulate(self, result: Polynomial, monomial: Monomial, coefficient: Coefficient) -> None:
+        """Add one term in place."""
+        self.atoms.spend(_cost(coefficient))
+        known = result.get(monomial)
+        if known is not None:
+            coefficient = self.atoms.free.add(known, coefficient)
+        if not is_zero(coefficient):
+            result[monomial] = coefficient
+        elif known is not None:
+            del result[monomial]
+
+    def _merge_row_sums(self, a: Polynomial) -> Polynomial:
+        """Add up the constant vectors of sums over the same vector: ``dot(a, x) + dot(b, x) = dot(a + b, x)``."""
+        groups: dict[tuple[Monomial, Monomial], list[tuple[Monomial, Weight]]] = {}
+        has_weights = False
+        for monomial in a:
+            sums = [factor for factor in monomial if self.atoms[factor[0]].opcode == SUM]
+            if len(sums) == 1 and sums[0][1] == 1:
+                atom = self.atoms[sums[0][0]]
+                has_weights = has_weights or atom.weight is not None
+                rest = tuple(factor for factor in monomial if factor is not sums[0])
+                groups.setdefault((rest, atom.monomial), []).append((monomial, atom.weight))
+        if has_weights:
+            for (rest, inner), members in groups.items():
+                self._merge_group(a, rest, inner, members)
+        return a
+
+    def _merge_group(self, a: Polynomial, rest: Monomial, inner: Monomial, members: list[tuple[Monomial, Weight]]) -> None:
+        coefficient: Coefficient = ZERO
+        if not inner and any(isinstance(weight, int) for _, weight in members):
+            coefficient = a.pop(rest, ZERO)  # a number that is free takes in every other
+        if len(members) == 1 and is_zero(coefficient):
+            return
+        for monomial, weight in members:
+            scale = a.pop(monomial)
+            coefficient = self.atoms.free.add(coefficient, join_scale(scale, weight))  # type: ignore[arg-type]
+            self.atoms.spend(_cost(coefficient))
+        if not is_zero(coefficient):
+            scale, weight = split_scale(coefficient)
+            a[_join(rest, self.atoms.row_sum(inner, weight))] = scale
+
+
+def _constant(value: Coefficient) -> Polynomial:
+    return {} if is_zero(value) else {CONSTANT: value}
+
+
+def _join(p: Monomial, q: Monomial) -> Monomial:
+    """Multiply monomials."""
+    if not p or not q:
+        return p or q
+    exponents = dict(p)
+    for serial, exponent in q:
+        exponents[serial] = exponents.get(serial, 0) + exponent
+    return tuple(sorted((serial, exponent) for serial, exponent in exponents.items() if exponent))
+
+
+def _ratio(a: Polynomial, b: Polynomial) -> Fraction | None:
+    """Return a/b where it is a number."""
+    if a.keys() != b.keys():
+        return None
+    ratios = set()
+    for monomial, coefficient in a.items():
+        (scale, weight), (divisor, other) = split_scale(coefficient), split_scale(b[monomial])
+        if weight != other:
+            return None
+        ratios.add(scale / divisor)
+    return ratios.pop() if len(ratios) == 1 else None
+
+
+def size(coefficient: Coefficient) -> tuple[Fraction, bool]:
+    """Return the key that sorts terms alike but for their numbers."""
+    scale = split_scale(coefficient)[0]
+    return abs(scale), scale < 0
+
+
+def _cost(coefficient: Coefficient) -> int:
+    """Return the work of one operation: longer for long numbers and for vectors."""
+    if isinstance(coefficient, Fraction):
+        return 1 + (coefficient.numerator.bit_length() + coefficient.denominator.bit_length() >> 9)
+    return 1 if isinstance(coefficient, Free) else 1 + len(coefficient) // 2
+
+
+def _function_value(name: str, argument: Fraction) -> Fraction:
+    """Return a function of a number as the number it is in floating point."""
+    value = rounded(argument)
+    function: Callable[[float], float] = abs if name == "abs" else getattr(math, name)
+    try:
+        result = function(value)
+    except (ValueError, OverflowError):
+        raise ExpansionError(f"{name} must have a real and finite value, given {name}({value!r})") from None
+    return exact(result)

@@ -1,0 +1,313 @@
+"""The class Formula."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NoReturn
+
+import numpy as np
+
+from sklearn_taskneurons.formula._build import call
+from sklearn_taskneurons.formula._canonical import canonical_terms
+from sklearn_taskneurons.formula._checks import check_bounds, normal_nodes, vector_length
+from sklearn_taskneurons.formula._errors import ExpansionError, FormulaSyntaxError
+from sklearn_taskneurons.formula._evaluate import array_library, as_floating, evaluate
+from sklearn_taskneurons.formula._expression import Expression, Node, Type, depth, expression_type
+from sklearn_taskneurons.formula._limits import MAX_LENGTH
+from sklearn_taskneurons.formula._parser import parse
+from sklearn_taskneurons.formula._printer import expression_text
+from sklearn_taskneurons.formula._terms import RowSum, Term, expanded_expression
+from sklearn_taskneurons.formula.functions import ADD, NUMBER, SUM, VECTOR
+
+_FIELDS: Final = ("_expanded", "_expression", "_n_features", "_terms", "_text", "_type")
+
+
+class Formula:
+    """A formula over the input vector of a neuron.
+
+    A formula is immutable and hashable, prints itself as text that parses back to the same formula, and pickles as
+    that text. Its value is one number for each row of the input.
+
+    Parameters
+    ----------
+    formula : str or Formula
+        The text, in the language of the Notes; at most 100,000 characters, 1000 numbers, names and operators, and
+        256 terms of degree 32 when expanded.
+
+    Raises
+    ------
+    FormulaSyntaxError
+        If the text is no formula or exceeds a bound; it points at the offending part.
+    TypeError
+        If `formula` is neither a str nor a Formula.
+
+    Notes
+    -----
+    There are two types of value: a vector (V) has one entry for each feature of a row, a scalar (S) is one number
+    for each row.
+
+    ==========================  ==============================================================================
+    ``x``                       the input (V)
+    ``0.5``, ``-3``, ``1e-3``   a number (S); it means what its decimal text says
+    ``[0.1, -2, 3]``            a constant vector with an entry for each feature (V)
+    ``w``                       a free constant vector, each occurrence its own (V)
+    ``+ - * /``                 elementwise; a scalar acts on every entry of a vector
+    ``**`` or ``^``             a power with a whole number from 0 to 32
+    ``@``                       a scalar times anything, or the inner product of two vectors
+    ``dot(V, V)``, ``sum(V)``   the inner product, the sum over the features (S)
+    ``sin cos tan tanh``        elementwise functions, of the type of their argument
+    ``exp log sqrt abs``
+    ==========================  ==============================================================================
+
+    A formula whose value is a vector is summed over the features.
+
+    Two formulas are equal when they expand to the same terms. A formula with a free vector stands for a family: any
+    number or vector that multiplies or adds to a free vector is absorbed by it.
+
+    Examples
+    --------
+    >>> from sklearn_taskneurons.formula import Formula
+    >>> formula = Formula("x*(0.068*x^2 + 0.15) + 0.76")
+    >>> formula
+    Formula('x*(0.068*x**2 + 0.15) + 0.76')
+    >>> formula.expand()
+    Formula('0.068*x**3 + 0.15*x + 0.76')
+    >>> formula == Formula("0.76 + 0.15*x + 0.068*x**3")
+    True
+    >>> import numpy as np
+    >>> formula(np.array([[0.0, 0.0], [1.0, -1.0], [1.0, 2.0]])).round(3)
+    array([1.52 , 1.52 , 2.582])
+    """
+
+    __slots__ = ("__weakref__", *_FIELDS)
+
+    _expanded: Expression
+    _expression: Expression
+    _n_features: int | None
+    _terms: tuple[Term, ...]
+    _text: str
+    _type: Type
+
+    def __init__(self, formula: "str | Formula") -> None:
+        if isinstance(formula, Formula):
+            for name in _FIELDS:
+                object.__setattr__(self, name, getattr(formula, name))
+        elif isinstance(formula, str):
+            expression, positions = parse(str(formula))
+            self._set(expression, str(formula), positions)
+        else:
+            raise TypeError(f"a formula must be a str or a Formula, given {type(formula).__name__}")
+
+    @classmethod
+    def from_expression(cls, expression: Iterable[Node]) -> "Formula":
+        """Make a formula of nodes in prefix order.
+
+        Parameters
+        ----------
+        expression : iterable of Node
+            Nodes, or pairs of an opcode and a value; NumPy numbers and arrays are taken as plain ones.
+
+        Returns
+        -------
+        Formula
+            Its :attr:`expression` is the one given.
+
+        Raises
+        ------
+        ValueError
+            If the nodes are no expression (FormulaSyntaxError if they are, but exceed a bound).
+
+        Examples
+        --------
+        >>> from sklearn_taskneurons.formula import MUL, NUMBER, POW, Formula, X
+        >>> Formula.from_expression([(MUL, None), (NUMBER, 0.5), (POW, 3), (X, None)])
+        Formula('0.5*x**3')
+        """
+        nodes = normal_nodes(expression)
+        formula = cls.__new__(cls)
+        formula._set(nodes, None, None)
+        return formula
+
+    def _set(self, expression: Expression, text: str | None, positions: Sequence[int] | None) -> None:
+        try:
+            check_bounds(expression)
+            kind = expression_type(expression)
+            n_features = vector_length(expression)
+            terms = canonical_terms(expression, kind, n_features)
+            expanded = expanded_expression(terms)
+            if len(expanded) > MAX_LENGTH:
+                raise ExpansionError(f"a formula must expand to at most {MAX_LENGTH} nodes, given {len(expanded)}")
+        except ExpansionError as error:
+            position = None if positions is None or error.index is None else positions[error.index]
+            raise FormulaSyntaxError(error.message, expression_text(expression) if text is None else text, position) from None
+        except TypeError as error:  # a scalar where a vector must stand
+            raise FormulaSyntaxError(str(error), expression_text(expression)) from None
+        values = (expanded, expression, n_features, terms, expression_text(expression), kind)
+        for name, value in zip(_FIELDS, values, strict=True):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a formula must not be changed, and {name} was to be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a formula must not be changed, and {name} was to be deleted")
+
+    def __reduce__(self) -> tuple[type["Formula"], tuple[str]]:
+        return type(self), (self._text,)
+
+    def __copy__(self) -> "Formula":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Formula":
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Formula):
+            return NotImplemented
+        return self._n_features == other._n_features and self._expanded == other._expanded
+
+    def __hash__(self) -> int:
+        return hash((self._n_features, self._expanded))
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Formula({self._text!r})"
+
+    @property
+    def expression(self) -> Expression:
+        """The formula as written: nodes in prefix order."""
+        return self._expression
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The canonical sum of terms: powers by falling degree, then functions, then the constant; () for 0."""
+        return self._terms
+
+    @property
+    def type(self) -> Type:
+        """The type of the formula as written: "V" if it is summed over the features, "S" if not."""
+        return self._type
+
+    @property
+    def n_features(self) -> int | None:
+        """The number of features that its constant vectors demand; None when any number will do."""
+        return self._n_features
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a free constant vector ``w`` is in it."""
+        return Node(VECTOR) in self._expression
+
+    @property
+    def length(self) -> int:
+        """The number of nodes."""
+        return len(self._expression)
+
+    @property
+    def depth(self) -> int:
+        """The number of nodes on the longest way from the root to a leaf."""
+        return depth(self._expression)
+
+    @property
+    def degree(self) -> int | None:
+        """The highest total power of x in a term; None when some term is no polynomial of x."""
+        degrees = [term.degree for term in self._terms]
+        return None if None in degrees else max((degree for degree in degrees if degree is not None), default=0)
+
+    def expand(self) -> "Formula":
+        """Return the canonical form: the sum of :attr:`terms`.
+
+        Returns
+        -------
+        Formula
+            Equal to this one; equal formulas expand to the same text.
+
+        Examples
+        --------
+        >>> from sklearn_taskneurons.formula import Formula
+        >>> Formula("(dot(w, x) + 1)*x - x").expand()
+        Formula('x*dot(w, x)')
+        >>> Formula("3 + dot([1, 2], x - 1) + sum(x)").expand()
+        Formula('dot([2, 3], x)')
+        """
+        expanded = self._expanded
+        if self._n_features is not None and not any(isinstance(node.value, tuple) for node in expanded):
+            expanded = self._with_vector(self._n_features)
+        return type(self).from_expression(expanded)
+
+    def _with_vector(self, n_features: int) -> Expression:
+        """Return the expanded expression with a constant vector, so that it still demands its number of features."""
+        for place, (coefficient, factors) in enumerate((term.coefficient, term.factors) for term in self._terms):
+            if len(factors) == 1 and isinstance(factors[0], RowSum) and not factors[0].free:
+                term = Term(1.0, (RowSum(factors[0].expression, (coefficient,) * n_features),))
+                return expanded_expression((*self._terms[:place], term, *self._terms[place + 1 :]))
+        zero = call(SUM, (Node(VECTOR, (0.0,) * n_features),))
+        return call(ADD, self._expanded, zero) if self._terms else zero
+
+    def round(self, digits: int = 3) -> "Formula":
+        """Return the formula with its numbers rounded.
+
+        Parameters
+        ----------
+        digits : int, default=3
+            The number of significant digits, at least 1.
+
+        Returns
+        -------
+        Formula
+            The formula as written, with rounded numbers.
+
+        Examples
+        --------
+        >>> from sklearn_taskneurons.formula import Formula
+        >>> Formula("0.068123*x**3 + 1234.5").round(2)
+        Formula('0.068*x**3 + 1200')
+        """
+        if digits < 1:
+            raise ValueError(f"digits must be at least 1, given {digits}")
+
+        def rounded(value: float) -> float:
+            return float(f"{value:.{digits}g}")
+
+        nodes = [
+            Node(opcode, rounded(value))  # type: ignore[arg-type]
+            if opcode == NUMBER
+            else Node(opcode, tuple(map(rounded, value)))
+            if isinstance(value, tuple)
+            else Node(opcode, value)
+            for opcode, value in self._expression
+        ]
+        return type(self).from_expression(nodes)
+
+    def __call__(self, X: Any) -> Any:  # noqa: N803
+        """Return the value of the formula for each row.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (N, D)
+            The rows. An array is evaluated by NumPy, a tensor by torch, in its own type and on its device.
+
+        Returns
+        -------
+        ndarray or torch.Tensor of shape (N,)
+            One value for each row; NaN or infinite where it is not real or not finite.
+
+        Raises
+        ------
+        ValueError
+            If X has not two axes or not the number of features that the formula demands, or if the formula has
+            free vectors.
+        """
+        library = array_library(X)
+        values = as_floating(X)
+        if values.ndim != 2:
+            raise ValueError(f"X must have two axes, rows and features, given {values.ndim}")
+        if self._n_features not in (None, values.shape[1]):
+            raise ValueError(f"X must have the formula's {self._n_features} features, given {values.shape[1]}")
+        if self.is_free:
+            raise ValueError(f"a formula must have no free vector w to have a value, given {self._text}")
+        result = evaluate(self._expression, values)
+        if self._type == "S":
+            return library.broadcast_to(result, (values.shape[0], 1))[:, 0]
+        with np.errstate(all="ignore"):
+            return library.broadcast_to(result, values.shape).sum(-1)

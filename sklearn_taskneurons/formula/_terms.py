@@ -1,0 +1,241 @@
+"""The terms of a formula: what a neuron gives weights to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+from typing import Final, TypeAlias
+
+from sklearn_taskneurons.formula._build import ONE, call, power, product, total
+from sklearn_taskneurons.formula._expression import Expression, Node
+from sklearn_taskneurons.formula._printer import expression_text
+from sklearn_taskneurons.formula.functions import DIV, DOT, MUL, POW, SUM, VECTOR, X
+
+
+_ZEROTH: Final = Node(POW, 0)  # x**0 stands for the number of features
+
+
+@dataclass(frozen=True)
+class RowSum:
+    """A sum over the features of a row, ``sum_j weights_j * phi(x)_j``.
+
+    Attributes
+    ----------
+    expression : Expression
+        What is summed: a vector without a constant factor, or the number 1.
+    weights : tuple of float or None
+        The constant vector that multiplies it, one entry for each feature; None for no vector.
+    free : bool
+        Whether a free constant vector multiplies it; `weights` is then None.
+
+    Examples
+    --------
+    >>> from sklearn_taskneurons.formula import Formula
+    >>> term, = Formula("2*x**3").terms
+    >>> term.factors[0].degree, term.factors[0].weights, str(term.factors[0])
+    (3, None, 'sum(x**3)')
+    """
+
+    expression: Expression
+    weights: tuple[float, ...] | None = None
+    free: bool = False
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether its value is the same for every row."""
+        return all(node.opcode != X for node in self.expression)
+
+    @property
+    def degree(self) -> int | None:
+        """The total power of x, or None when it is no polynomial of x."""
+        degree = 0
+        exponent = 1
+        for node in self.expression:
+            if node.opcode == POW:
+                exponent = int(node.value)  # type: ignore[arg-type]
+            elif node.opcode == X:
+                degree += exponent
+                exponent = 1
+            elif node != ONE[0] and node.opcode != MUL:
+                return None
+        return degree
+
+    @property
+    def scalar_expression(self) -> Expression:
+        """The sum as an expression, of type S."""
+        # x**0 is the number 1 for each feature, where a 1 alone would be one number
+        inner = (Node(POW, 0), Node(X)) if self.expression == ONE else self.expression
+        if self.weights is None and not self.free:
+            return call(SUM, inner)
+        vector = (Node(VECTOR, self.weights),)
+        return call(SUM, vector) if self.expression == ONE else call(DOT, vector, inner)
+
+    @property
+    def vector_expression(self) -> Expression:
+        """What is summed, with its constant vector, of type V; the number 1 where that is all."""
+        if self.weights is None and not self.free:
+            return self.expression
+        vector = (Node(VECTOR, self.weights),)
+        return vector if self.expression == ONE else call(MUL, vector, self.expression)
+
+    def __str__(self) -> str:
+        return expression_text(self.scalar_expression)
+
+
+@dataclass(frozen=True, eq=False)
+class Composite:
+    """A function of a sum of terms: one value for each row.
+
+    Attributes
+    ----------
+    opcode : int
+        An elementwise function, or ``DIV`` for the reciprocal of the sum.
+    terms : tuple of Term
+        The sum that it is a function of.
+
+    Examples
+    --------
+    >>> from sklearn_taskneurons.formula import Formula
+    >>> term, = Formula("3*sin(dot(w, x) + 1)").terms
+    >>> [str(inner) for inner in term.factors[0].terms]
+    ['dot(w, x)', '1']
+    """
+
+    opcode: int
+    terms: "tuple[Term, ...]"
+    # made once, from those of the terms: functions nest, and the call stack must not
+    scalar_expression: Expression = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        inner = sum_expression(self.terms)
+        expression = call(DIV, ONE, inner) if self.opcode == DIV else call(self.opcode, inner)
+        object.__setattr__(self, "scalar_expression", expression)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Composite) and self.scalar_expression == other.scalar_expression
+
+    def __hash__(self) -> int:
+        return hash(self.scalar_expression)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether its value is the same for every row."""
+        nodes = self.scalar_expression
+        return not any(node.opcode == X and before != _ZEROTH for before, node in pairwise(nodes))
+
+    @property
+    def degree(self) -> int | None:
+        """None: it is no polynomial of x."""
+        return None
+
+    def __str__(self) -> str:
+        return expression_text(self.scalar_expression)
+
+
+Factor: TypeAlias = RowSum | Composite
+
+
+@dataclass(frozen=True)
+class Term:
+    """A number times a product of factors.
+
+    Attributes
+    ----------
+    coefficient : float
+        The number; 1 where a constant vector says it all.
+    factors : tuple of RowSum or Composite
+        What is multiplied, a power as a repetition and a negative one as a reciprocal; () for a constant.
+
+    Examples
+    --------
+    >>> from sklearn_taskneurons.formula import Formula
+    >>> for term in Formula("0.068*x**3 - 0.15*x + 0.76").terms:
+    ...     print(term.coefficient, [str(factor) for factor in term.factors], term.degree)
+    0.068 ['sum(x**3)'] 3
+    -0.15 ['sum(x)'] 1
+    0.76 ['sum(x**0)'] 0
+    """
+
+    coefficient: float
+    factors: tuple[Factor, ...] = ()
+
+    @property
+    def maps(self) -> tuple[Factor, ...]:
+        """The factors that depend on x: those that a neuron has weights for."""
+        return tuple(factor for factor in self.factors if not factor.is_constant)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether its value is the same for every row."""
+        return not self.maps
+
+    @property
+    def degree(self) -> int | None:
+        """The total power of x, or None when the term is no polynomial of x."""
+        degree = 0
+        for factor in self.factors:
+            if factor.degree is None:
+                return None
+            degree += factor.degree
+        return degree
+
+    @property
+    def expression(self) -> Expression:
+        """The term as an expression, of type S."""
+        return total([self.summand()])
+
+    def summand(self) -> tuple[float, list[Expression], list[Expression]]:
+        """Return the coefficient, the powers multiplied and the sums divided by."""
+        return self.coefficient, *scalar_factors(self.factors)
+
+    def __str__(self) -> str:
+        return expression_text(self.expression)
+
+
+def scalar_factors(factors: Sequence[Factor]) -> tuple[list[Expression], list[Expression]]:
+    """Return the powers that factors multiply, and those that they divide by."""
+    numerators: list[Expression] = []
+    denominators: list[Expression] = []
+    for factor, repeated in groupby(factors):
+        count = len(list(repeated))
+        if isinstance(factor, Composite) and factor.opcode == DIV:
+            denominators.append(power(sum_expression(factor.terms), count))
+        elif isinstance(factor, RowSum) and factor.free:
+            # each w is a vector of its own, which a power would not say
+            numerators.extend([factor.scalar_expression] * count)
+        else:
+            numerators.append(power(factor.scalar_expression, count))
+    return numerators, denominators
+
+
+def sum_expression(terms: "Sequence[Term]") -> Expression:
+    """Return the sum of terms as an expression, of type S."""
+    return total(term.summand() for term in terms)
+
+
+def expanded_expression(terms: "Sequence[Term]") -> Expression:
+    """Return the sum of terms as people write it: of type V, without sums over the features, where that is possible.
+
+    A formula of type V is summed over the features, so each term gives up one such sum.
+    """
+    plain = [_vector_summand(term, weighted=False) for term in terms]
+    if all(summand is not None for summand in plain):
+        return total(summand for summand in plain if summand is not None)
+    weighted = [_vector_summand(term, weighted=True) for term in terms]
+    has_feature_count = any(factor == RowSum(ONE) for term in terms for factor in term.factors)
+    if has_feature_count and all(summand is not None for summand in weighted):
+        return total(summand for summand in weighted if summand is not None)
+    return sum_expression(terms)
+
+
+def _vector_summand(term: Term, weighted: bool) -> tuple[float, list[Expression], list[Expression]] | None:
+    sums = [factor for factor in term.factors if isinstance(factor, RowSum)]
+    chosen = [factor for factor in sums if factor.weights is None and not factor.free] or (sums if weighted else [])
+    if not chosen:
+        return None
+    rest = list(term.factors)
+    # the number of features is the sum to give up, if it is there
+    best = RowSum(ONE) if RowSum(ONE) in chosen else chosen[0]
+    rest.remove(best)
+    numerators, denominators = scalar_factors(rest)
+    own = [] if best.vector_expression == ONE else [best.vector_expression]
+    return term.coefficient, [*own, *numerators], denominators
