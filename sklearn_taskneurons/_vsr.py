@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_taskneurons._progress import ProgressLine
-from sklearn_taskneurons._search import CRITERIA, FrontEntry, SearchSettings, make_scorer, search
+from sklearn_taskneurons._search import CRITERIA, FrontEntry, SearchSettings, make_scorer, search, selection_scores
 from sklearn_taskneurons._validation import check_weights
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.formula._expression import Node
@@ -387,11 +387,10 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _keep(self, front, total_weight, y_ndim):
         """Set what was found."""
-        criterion = CRITERIA[self.selection]
+        scores = selection_scores(front, total_weight, self.selection)
         self._y_ndim = y_ndim
-        self.pareto_front_ = [_point(entry, -criterion(entry, total_weight), y_ndim) for entry in front]
-        best = max(range(len(front)), key=lambda index: self.pareto_front_[index].score)
-        self.formulas_ = list(front[best].formulas)
+        self.pareto_front_ = [_point(entry, score, y_ndim) for entry, score in zip(front, scores.tolist(), strict=True)]
+        self.formulas_ = list(front[int(np.argmax(scores))].formulas)
         self.formula_ = self.formulas_[0]
 
 
