@@ -4,10 +4,11 @@ from sklearn_taskneurons._search._evolution import Record, SearchResult, SearchS
 from sklearn_taskneurons._search._make_scorer import make_scorer
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._scores import FrontEntry, Scorer
-from sklearn_taskneurons._search._selection import select, selection_scores
+from sklearn_taskneurons._search._selection import CRITERIA, select, selection_scores
 from sklearn_taskneurons._search._settings import SearchSettings
 
 __all__ = [
+    "CRITERIA",
     "FrontEntry",
     "Moments",
     "Record",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_taskneurons._search._front import Front
+from sklearn_taskneurons._search._hashing import Hashes, program_hashes
 from sklearn_taskneurons._search._operators import constant_mutation, crossover, keep_valid, point_mutation, subtree_mutation
 from sklearn_taskneurons._search._population import Floats, Ints, Population
 from sklearn_taskneurons._search._random_trees import Grammar
@@ -84,6 +85,23 @@ class _Run:
     state: SearchState
     history: list[Record] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
+    known: tuple[Hashes, Scores] | None = None  # of the generation before, in the order of the hashes
+
+    def score(self, population: Population) -> Scores:
+        """Score a generation: equal programs once, and those of the generation before not again."""
+        hashes, first, inverse = np.unique(program_hashes(population), return_index=True, return_inverse=True)
+        scores = Scores(np.empty(len(hashes)), np.empty(len(hashes), dtype=np.intp))
+        is_new = np.ones(len(hashes), dtype=np.bool_)
+        if self.known is not None:
+            known, known_scores = self.known
+            place = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+            is_new = known[place] != hashes
+            scores.loss[:], scores.complexity[:] = known_scores.loss[place], known_scores.complexity[place]
+        if is_new.any():
+            new = self.scorer.score(population.take(first[is_new]), self.state.bank)
+            scores.loss[is_new], scores.complexity[is_new] = new
+        self.known = hashes, scores
+        return Scores(scores.loss[inverse], scores.complexity[inverse])
 
 
 def search(
@@ -150,7 +168,7 @@ def _first_state(grammar: Grammar, n_features: int, rng: np.random.Generator) ->
 def _generation(run: _Run) -> Scores:
     """Score the population and note what was found; return its scores."""
     state = run.state
-    scores = run.scorer.score(state.population, state.bank)
+    scores = run.score(state.population)
     improved = state.front.update(state.population, scores)
     state.unimproved = 0 if improved else state.unimproved + 1
     state.generation += 1
@@ -181,7 +199,8 @@ def _breed(population: Population, scores: Scores, grammar: Grammar, rng: np.ran
     """Return the next generation: the elite, then the offspring of the winners of tournaments."""
     settings = grammar.settings
     loss = quantised(scores.loss + settings.parsimony_coefficient * population.length)
-    order = np.lexsort((np.arange(len(loss)), scores.complexity, loss))
+    # Among equals a program whose formula is simpler wins, then one that says the same in fewer nodes.
+    order = np.lexsort((population.length, scores.complexity, loss))
     elite = _elite(order, loss, scores.complexity, round(settings.elite_fraction * settings.population_size))
     counts = _counts(settings, settings.population_size - len(elite))
     crossed, subtrees, points, constants, copied = np.split(

@@ -1,32 +1,18 @@
 """From programs and coefficients to formulas, one for each output."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._scores import FrontEntry, quantised
 from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
+from sklearn_taskneurons.formula._build import power, total
 from sklearn_taskneurons.formula._expression import Expression, Node, expression_type
-from sklearn_taskneurons.formula.functions import ADD, MUL, NUMBER, POW, VECTOR, X
+from sklearn_taskneurons.formula.functions import NUMBER, VECTOR, X
 
-
-def sum_of(terms: Sequence[Expression]) -> Expression:
-    """Return the sum of terms, added from left to right."""
-    expression = terms[0]
-    for term in terms[1:]:
-        expression = (Node(ADD), *expression, *term)
-    return expression
-
-
-def scaled(factor: float, expression: Expression) -> Expression:
-    """Return a number times an expression."""
-    return (Node(MUL), Node(NUMBER, factor), *expression)
-
-
-def power_of_x(power: int) -> Expression:
-    """Return ``x**power``."""
-    return (Node(X),) if power == 1 else (Node(POW, power), Node(X))
+Summand: TypeAlias = tuple[float, Sequence[Expression], Sequence[Expression]]  # coefficient, numerators, denominators
 
 
 def polynomial(powers: Sequence[int], coefficients: Floats, intercept: float, n_features: int) -> Expression:
@@ -39,19 +25,17 @@ def polynomial(powers: Sequence[int], coefficients: Floats, intercept: float, n_
     coefficients : ndarray, shape (n powers, 1) or (n powers, D)
         One number, or one for each feature.
     intercept : float
-        What the formula's value is at 0.
+        The formula's value at 0. A vector formula is summed over features, so each gets its share.
     n_features : int
-        A vector formula is summed over features, so each gets its share of the intercept.
+        D.
     """
     if not len(powers):
         return (Node(NUMBER, intercept),)
-    terms: list[Expression] = []
-    for power, row in zip(reversed(powers), coefficients[::-1].tolist(), strict=True):
-        if len(row) == 1:
-            terms.append(scaled(row[0], power_of_x(power)))
-        else:
-            terms.append((Node(MUL), Node(VECTOR, tuple(row)), *power_of_x(power)))
-    return sum_of([*terms, (Node(NUMBER, intercept / n_features),)])
+    summands: list[Summand] = []
+    for power_of_x, row in zip(reversed(powers), coefficients[::-1].tolist(), strict=True):
+        x = power((Node(X),), power_of_x)
+        summands.append((row[0], [x], []) if len(row) == 1 else (1.0, [(Node(VECTOR, tuple(row)),), x], []))
+    return total([*summands, (intercept / n_features, [], [])])
 
 
 def rescaled(expression: Expression, slope: float, intercept: float, n_features: int) -> Expression:
@@ -59,7 +43,7 @@ def rescaled(expression: Expression, slope: float, intercept: float, n_features:
     if slope == 0.0:
         return (Node(NUMBER, intercept),)
     share = intercept / n_features if expression_type(expression) == "V" else intercept
-    return sum_of([scaled(slope, expression), (Node(NUMBER, share),)])
+    return total([(slope, [expression], []), (share, [], [])])
 
 
 def simplified(expression: Expression) -> Formula | None:

@@ -1,21 +1,79 @@
-"""Least squares on the triangular factor: the best coefficients of a support, each support solved once."""
+"""Least squares on a triangular factor: the rows are not needed any more."""
 
 from typing import Final, NamedTuple
 
 import numpy as np
 import scipy.linalg
 
-from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._population import Floats, Ints
 
 _RANK_TOLERANCE: Final = 1e-11
 _CONSTANT_TOLERANCE: Final = 1e-13
 
 
-class Fit(NamedTuple):
-    """The best coefficients of a support.
+class Targets:
+    """The targets' part of the factor of ``[1, columns, Y]``, and how losses are normalised.
 
-    ``coefficients`` has shape (n powers, D or 1, O), of x itself; ``intercept`` shape (O,).
+    Parameters
+    ----------
+    factor : ndarray of float64, shape (C + O, C + O)
+        Upper triangular.
+    n_columns : int
+        C, with the column of ones.
+    weight : float
+        Sum of the weights.
+
+    Attributes
+    ----------
+    mean : ndarray of float64, shape (O,)
+        Weighted means of the targets.
+    variance : ndarray of float64, shape (O,)
+        Weighted variances, 1 where the target is constant.
+    is_constant : ndarray of bool, shape (O,)
+        Whether a target is constant but for rounding.
+    centred : ndarray of float64, shape (C - 1, O)
+        What is left of the targets when the constant has taken its share, along the columns; 0 where a target is constant.
+    """
+
+    def __init__(self, factor: Floats, n_columns: int, weight: float) -> None:
+        if not weight > 0.0:
+            raise ValueError(f"the sum of the weights must be positive; got {weight:g}")
+        targets = factor[:, n_columns:]
+        squares = np.sum(targets[1:] ** 2, axis=0)
+        self.weight = weight
+        self.origin = float(factor[0, 0])  # length of the column of ones, signed
+        self.is_constant = squares <= (_CONSTANT_TOLERANCE * targets[0]) ** 2
+        self.mean: Floats = targets[0] / self.origin
+        self.variance: Floats = np.where(self.is_constant, 1.0, squares / weight)
+        self.centred: Floats = np.where(self.is_constant, 0.0, targets[1:n_columns])
+        self._unexplained: Floats = np.where(self.is_constant, 0.0, np.sum(targets[n_columns:] ** 2, axis=0))
+
+    def loss(self, residuals: Floats, offsets: Floats | None = None) -> Floats:
+        """Return the normalised loss: mean squared error over variance, averaged over outputs.
+
+        Parameters
+        ----------
+        residuals : ndarray, shape (..., C - 1, O)
+            What is left along the columns.
+        offsets : ndarray, shape (..., O), optional
+            Errors of the mean.
+        """
+        squares = np.einsum("...ko,...ko->...o", residuals, residuals) + self._unexplained
+        if offsets is not None:
+            squares = squares + offsets**2 * self.weight
+        return self.normalised(squares)
+
+    def normalised(self, squares: Floats) -> Floats:
+        """Return the loss that sums of weighted squared errors mean, shape (..., O) to (...)."""
+        result: Floats = np.mean(squares / (self.weight * self.variance), axis=-1)
+        return result
+
+
+class Solution(NamedTuple):
+    """The best coefficients of some columns.
+
+    ``rank`` counts the columns that are independent, without the constant; ``intercept`` has shape
+    (O,), ``coefficients`` shape (n columns, O).
     """
 
     loss: float
@@ -24,105 +82,36 @@ class Fit(NamedTuple):
     coefficients: Floats
 
 
-class Targets:
-    """The targets' part of a factor, centred: what is left of each output when the constant has taken its share.
+class LeastSquares:
+    """Fits the targets by any of the columns of ``[1, columns, Y]`` and a constant.
 
     Parameters
     ----------
-    moments : Moments
-        With at least one row.
-
-    Attributes
-    ----------
-    centred : ndarray of float64, shape (C - 1, O)
-        Components along the basis without the constant.
-    mean : ndarray of float64, shape (O,)
-        First row of the factor: the mean, times ``origin``.
-    origin : float
-        Length of the column of ones, signed as in the factor.
-    variance : ndarray of float64, shape (O,)
-        Weighted variance; 1 for an output that is constant but for rounding.
+    factor : ndarray of float64, shape (C + O, C)
+        The columns' part of the factor; it need not be triangular behind the first column.
+    targets : Targets
+        The targets' part.
     """
 
-    def __init__(self, moments: Moments) -> None:
-        if not moments.total_weight > 0.0:
-            raise ValueError(f"the sum of the weights must be positive; got {moments.total_weight:g}")
-        n_columns = moments.n_columns
-        targets = moments.factor[:, n_columns:]
-        self.weight = moments.total_weight
-        self.origin = float(moments.factor[0, 0])
-        self.mean: Floats = targets[0]
-        squares = np.sum(targets[1:] ** 2, axis=0)
-        is_constant = squares <= (_CONSTANT_TOLERANCE * self.mean) ** 2
-        self.centred: Floats = np.where(is_constant, 0.0, targets[1:n_columns])
-        variance = squares / self.weight
-        unexplained = np.sum(targets[n_columns:] ** 2, axis=0) / self.weight
-        self.unexplained: Floats = np.where(is_constant, 0.0, unexplained)
-        self.variance: Floats = np.where(is_constant, 1.0, variance)
-
-    def loss(self, residuals: Floats) -> Floats:
-        """Return the normalised loss of residuals along the basis, shape (..., C - 1, O)."""
-        squared = np.einsum("...ko,...ko->...o", residuals, residuals) / self.weight + self.unexplained
-        result: Floats = np.mean(squared / self.variance, axis=-1)
-        return result
-
-
-class Supports:
-    """Solves the least squares problem of each set of powers once.
-
-    Parameters
-    ----------
-    moments : Moments
-    """
-
-    def __init__(self, moments: Moments) -> None:
-        self.degree = moments.degree
-        self.wide = moments.n_features if moments.per_feature else 1
-        self.n_features = moments.n_features
-        self.targets = Targets(moments)
-        self._radius = moments.radius
-        factor = moments.monomial_factor()
-        self._means: Floats = factor[0, 1:]
-        centred = factor[1 : moments.n_columns, 1:]
+    def __init__(self, factor: Floats, targets: Targets) -> None:
+        self.targets = targets
+        self._means: Floats = factor[0, 1:] / targets.origin
+        centred = factor[1 : factor.shape[1], 1:]
         norms = np.linalg.norm(centred, axis=0)
         # A column that is constant but for rounding must not explain anything.
-        is_constant = norms <= _CONSTANT_TOLERANCE * np.abs(self._means)
-        self._norms: Floats = np.where(is_constant | (norms == 0.0), 1.0, norms)
+        is_constant = norms <= _CONSTANT_TOLERANCE * np.abs(factor[0, 1:])
+        self._norms: Floats = np.where(is_constant, 1.0, norms)
         self._columns: Floats = np.where(is_constant, 0.0, centred / self._norms)
-        self._fits: dict[int, Fit] = {}
 
-    def fit(self, support: int) -> Fit:
-        """Return the best coefficients of the powers whose bits are set; the constant is always there."""
-        support &= ~1
-        if support not in self._fits:
-            self._fits[support] = self._solve(powers_of(support))
-        return self._fits[support]
-
-    def losses(self, supports: Ints) -> Floats:
-        """Return the loss of each support."""
-        distinct, inverse = np.unique(supports, return_inverse=True)
-        losses: Floats = np.array([self.fit(support).loss for support in distinct.tolist()])[inverse]
-        return losses
-
-    def _solve(self, powers: list[int]) -> Fit:
-        """Solve one problem; where columns depend on each other, take the smallest coefficients."""
+    def solve(self, columns: Ints) -> Solution:
+        """Return the best coefficients of these columns, the smallest ones where columns depend on each other."""
         targets = self.targets
-        columns = np.concatenate([np.arange((k - 1) * self.wide, k * self.wide) for k in powers] or [np.zeros(0, dtype=int)])
-        coefficients = np.zeros((len(columns), len(targets.mean)))
-        rank = 0
         matrix = self._columns[:, columns]
+        coefficients, rank = np.zeros((len(columns), len(targets.mean))), 0
         if len(columns):
             coefficients, _, rank, _ = scipy.linalg.lstsq(
                 matrix, targets.centred, cond=_RANK_TOLERANCE, lapack_driver="gelsy", check_finite=False
             )
         loss = float(targets.loss(targets.centred - matrix @ coefficients))
         coefficients = coefficients / self._norms[columns, None]
-        intercept = (targets.mean - self._means[columns] @ coefficients) / targets.origin
-        shaped = coefficients.reshape(len(powers), self.wide, len(targets.mean))
-        scale = np.array([self._radius**-k for k in powers]).reshape(len(powers), self.wide, 1)
-        return Fit(loss, (int(rank) + 1) * len(targets.mean), intercept, shaped * scale)
-
-
-def powers_of(support: int) -> list[int]:
-    """Return the powers of x in a support, without the constant, in ascending order."""
-    return [power for power in range(1, support.bit_length()) if support >> power & 1]
+        return Solution(loss, int(rank), targets.mean - self._means[columns] @ coefficients, coefficients)

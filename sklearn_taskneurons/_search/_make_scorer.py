@@ -2,9 +2,12 @@
 
 from typing import Literal
 
-from sklearn_taskneurons._search._moment_scorer import MomentScorer, RefitScorer
+from sklearn_taskneurons._search._moment_scorer import MomentScorer
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._population import Floats
+from sklearn_taskneurons._search._refit_scorer import RefitScorer
+from sklearn_taskneurons._search._row_scorer import RowScorer
+from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._scores import Scorer
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons._threads import single_blas_thread
@@ -55,6 +58,12 @@ def make_scorer(
         If there would be more than 4096 columns, or several outputs and nothing fitted to each.
     """
     with single_blas_thread():
+        if not settings.is_polynomial:
+            return RowScorer(
+                Rows(X, Y, sample_weight),
+                linear_scaling=linear_scaling,
+                coefficients=coefficients if refit_constants else None,
+            )
         moments = Moments(degree, per_feature=refit_constants and coefficients == "per_feature").update(X, Y, sample_weight)
         if refit_constants:
             return RefitScorer(moments)

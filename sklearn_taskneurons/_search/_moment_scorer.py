@@ -4,18 +4,18 @@ from typing import Final
 
 import numpy as np
 
-from sklearn_taskneurons._search._formulas import count_numbers, pareto, polynomial, rescaled, simplified
-from sklearn_taskneurons._search._least_squares import Supports, Targets, powers_of
+from sklearn_taskneurons._search._formulas import count_numbers, pareto, rescaled, simplified
+from sklearn_taskneurons._search._least_squares import Targets
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._polynomials import chebyshev_points, interpolation_matrix
-from sklearn_taskneurons._search._population import Bools, Floats, Ints, Population
+from sklearn_taskneurons._search._population import Bools, Floats, Population
 from sklearn_taskneurons._search._schedule import Array, Operator, Schedule
 from sklearn_taskneurons._search._scores import FrontEntry, Scores
-from sklearn_taskneurons._search._supports import degrees, supports
+from sklearn_taskneurons._search._supports import degrees
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.formula.functions import ADD, MUL, NEG, POW, SUB, X
 
-_SMALLEST_SPREAD: Final = 1e-10
+_SMALLEST_SPREAD: Final = 1e-9
 
 
 def _power(a: Array, exponents: Array, out: Array) -> None:
@@ -36,59 +36,6 @@ def _contains_x(population: Population) -> Bools:
     """Return which programs contain x, so that their value is a vector and is summed over features."""
     result: Bools = np.any((population.opcode == X) & (population.size > 0), axis=1)
     return result
-
-
-class RefitScorer:
-    """Scores a program by the best coefficients that its powers of x can have.
-
-    Only which powers a program contains matters, and no set of powers is solved twice.
-
-    Parameters
-    ----------
-    moments : Moments
-        With one coefficient for each power, or for each power and feature.
-    """
-
-    def __init__(self, moments: Moments) -> None:
-        self.n_features = moments.n_features
-        self.n_outputs = moments.n_outputs
-        self.total_weight = moments.total_weight
-        self.degree = moments.degree
-        self.supports = Supports(moments)
-        powers = np.arange(self.degree + 1)
-        # A term is `+ c * x**k`: four nodes and the sum; x itself needs no power, the constant only its number.
-        self._nodes: Ints = np.where(powers == 0, 0, np.where(powers == 1, 4, 5))
-        self.max_complexity = int(self._nodes.sum()) + 1
-
-    def score(self, population: Population, bank: Floats) -> Scores:
-        """Score all programs."""
-        found = self._supports(population)
-        fine = found >= 0
-        loss = np.full(len(population), np.inf)
-        loss[fine] = self.supports.losses(found[fine])
-        bits = found[:, None] >> np.arange(self.degree + 1) & 1
-        return Scores(loss, np.where(fine, bits @ self._nodes + 1, self.max_complexity))
-
-    def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
-        """Return the formulas of the programs' supports."""
-        found = self._supports(population)
-        return pareto([self.entry(support) for support in np.unique(found[found >= 0]).tolist()])
-
-    def entry(self, support: int) -> FrontEntry:
-        """Return the best formula with these powers."""
-        fit = self.supports.fit(support)
-        powers = powers_of(support)
-        expressions = [
-            polynomial(powers, fit.coefficients[:, :, output], float(fit.intercept[output]), self.n_features)
-            for output in range(self.n_outputs)
-        ]
-        formulas = tuple(Formula.from_expression(expression) for expression in expressions)
-        return FrontEntry(max(formula.length for formula in formulas), fit.loss, fit.rank, formulas)
-
-    def _supports(self, population: Population) -> Ints:
-        """Return the powers as bits, without the constant, or -1 where the degree is too high."""
-        schedule = Schedule(population)
-        return np.where(degrees(schedule) <= self.degree, supports(schedule, self.degree) & ~1, -1)
 
 
 class MomentScorer:
@@ -117,8 +64,7 @@ class MomentScorer:
         self.total_weight = moments.total_weight
         self.degree = moments.degree
         self.linear_scaling = linear_scaling
-        self.max_complexity = 0
-        self._targets = Targets(moments)
+        self._targets = Targets(moments.factor, moments.n_columns, moments.total_weight)
         self._points: Floats = moments.radius * chebyshev_points(self.degree)
         factor = moments.factor[: moments.n_columns, : moments.n_columns].copy()
         factor[:, 0] *= moments.n_features
@@ -133,8 +79,8 @@ class MomentScorer:
                 residuals = targets.centred - self._slopes(predictions)[:, None, :] * predictions[:, 1:, None]
                 loss = targets.loss(residuals)
             else:
-                loss = targets.loss(targets.centred - predictions[:, 1:, None])
-                loss += (targets.mean[0] - predictions[:, 0]) ** 2 / (targets.weight * targets.variance[0])
+                offsets = targets.mean - predictions[:, :1] / targets.origin
+                loss = targets.loss(targets.centred - predictions[:, 1:, None], offsets)
         return Scores(np.where(fine & np.isfinite(loss), loss, np.inf), population.length)
 
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
@@ -183,7 +129,7 @@ class MomentScorer:
         if not fine[0]:
             return None
         slopes = self._slopes(predictions)[0]
-        intercepts = (self._targets.mean - slopes * predictions[0, 0]) / self._targets.origin
+        intercepts = self._targets.mean - slopes * (predictions[0, 0] / self._targets.origin)
         found = [
             simplified(rescaled(formula.expression, slope, intercept, self.n_features))
             for slope, intercept in zip(slopes.tolist(), intercepts.tolist(), strict=True)
@@ -195,8 +141,7 @@ class MomentScorer:
         """Return the entry of formulas as they are."""
         targets = self._targets
         predictions, fine = self._run(Population.from_expressions([formula.expression for formula in formulas]))
-        loss = float(targets.loss(targets.centred - predictions[:, 1:].T))
-        offsets = (targets.mean - predictions[:, 0]) ** 2 / (targets.weight * targets.variance)
-        loss = loss + float(np.mean(offsets)) if fine.all() else np.inf
+        offsets = targets.mean - predictions[:, 0] / targets.origin
+        loss = float(targets.loss(targets.centred - predictions[:, 1:].T, offsets)) if fine.all() else np.inf
         numbers = sum(count_numbers(formula) for formula in formulas)
         return FrontEntry(max(formula.length for formula in formulas), loss, numbers, formulas)

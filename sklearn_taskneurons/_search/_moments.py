@@ -126,7 +126,7 @@ class Moments:
         covering = np.array([covering_radius(value) for value in largest.tolist()])
         radius = np.maximum(self.radius, covering) if self.n_rows else covering
         if self.n_rows and (radius > self.radius).any():
-            self.factor = _triangular(self._rebased(radius))
+            self.factor = triangular(self._rebased(radius))
         self.radius = radius
 
     def monomial_factor(self) -> Floats:
@@ -169,7 +169,7 @@ class Moments:
 
     def _stack(self, matrix: Floats) -> None:
         """Merge rows into the factor."""
-        self.factor = _triangular(np.concatenate([self.factor, matrix]) if self.factor.size else matrix)
+        self.factor = triangular(np.concatenate([self.factor, matrix]) if self.factor.size else matrix)
 
     def _rebased(self, radius: Floats) -> Floats:
         """Return the factor for wider intervals; it is not triangular."""
@@ -188,7 +188,7 @@ class Moments:
         return np.concatenate([self.factor[:, :1], new.reshape(n_rows, -1)], axis=1)
 
 
-def _triangular(matrix: Floats) -> Floats:
+def triangular(matrix: Floats) -> Floats:
     """Return the square upper triangular factor; rows of zeros fill it up while there are few rows."""
     factor = np.asarray(np.linalg.qr(matrix, mode="r"), dtype=np.float64)
     missing = matrix.shape[1] - len(factor)

@@ -5,9 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_taskneurons._search._kinds import WRONG, kinds
 from sklearn_taskneurons._search._population import ARITY, Bools, Ints, Population
 from sklearn_taskneurons._search._random_trees import Grammar
-from sklearn_taskneurons._search._schedule import are_typed, depths
+from sklearn_taskneurons._search._schedule import Schedule, depths
 from sklearn_taskneurons._search._settings import MAX_DEPTH
 from sklearn_taskneurons.formula.functions import NUMBER, VECTOR
 
@@ -151,7 +152,7 @@ def keep_valid(offspring: Population, parents: Population, grammar: Grammar) -> 
     settings = grammar.settings
     valid: NDArray[np.bool_] = np.ones(len(offspring), dtype=np.bool_)
     if settings.is_typed:
-        valid &= are_typed(offspring)
+        valid &= kinds(Schedule(offspring)) != WRONG
     if settings.max_depth < MAX_DEPTH or settings.max_length > MAX_DEPTH:
         valid &= depths(offspring) <= settings.max_depth
     if valid.all():

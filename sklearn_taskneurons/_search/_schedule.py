@@ -6,11 +6,12 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_taskneurons._search._population import ARITY, Floats, Ints, Population
-from sklearn_taskneurons.formula.functions import ARITIES, FUNCTIONS, NUMBER, POW, VECTOR, X
+from sklearn_taskneurons._search._hashing import subtree_hashes
+from sklearn_taskneurons._search._population import Floats, Ints, Population
+from sklearn_taskneurons.formula.functions import ARITIES, NUMBER, POW, VECTOR, X
 
 Array: TypeAlias = NDArray[Any]
-# f(arguments..., out); a power gets its exponents, shape (n, 1), as a second argument
+# f(argument, ..., out); a power gets its exponents, shape (n, 1, ...), as a second argument
 Operator: TypeAlias = Callable[..., object]
 
 _LEAVES: Final = (X, NUMBER, VECTOR)
@@ -29,6 +30,20 @@ class _Group(NamedTuple):
     stop: int
 
 
+class _Nodes(NamedTuple):
+    """Nodes of programs that stand one behind the other in prefix order, or a choice of them.
+
+    ``left`` and ``right`` are the indices of the arguments; where there is none, any index may stand.
+    """
+
+    opcode: NDArray[np.uint8]
+    value: Floats
+    depth: NDArray[np.int16]
+    left: Ints
+    right: Ints
+    roots: Ints
+
+
 class Schedule:
     """The nodes of a population in an order in which they can be computed.
 
@@ -38,29 +53,27 @@ class Schedule:
     Parameters
     ----------
     population : Population
+    share : bool, default=False
+        Compute equal subtrees once, wherever they stand.
 
     Attributes
     ----------
     n_nodes : int
         Number of nodes.
-    numbers, vectors : slice
-        Nodes that are numbers, and constant vectors.
+    variables, numbers, vectors : slice
+        The leaves, by kind.
     value : ndarray of float64, shape (n_nodes,)
         The values of the nodes: numbers, rows of constant vectors, exponents.
     roots : ndarray of intp, shape (P,)
         The node of each program's root.
     """
 
-    def __init__(self, population: Population) -> None:
-        length = population.length
-        where = np.flatnonzero(np.arange(population.width) < length[:, None])
-        size = population.size.ravel()[where].astype(np.intp)
-        group = _GROUP_OF[population.opcode.ravel()[where]]
-        self.n_nodes = n_nodes = len(where)
-        depth = _depths(size)
-        inner = group >= len(_LEAVES)
-        level = np.int16(depth.max(initial=0)) - depth
-        key = np.where(inner, group + level * _WIDTH, group)
+    def __init__(self, population: Population, *, share: bool = False) -> None:
+        nodes = _nodes(population, share)
+        self.n_nodes = n_nodes = len(nodes.opcode)
+        group = _GROUP_OF[nodes.opcode]
+        level = np.int16(nodes.depth.max(initial=0)) - nodes.depth
+        key = np.where(group >= len(_LEAVES), group + level * _WIDTH, group)
         order = np.argsort(key, kind="stable")
         rank = np.empty(n_nodes, dtype=np.intp)
         rank[order] = np.arange(n_nodes)
@@ -69,22 +82,13 @@ class Schedule:
         self.variables = slice(0, int(ends[0]))
         self.numbers = slice(int(ends[0]), int(ends[1]))
         self.vectors = slice(int(ends[1]), int(ends[2]))
-        self.value: Floats = population.value.ravel()[where[order]]
-        self.roots: Ints = rank[np.cumsum(length) - length]
-        self._first_inner = first_inner = int(ends[2])
-        nodes = order[first_inner:]
-        self._left: Ints = rank[nodes + 1]
-        # Functions of one argument have no second one: what stands there is not used.
-        self._right: Ints = rank[np.minimum(nodes + 1 + size[nodes + 1], n_nodes - 1)]
-        self._levels: list[list[_Group]] = []
-        last = -1
-        for used in np.flatnonzero(counts[len(_LEAVES) :]).tolist():
-            level_number, function = divmod(used, int(_WIDTH))
-            stop = int(ends[used + len(_LEAVES)])
-            if level_number != last:
-                self._levels.append([])
-                last = level_number
-            self._levels[-1].append(_Group(_INNER[function], stop - int(counts[used + len(_LEAVES)]), stop))
+        self.value: Floats = nodes.value[order]
+        self.roots: Ints = rank[nodes.roots]
+        self._first_inner = int(ends[2])
+        inner = order[self._first_inner :]
+        self._left: Ints = rank[nodes.left[inner]]
+        self._right: Ints = rank[nodes.right[inner]]
+        self._levels = _levels(counts, ends)
 
     def run(self, values: Array, operators: Mapping[int, Operator]) -> Array:
         """Compute all functions in place and return the values at the roots.
@@ -95,14 +99,17 @@ class Schedule:
             Leaves are filled in already.
         operators : mapping of int to callable
             ``f(a, out)``, ``f(a, b, out)``, and ``f(a, exponents, out)`` for powers.
+
+        Returns
+        -------
+        ndarray, shape (P, ...)
         """
         shape = (-1,) + (1,) * (values.ndim - 1)
-        for level in self._levels:
+        offset = self._first_inner
+        for level, stop_of_binary in self._levels:
             start, stop = level[0].start, level[-1].stop
-            binary_stop = max((group.stop for group in level if ARITIES[group.opcode] == 2), default=start)
-            offset = self._first_inner
             left = values.take(self._left[start - offset : stop - offset], axis=0)
-            right = values.take(self._right[start - offset : binary_stop - offset], axis=0)
+            right = values.take(self._right[start - offset : stop_of_binary - offset], axis=0)
             for opcode, first, last in level:
                 arguments = [left[first - start : last - start]]
                 if ARITIES[opcode] == 2:
@@ -111,6 +118,54 @@ class Schedule:
                     arguments.append(self.value[first:last].reshape(shape))
                 operators[opcode](*arguments, values[first:last])
         return values.take(self.roots, axis=0)
+
+    @property
+    def widest(self) -> int:
+        """The number of nodes of the largest level, which :meth:`run` gathers arguments for."""
+        return max((level[-1].stop - level[0].start for level, _ in self._levels), default=0)
+
+
+def _nodes(population: Population, share: bool) -> _Nodes:
+    """Return the nodes of a population."""
+    length = population.length
+    where = np.flatnonzero(population.size)
+    opcode = population.opcode.ravel()[where]
+    value = population.value.ravel()[where]
+    size = population.size.ravel()[where].astype(np.intp)
+    last = len(where) - 1
+    # The first argument follows its function, the second follows the first's subtree.
+    left = np.minimum(np.arange(1, len(where) + 1), last)
+    nodes = _Nodes(opcode, value, _depths(size), left, np.minimum(left + size[left], last), np.cumsum(length) - length)
+    return _shared(nodes, size) if share else nodes
+
+
+def _shared(nodes: _Nodes, size: Ints) -> _Nodes:
+    """Return the nodes with equal subtrees merged.
+
+    A merged node stands at the largest depth at which it occurs, so its arguments, each of which occurs
+    below every one of its occurrences, stand deeper.
+    """
+    hashes = subtree_hashes(nodes.opcode, nodes.value, size)
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    depth = np.zeros(len(first), dtype=np.int16)
+    np.maximum.at(depth, inverse, nodes.depth)
+    left, right = inverse[nodes.left[first]], inverse[nodes.right[first]]
+    return _Nodes(nodes.opcode[first], nodes.value[first], depth, left, right, inverse[nodes.roots])
+
+
+def _levels(counts: Ints, ends: Ints) -> list[tuple[list[_Group], int]]:
+    """Return the groups of each level, and where its functions of two arguments end."""
+    levels: list[tuple[list[_Group], int]] = []
+    last = -1
+    for used in np.flatnonzero(counts[len(_LEAVES) :]).tolist():
+        level, function = divmod(used, int(_WIDTH))
+        stop = int(ends[used + len(_LEAVES)])
+        group = _Group(_INNER[function], stop - int(counts[used + len(_LEAVES)]), stop)
+        groups, stop_of_binary = levels.pop() if level == last else ([], group.start)
+        groups.append(group)
+        levels.append((groups, group.stop if ARITIES[group.opcode] == 2 else stop_of_binary))
+        last = level
+    return levels
 
 
 def _depths(size: Ints) -> NDArray[np.int16]:
@@ -126,36 +181,5 @@ def _depths(size: Ints) -> NDArray[np.int16]:
 def depths(population: Population) -> Ints:
     """Return the depth of each program; a leaf has depth 0."""
     length = population.length
-    where = np.arange(population.width) < length[:, None]
-    depth = _depths(population.size[where].astype(np.intp))
+    depth = _depths(population.size.ravel()[np.flatnonzero(population.size)].astype(np.intp))
     return np.maximum.reduceat(depth, np.cumsum(length) - length).astype(np.intp)
-
-
-def are_typed(population: Population) -> NDArray[np.bool_]:
-    """Return which programs have vectors wherever a function demands them."""
-    schedule = Schedule(population)
-    scalar, vector, wrong = 0, 1, 2
-    kinds = np.full(schedule.n_nodes, vector, dtype=np.int8)
-    kinds[schedule.numbers] = scalar
-
-    def reduce_vectors(*arguments: Array) -> None:
-        *arrays, out = arguments
-        fine = np.ones(len(out), dtype=np.bool_)
-        for array in arrays:
-            fine &= array == vector
-        out[:] = np.where(fine, scalar, wrong)
-
-    def keep(a: Array, out: Array) -> None:
-        out[:] = a
-
-    operators: dict[int, Operator] = {}
-    for opcode, function in enumerate(FUNCTIONS):
-        if function.takes_vectors:
-            operators[opcode] = reduce_vectors
-        elif ARITY[opcode] == 2:
-            operators[opcode] = np.maximum
-        else:
-            operators[opcode] = keep
-    operators[POW] = lambda a, _exponents, out: keep(a, out)
-    found: NDArray[np.bool_] = schedule.run(kinds, operators) != wrong
-    return found

@@ -45,7 +45,6 @@ class Scorer(Protocol):
     n_features: int
     n_outputs: int
     total_weight: float
-    max_complexity: int
 
     def score(self, population: Population, bank: Floats) -> Scores:
         """Score all programs; ``bank`` holds the constant vectors, shape (M, D)."""

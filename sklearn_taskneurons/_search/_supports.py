@@ -1,5 +1,6 @@
 """Which powers of x a program contains, decided exactly."""
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -57,6 +58,7 @@ def residues(numbers: Floats) -> Integers:
     return whole * (np.int64(1) << shift) % PRIME
 
 
+@lru_cache(maxsize=64)
 def _inverse_vandermonde(degree: int) -> Integers:
     """Return the matrix that turns values at 0..degree into coefficients, modulo the prime, by Lagrange's formula."""
     matrix = np.zeros((degree + 1, degree + 1), dtype=np.int64)

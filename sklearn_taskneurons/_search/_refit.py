@@ -1,0 +1,164 @@
+"""Fits formulas of any kind to the rows: slope and intercept, or a coefficient for each term."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from sklearn_taskneurons._search._formulas import count_numbers, rescaled, simplified
+from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, Targets
+from sklearn_taskneurons._search._moments import MAX_COLUMNS
+from sklearn_taskneurons._search._population import Floats
+from sklearn_taskneurons._search._rows import Rows
+from sklearn_taskneurons._search._scores import FrontEntry
+from sklearn_taskneurons.formula import Formula, RowSum, Term, evaluate
+from sklearn_taskneurons.formula._build import ONE, call
+from sklearn_taskneurons.formula._expression import Expression
+from sklearn_taskneurons.formula._terms import expanded_expression
+from sklearn_taskneurons.formula.functions import SUM
+
+_BLOCK_BYTES: Final = 1 << 24
+
+
+class FormulaFitter:
+    """Turns the programs that a search has found into fitted formulas.
+
+    Parameters
+    ----------
+    rows : Rows
+        The data.
+    linear_scaling : bool
+        Fit a slope and an intercept.
+    coefficients : {"shared", "per_feature"} or None
+        Also fit a number to each term, or, where a term is a single sum over features, a constant vector.
+    """
+
+    def __init__(self, rows: Rows, *, linear_scaling: bool, coefficients: str | None) -> None:
+        self._rows = rows
+        self._linear_scaling = linear_scaling
+        self._coefficients = coefficients
+
+    def entries(self, expression: Expression) -> list[FrontEntry]:
+        """Return what can be made of a program: none, one or two fitted formulas."""
+        formula = simplified(expression)
+        if formula is None:
+            return []
+        with np.errstate(all="ignore"):
+            candidates = [self._scaled(formula) if self._linear_scaling else self._as_it_is(formula)]
+            if self._coefficients is not None:
+                candidates.append(self._refitted(formula))
+        return [entry for entry in candidates if entry is not None and np.isfinite(entry.loss)]
+
+    def _as_it_is(self, formula: Formula) -> FrontEntry | None:
+        """Return the entry of a formula with its own constants; it is one output's."""
+        if self._rows.n_outputs > 1:
+            return None
+        factor = self._factor([_scalar(formula)])
+        if factor is None:
+            return None
+        residuals = factor[:, 2:] - factor[:, 1, None]
+        loss = float(self._rows.targets.normalised(np.einsum("ko,ko->o", residuals, residuals)))
+        return FrontEntry(formula.length, loss, count_numbers(formula), (formula,))
+
+    def _scaled(self, formula: Formula) -> FrontEntry | None:
+        """Return the entry of a formula with the best slope and intercept for each output."""
+        solution = self._solve([_scalar(formula)])
+        if solution is None:
+            return None
+        expressions = [
+            rescaled(formula.expression, slope, intercept, self._rows.n_features)
+            for slope, intercept in zip(solution.coefficients[0].tolist(), solution.intercept.tolist(), strict=True)
+        ]
+        return _entry(expressions, solution.loss, None)
+
+    def _refitted(self, formula: Formula) -> FrontEntry | None:
+        """Return the entry of a formula with the best coefficients for its terms."""
+        terms = [term for term in formula.terms if not term.is_constant]
+        single = [self._coefficients == "per_feature" and _is_single_sum(term) for term in terms]
+        widths = [self._rows.n_features if alone else 1 for alone in single]
+        if 1 + sum(widths) > MAX_COLUMNS:
+            single, widths = [False] * len(terms), [1] * len(terms)
+        columns = [
+            _summed(term) if alone else Term(1.0, term.factors).expression for term, alone in zip(terms, single, strict=True)
+        ]
+        solution = self._solve(columns)
+        if solution is None:
+            return None
+        starts = np.cumsum([0, *widths])
+        expressions = []
+        for output in range(self._rows.n_outputs):
+            parts = [solution.coefficients[start:stop, output] for start, stop in pairwise(starts.tolist())]
+            fitted = [_with(term, part, alone) for term, part, alone in zip(terms, parts, single, strict=True) if part.any()]
+            fitted.append(_constant(fitted, float(solution.intercept[output]), self._rows.n_features))
+            expressions.append(expanded_expression(fitted))
+        return _entry(expressions, solution.loss, (solution.rank + 1) * self._rows.n_outputs)
+
+    def _solve(self, expressions: Sequence[Expression]) -> Solution | None:
+        """Fit columns and a constant, or return None where a value is not finite."""
+        factor = self._factor(expressions)
+        if factor is None:
+            return None
+        n_columns = factor.shape[1] - self._rows.n_outputs
+        targets = Targets(factor, n_columns, self._rows.total_weight)
+        return LeastSquares(factor[:, :n_columns], targets).solve(np.arange(n_columns - 1))
+
+    def _factor(self, expressions: Sequence[Expression]) -> Floats | None:
+        """Return the factor of ``[1, columns, Y]``: a scalar is one column, a vector one for each feature."""
+        nodes = 4 + sum(len(expression) for expression in expressions)
+        size = max(1, _BLOCK_BYTES // (8 * self._rows.n_features * nodes))
+        factor = self._rows.factor(lambda X: _columns(expressions, X), size)
+        return factor if np.isfinite(factor).all() else None
+
+
+def _columns(expressions: Sequence[Expression], X: Floats) -> Floats:
+    """Return the columns of some rows, after one of ones."""
+    ones = np.ones((len(X), 1))
+    return np.concatenate([ones, *(evaluate(expression, X) * ones for expression in expressions)], axis=1)
+
+
+def _entry(expressions: Sequence[Expression], loss: float, n_coefficients: int | None) -> FrontEntry | None:
+    """Return the entry of fitted expressions, or None where one is beyond what a formula may be."""
+    found = [simplified(expression) for expression in expressions]
+    formulas = tuple(formula for formula in found if formula is not None)
+    if len(formulas) < len(found):
+        return None
+    if n_coefficients is None:
+        n_coefficients = sum(count_numbers(formula) for formula in formulas)
+    return FrontEntry(max(formula.length for formula in formulas), loss, n_coefficients, formulas)
+
+
+def _scalar(formula: Formula) -> Expression:
+    """Return the value of a formula as a scalar expression."""
+    return formula.expression if formula.type == "S" else call(SUM, formula.expression)
+
+
+def _is_single_sum(term: Term) -> bool:
+    """Return whether a term is one sum over features, which a constant vector can weight."""
+    return len(term.factors) == 1 and isinstance(term.factors[0], RowSum)
+
+
+def _summed(term: Term) -> Expression:
+    """Return what a term that is a single sum over features sums, without its weights."""
+    factor = term.factors[0]
+    if not isinstance(factor, RowSum):
+        raise TypeError("the term must be a single sum over features")
+    return factor.expression
+
+
+def _with(term: Term, coefficients: Floats, alone: bool) -> Term:
+    """Return a term with fitted coefficients: a constant vector where it stands alone, else a number."""
+    if alone:
+        return Term(1.0, (RowSum(_summed(term), tuple(coefficients.tolist())),))
+    factor = term.factors[0]
+    coefficient = float(coefficients[0])
+    if len(term.factors) == 1 and isinstance(factor, RowSum) and factor.weights is not None:
+        return Term(1.0, (RowSum(factor.expression, tuple(coefficient * weight for weight in factor.weights)),))
+    return Term(coefficient, term.factors)
+
+
+def _constant(terms: Sequence[Term], intercept: float, n_features: int) -> Term:
+    """Return the constant term, inside the sum over features if all others are such sums."""
+    if terms and all(any(isinstance(factor, RowSum) for factor in term.factors) for term in terms):
+        return Term(intercept / n_features, (RowSum(ONE),))
+    return Term(intercept)

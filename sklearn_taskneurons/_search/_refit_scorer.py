@@ -1,0 +1,104 @@
+"""Scores elementwise polynomials by the best coefficients that their powers of x can have."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_taskneurons._search._formulas import pareto, polynomial
+from sklearn_taskneurons._search._least_squares import LeastSquares, Targets
+from sklearn_taskneurons._search._moments import Moments
+from sklearn_taskneurons._search._population import Floats, Ints, Population
+from sklearn_taskneurons._search._schedule import Schedule
+from sklearn_taskneurons._search._scores import FrontEntry, Scores
+from sklearn_taskneurons._search._supports import degrees, supports
+from sklearn_taskneurons.formula import Formula
+
+
+class Fit(NamedTuple):
+    """The best coefficients of a support.
+
+    ``coefficients`` has shape (n powers, D or 1, O), of x itself; ``intercept`` shape (O,).
+    """
+
+    loss: float
+    rank: int
+    intercept: Floats
+    coefficients: Floats
+
+
+class RefitScorer:
+    """Scores a program by the powers of x that it contains, with the best coefficients for them.
+
+    No set of powers is solved twice.
+
+    Parameters
+    ----------
+    moments : Moments
+        With one coefficient for each power, or for each power and feature.
+    """
+
+    def __init__(self, moments: Moments) -> None:
+        self.n_features = moments.n_features
+        self.n_outputs = moments.n_outputs
+        self.total_weight = moments.total_weight
+        self.degree = moments.degree
+        self._wide = moments.n_features if moments.per_feature else 1
+        self._radius = moments.radius
+        targets = Targets(moments.factor, moments.n_columns, moments.total_weight)
+        self._least_squares = LeastSquares(moments.monomial_factor(), targets)
+        self._fits: dict[int, Fit] = {}
+        powers = np.arange(self.degree + 1)
+        # A term is `+ c * x**k`: five nodes; x itself needs no power, and the constant is one number.
+        self._nodes: Ints = np.where(powers == 0, 0, np.where(powers == 1, 4, 5))
+
+    def score(self, population: Population, bank: Floats) -> Scores:
+        """Score all programs."""
+        found = self._supports(population)
+        fine = found >= 0
+        distinct, inverse = np.unique(found[fine], return_inverse=True)
+        loss = np.full(len(population), np.inf)
+        loss[fine] = np.array([self.fit(support).loss for support in distinct.tolist()])[inverse]
+        bits = found[:, None] >> np.arange(self.degree + 1) & 1
+        return Scores(loss, bits @ self._nodes + 1)
+
+    def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
+        """Return the formulas of the programs' supports."""
+        found = self._supports(population)
+        return pareto([self.entry(support) for support in np.unique(found[found >= 0]).tolist()])
+
+    def entry(self, support: int) -> FrontEntry:
+        """Return the best formula with these powers."""
+        fit = self.fit(support)
+        powers = _powers(support)
+        expressions = [
+            polynomial(powers, fit.coefficients[:, :, output], float(fit.intercept[output]), self.n_features)
+            for output in range(self.n_outputs)
+        ]
+        formulas = tuple(Formula.from_expression(expression) for expression in expressions)
+        n_coefficients = (fit.rank + 1) * self.n_outputs
+        return FrontEntry(max(formula.length for formula in formulas), fit.loss, n_coefficients, formulas)
+
+    def fit(self, support: int) -> Fit:
+        """Return the best coefficients of the powers whose bits are set; the constant is always there."""
+        support &= ~1
+        if support not in self._fits:
+            self._fits[support] = self._solve(_powers(support))
+        return self._fits[support]
+
+    def _supports(self, population: Population) -> Ints:
+        """Return the powers as bits, without the constant, or -1 where the degree is too high."""
+        schedule = Schedule(population)
+        return np.where(degrees(schedule) <= self.degree, supports(schedule, self.degree) & ~1, -1)
+
+    def _solve(self, powers: list[int]) -> Fit:
+        """Solve one problem and give its coefficients the scale of x."""
+        first = (np.array(powers, dtype=np.intp)[:, None] - 1) * self._wide
+        loss, rank, intercept, coefficients = self._least_squares.solve((first + np.arange(self._wide)).ravel())
+        shaped = coefficients.reshape(len(powers), self._wide, self.n_outputs)
+        scale = np.array([self._radius**-power for power in powers]).reshape(len(powers), self._wide, 1)
+        return Fit(loss, rank, intercept, shaped * scale)
+
+
+def _powers(support: int) -> list[int]:
+    """Return the powers of x in a support, without the constant, in ascending order."""
+    return [power for power in range(1, support.bit_length()) if support >> power & 1]

@@ -1,0 +1,65 @@
+"""The rows of the data, in blocks."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+
+from sklearn_taskneurons._search._least_squares import Targets
+from sklearn_taskneurons._search._moments import triangular
+from sklearn_taskneurons._search._population import Floats
+
+_BLOCK_ROWS: Final = 1 << 16
+
+
+class Rows:
+    """Features, targets and weights; rows of weight 0 are left out.
+
+    Parameters
+    ----------
+    X : ndarray of float64, shape (N, D)
+        The features, finite.
+    Y : ndarray of float64, shape (N,) or (N, O)
+        The targets, finite.
+    sample_weight : ndarray of float64, shape (N,), optional
+        Weights, not negative.
+
+    Attributes
+    ----------
+    targets : Targets
+        Of no columns but the constant.
+    """
+
+    def __init__(self, X: Floats, Y: Floats, sample_weight: Floats | None = None) -> None:
+        Y = Y.reshape(len(Y), -1)
+        if X.ndim != 2 or len(X) != len(Y) or not X.size:
+            raise ValueError(f"X must have shape (N, D) and Y (N, O), N and D at least 1; got {X.shape} and {Y.shape}")
+        self._root_weight: Floats = np.ones(len(X))
+        if sample_weight is not None:
+            used = sample_weight > 0.0
+            if not used.all():
+                X, Y, sample_weight = X[used], Y[used], sample_weight[used]
+            self._root_weight = np.sqrt(sample_weight)
+        self._X = X
+        self._Y = Y
+        self.n_rows, self.n_features = int(X.shape[0]), int(X.shape[1])
+        self.n_outputs = int(Y.shape[1])
+        self.total_weight = float(self.n_rows if sample_weight is None else sample_weight.sum())
+        factor = self.factor(lambda block: np.ones((len(block), 1)), _BLOCK_ROWS)
+        self.targets = Targets(factor, 1, self.total_weight)
+
+    def blocks(self, size: int) -> Iterator[tuple[Floats, Floats, Floats]]:
+        """Yield features, targets and roots of the weights of at most ``size`` rows at a time."""
+        for start in range(0, self.n_rows, size):
+            rows = slice(start, start + size)
+            yield self._X[rows], self._Y[rows], self._root_weight[rows]
+
+    def factor(self, columns: Callable[[Floats], Floats], size: int) -> Floats:
+        """Return the factor of ``[columns, Y]``, where ``columns`` gives C columns for a block of ``size`` rows."""
+        factor: Floats | None = None
+        for X, Y, root_weight in self.blocks(size):
+            matrix = np.concatenate([columns(X), Y], axis=1) * root_weight[:, None]
+            factor = triangular(matrix if factor is None else np.concatenate([factor, matrix]))
+        if factor is None:
+            raise ValueError("at least one row must have a positive weight; got none")
+        return factor
