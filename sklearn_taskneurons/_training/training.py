@@ -1,7 +1,8 @@
 """Train a net on tensors, and let it predict, without a trace in the caller's random state or threads."""
 
+import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,15 +114,17 @@ def train(
 
 
 def predict(net: NeuralNet, X: NDArray[Any], transform: Callable[[NDArray[Any]], NDArray[Any]] | None = None) -> NDArray[Any]:
-    """Return the net's outputs (N, O) as float64, block by block, each block of rows first passed to ``transform``."""
+    """Return the net's outputs (N, O) as float64, block by block, each block of rows first passed to ``transform``.
+
+    Computed in float64 where the device can: the last digits of a float32 product depend on how many rows are multiplied
+    at once, and a row must get the same prediction alone as among others.
+    """
+    dtype = torch.float32 if torch.device(net.device).type == "mps" else torch.float64
+    module = copy.deepcopy(net.module_).to(dtype).eval()
+    outputs = []
     with torch.inference_mode():
-        net.module_.eval()
-        return np.concatenate([to_array(block) for block in _output_blocks(net, X, transform)]).astype(np.float64)
-
-
-def _output_blocks(
-    net: NeuralNet, X: NDArray[Any], transform: Callable[[NDArray[Any]], NDArray[Any]] | None
-) -> Iterator[torch.Tensor]:
-    for start in range(0, len(X), BLOCK_ROWS):
-        rows = X[start : start + BLOCK_ROWS]
-        yield net.module_(to_tensor(rows if transform is None else transform(rows), device=net.device))
+        for start in range(0, len(X), BLOCK_ROWS):
+            rows = X[start : start + BLOCK_ROWS]
+            block = to_tensor(rows if transform is None else transform(rows), dtype, net.device)
+            outputs.append(to_array(module(block)))
+    return np.concatenate(outputs).astype(np.float64, copy=False)
