@@ -1,8 +1,13 @@
 """Symbolic search on arrays: vectorized genetic programming, and how programs are scored."""
 
 from sklearn_taskneurons._search._evolution import Record, SearchResult, SearchState, search
+from sklearn_taskneurons._search._exhaustive import search_exhaustively
 from sklearn_taskneurons._search._make_scorer import make_scorer
+from sklearn_taskneurons._search._moment_scorer import MomentScorer
 from sklearn_taskneurons._search._moments import Moments
+from sklearn_taskneurons._search._refit_scorer import RefitScorer
+from sklearn_taskneurons._search._row_scorer import RowScorer
+from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._scores import FrontEntry, Scorer
 from sklearn_taskneurons._search._selection import CRITERIA, select, selection_scores
 from sklearn_taskneurons._search._settings import SearchSettings
@@ -10,14 +15,19 @@ from sklearn_taskneurons._search._settings import SearchSettings
 __all__ = [
     "CRITERIA",
     "FrontEntry",
+    "MomentScorer",
     "Moments",
     "Record",
+    "RefitScorer",
+    "RowScorer",
+    "Rows",
     "Scorer",
     "SearchResult",
     "SearchSettings",
     "SearchState",
     "make_scorer",
     "search",
+    "search_exhaustively",
     "select",
     "selection_scores",
 ]

@@ -57,8 +57,8 @@ class SearchResult:
     history : list of dict
         For each generation: ``generation``, ``best_loss``, ``mean_loss`` (of the finite ones), ``median_loss``,
         ``best_complexity``, ``mean_length``, ``seconds`` since the search began.
-    state : SearchState
-        To go on from.
+    state : SearchState or None
+        To go on from; None where a search has nothing left.
     total_weight : float
         Sum of the weights of the rows, which :func:`select` needs.
     interrupted, timed_out, converged : bool
@@ -68,7 +68,7 @@ class SearchResult:
 
     front: list[FrontEntry]
     history: list[Record]
-    state: SearchState
+    state: SearchState | None
     total_weight: float
     interrupted: bool = False
     timed_out: bool = False

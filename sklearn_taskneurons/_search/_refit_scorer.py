@@ -58,8 +58,7 @@ class RefitScorer:
         distinct, inverse = np.unique(found[fine], return_inverse=True)
         loss = np.full(len(population), np.inf)
         loss[fine] = np.array([self.fit(support).loss for support in distinct.tolist()])[inverse]
-        bits = found[:, None] >> np.arange(self.degree + 1) & 1
-        return Scores(loss, bits @ self._nodes + 1)
+        return Scores(loss, self._complexities(found))
 
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
         """Return the formulas of the programs' supports."""
@@ -77,6 +76,14 @@ class RefitScorer:
         formulas = tuple(Formula.from_expression(expression) for expression in expressions)
         n_coefficients = (fit.rank + 1) * self.n_outputs
         return FrontEntry(max(formula.length for formula in formulas), fit.loss, n_coefficients, formulas)
+
+    def complexity(self, support: int) -> int:
+        """Return the number of nodes of the formula with these powers."""
+        return int(self._complexities(np.array([support]))[0])
+
+    def _complexities(self, supports: Ints) -> Ints:
+        bits: Ints = supports[:, None] >> np.arange(self.degree + 1) & 1
+        return bits @ self._nodes + 1
 
     def fit(self, support: int) -> Fit:
         """Return the best coefficients of the powers whose bits are set; the constant is always there."""
