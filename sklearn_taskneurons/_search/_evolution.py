@@ -137,7 +137,8 @@ def search(
     """
     grammar = Grammar(settings)
     with single_blas_thread():
-        run = _Run(scorer, grammar, rng, state or _first_state(grammar, scorer.n_features, rng))
+        state = _first_state(grammar, scorer.n_features, rng) if state is None else _resumed(state, scorer)
+        run = _Run(scorer, grammar, rng, state)
         interrupted = timed_out = converged = False
         try:
             for _ in range(settings.generations):
@@ -154,6 +155,7 @@ def search(
             interrupted = True
         programs = run.state.front.programs
         front = [] if programs is None else scorer.report(programs, run.state.bank)
+    front = front or [scorer.constant()]
     return SearchResult(front, run.history, run.state, scorer.total_weight, interrupted, timed_out, converged)
 
 
@@ -163,6 +165,16 @@ def _first_state(grammar: Grammar, n_features: int, rng: np.random.Generator) ->
     shape = (settings.n_vectors, n_features) if settings.has_vectors else (0, n_features)
     bank = rng.standard_normal(shape)
     return SearchState(grammar.ramped(rng, settings.population_size, settings.init_depth), bank, Front())
+
+
+def _resumed(state: SearchState, scorer: Scorer) -> SearchState:
+    """Return an earlier search's state, its front scored anew: the data may have changed."""
+    if state.bank.shape[1] != scorer.n_features:
+        raise ValueError(f"the state is of a search on {state.bank.shape[1]} features; the data has {scorer.n_features}")
+    front = Front()
+    if state.front.programs is not None:
+        front.update(state.front.programs, scorer.score(state.front.programs, state.bank))
+    return SearchState(state.population, state.bank, front, state.generation)
 
 
 def _generation(run: _Run) -> Scores:

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_taskneurons._search._evolution import Record, SearchResult
 from sklearn_taskneurons._search._formulas import pareto
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
+from sklearn_taskneurons._search._scores import quantised
 from sklearn_taskneurons._threads import single_blas_thread
 
 MAX_SUPPORTS: Final = 1 << 14
@@ -37,9 +38,8 @@ def search_exhaustively(scorer: RefitScorer, *, deadline: float | None = None) -
     """
     count = 1 << scorer.degree
     if count > MAX_SUPPORTS:
-        raise ValueError(
-            f"the degree must be at most {MAX_SUPPORTS.bit_length() - 1} to try every set of powers; got {scorer.degree}"
-        )
+        largest = MAX_SUPPORTS.bit_length() - 1
+        raise ValueError(f"the degree must be at most {largest} to try every set of powers; got {scorer.degree}")
     started = time.monotonic()
     timed_out = interrupted = False
     # Bit k of a support stands for x**k; the constant, bit 0, always takes part.
@@ -52,7 +52,8 @@ def search_exhaustively(scorer: RefitScorer, *, deadline: float | None = None) -
                 loss = scorer.fit(support).loss
                 losses.append(loss)
                 complexity = scorer.complexity(support)
-                best[complexity] = min(best.get(complexity, (np.inf, support)), (loss, support))
+                rounded = float(quantised(np.array(loss)))
+                best[complexity] = min(best.get(complexity, (np.inf, support)), (rounded, support))
                 timed_out = deadline is not None and time.monotonic() >= deadline
                 if timed_out:
                     break

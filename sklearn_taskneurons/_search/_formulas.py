@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from sklearn_taskneurons._search._least_squares import Targets
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._scores import FrontEntry, quantised
 from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
@@ -44,6 +45,13 @@ def rescaled(expression: Expression, slope: float, intercept: float, n_features:
         return (Node(NUMBER, intercept),)
     share = intercept / n_features if expression_type(expression) == "V" else intercept
     return total([(slope, [expression], []), (share, [], [])])
+
+
+def constant_entry(targets: Targets) -> FrontEntry:
+    """Return the formulas that are the targets' means."""
+    means = targets.mean.tolist()
+    formulas = tuple(Formula.from_expression((Node(NUMBER, mean),)) for mean in means)
+    return FrontEntry(1, float(np.mean(~targets.is_constant)), len(means), formulas)
 
 
 def simplified(expression: Expression) -> Formula | None:

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from sklearn_taskneurons._search._formulas import count_numbers, pareto, rescaled, simplified
+from sklearn_taskneurons._search._formulas import constant_entry, count_numbers, pareto, rescaled, simplified
 from sklearn_taskneurons._search._least_squares import Targets
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._polynomials import chebyshev_points, interpolation_matrix
@@ -85,12 +85,16 @@ class MomentScorer:
 
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
         """Return the programs' formulas, scaled and simplified, with the losses of what is returned."""
-        entries = []
+        entries = [self.constant()] if self.linear_scaling else []
         for row in range(len(population)):
             formulas = self._formulas(population.take(slice(row, row + 1)))
             if formulas is not None:
                 entries.append(self._entry(formulas))
         return pareto([entry for entry in entries if np.isfinite(entry.loss)])
+
+    def constant(self) -> FrontEntry:
+        """Return the best constant."""
+        return constant_entry(self._targets)
 
     def _run(self, population: Population) -> tuple[Floats, Bools]:
         """Return the components of each program's prediction, shape (P, K + 1), and whether they are right."""

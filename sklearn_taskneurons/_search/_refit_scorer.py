@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_taskneurons._search._formulas import pareto, polynomial
+from sklearn_taskneurons._search._formulas import constant_entry, pareto, polynomial
 from sklearn_taskneurons._search._least_squares import LeastSquares, Targets
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._population import Floats, Ints, Population
@@ -63,7 +63,11 @@ class RefitScorer:
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
         """Return the formulas of the programs' supports."""
         found = self._supports(population)
-        return pareto([self.entry(support) for support in np.unique(found[found >= 0]).tolist()])
+        return pareto([self.constant(), *(self.entry(support) for support in np.unique(found[found >= 0]).tolist())])
+
+    def constant(self) -> FrontEntry:
+        """Return the best constant."""
+        return constant_entry(self._least_squares.targets)
 
     def entry(self, support: int) -> FrontEntry:
         """Return the best formula with these powers."""

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from sklearn_taskneurons._search._formulas import pareto
+from sklearn_taskneurons._search._formulas import constant_entry, pareto
 from sklearn_taskneurons._search._kinds import SCALAR, kinds
 from sklearn_taskneurons._search._population import Bools, Floats, Population
 from sklearn_taskneurons._search._refit import FormulaFitter
@@ -98,10 +98,14 @@ class RowScorer:
 
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
         """Return the programs' formulas, scaled or refitted and simplified, with the losses of what is returned."""
-        entries = []
+        entries = [self.constant()] if self.linear_scaling else []
         for row in range(len(population)):
             entries += self._fitter.entries(population.expression(row, bank))
         return pareto(entries)
+
+    def constant(self) -> FrontEntry:
+        """Return the best constant."""
+        return constant_entry(self._rows.targets)
 
     def _chunks(self, population: Population) -> Iterator[slice]:
         """Divide the population so that a block of a few rows is within the budget."""

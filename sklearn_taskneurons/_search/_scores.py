@@ -52,6 +52,9 @@ class Scorer(Protocol):
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
         """Return the formulas of a few programs; programs that no formula can state are left out."""
 
+    def constant(self) -> FrontEntry:
+        """Return the best constant, for when nothing else is found."""
+
 
 def quantised(loss: Floats) -> NDArray[np.float32]:
     """Return losses to 7 significant digits.
