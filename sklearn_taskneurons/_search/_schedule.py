@@ -11,7 +11,7 @@ from sklearn_taskneurons._search._population import Floats, Ints, Population
 from sklearn_taskneurons.formula.functions import ARITIES, NUMBER, POW, VECTOR, X
 
 Array: TypeAlias = NDArray[Any]
-# f(argument, ..., out); a power gets its exponents, shape (n, 1, ...), as a second argument
+# f(argument, ..., out=); a power gets its exponents, shape (n, 1, ...), as a second argument
 Operator: TypeAlias = Callable[..., object]
 
 _LEAVES: Final = (X, NUMBER, VECTOR)
@@ -98,7 +98,7 @@ class Schedule:
         values : ndarray, shape (n_nodes, ...)
             Leaves are filled in already.
         operators : mapping of int to callable
-            ``f(a, out)``, ``f(a, b, out)``, and ``f(a, exponents, out)`` for powers.
+            ``f(a, out=)``, ``f(a, b, out=)``, and ``f(a, exponents, out=)`` for powers.
 
         Returns
         -------
@@ -116,7 +116,7 @@ class Schedule:
                     arguments.append(right[first - start : last - start])
                 elif opcode == POW:
                     arguments.append(self.value[first:last].reshape(shape))
-                operators[opcode](*arguments, values[first:last])
+                operators[opcode](*arguments, out=values[first:last])
         return values.take(self.roots, axis=0)
 
     @property
