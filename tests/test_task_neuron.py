@@ -40,9 +40,9 @@ class TestFormula:
         X = rng.uniform(-1, 1, size=(200, 3))
         y = (X**3).sum(axis=1)
         search = VSRRegressor(population_size=100, generations=10, coefficients="shared")
-        model = small(formula="auto", search=search, scaling="standard").fit(X, y)
-        assert "x**3" in str(model.formula_)
-        assert model.search_.score(model.scaler_.transform(X), y) > 0.9
+        model = small(formula="auto", search=search, scaling=None).fit(X, y)
+        assert [term.degree for term in model.formula_.terms if term.degree] == [3]
+        assert model.search_.formula_ == model.formula_
 
     def test_auto_never_sees_the_held_out_rows(self, table):
         X, y = table
