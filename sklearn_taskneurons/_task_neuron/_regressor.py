@@ -1,5 +1,7 @@
 """A regressor that is a network of task-based neurons."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 from sklearn.utils.validation import validate_data
@@ -195,6 +197,11 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
         return self.n_outputs_
 
     def _network_targets(self, y):
+        constant = self.target_scaler_.scale == 0
+        if constant.any():
+            # In the first blocks of partial_fit; the first block in which it varies sets the scale.
+            scale = np.where(constant, fit_target_scaler(y).scale, self.target_scaler_.scale)
+            self.target_scaler_ = replace(self.target_scaler_, scale=scale)
         return self.target_scaler_.transform(y)
 
     def _search_targets(self, y):

@@ -50,6 +50,7 @@ class TargetScaler:
     Attributes
     ----------
     center, scale : ndarray of shape (n_outputs,), float64
+        A constant target has the scale 0: whatever a network says of it, its prediction is that constant.
     """
 
     center: FloatArray
@@ -57,7 +58,7 @@ class TargetScaler:
 
     def transform(self, y: NDArray[Any]) -> FloatArray:
         """Return the standardized targets (N, O)."""
-        return np.asarray((y - self.center) / self.scale, dtype=np.float64)
+        return np.asarray((y - self.center) / np.where(self.scale > 0, self.scale, 1.0), dtype=np.float64)
 
     def inverse_transform(self, y: NDArray[Any]) -> FloatArray:
         """Return targets in their own units (N, O)."""
@@ -90,7 +91,7 @@ def fit_target_scaler(y: NDArray[Any], sample_weight: NDArray[Any] | None = None
     """Return the scaler to zero mean and unit variance of targets (N, O), rows weighted."""
     unit, y, weight = _units(y, sample_weight)
     center, scale = _moments(y, weight)
-    return TargetScaler(center * unit, _usable_scale(scale, y, unit))
+    return TargetScaler(center * unit, np.where(scale > _rounding(y), scale * unit, 0.0))
 
 
 def weighted_quantiles(X: FloatArray, weight: FloatArray, levels: tuple[float, ...]) -> FloatArray:
