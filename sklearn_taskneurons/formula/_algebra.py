@@ -8,45 +8,38 @@ Functions of anything but a constant, and reciprocals of sums, are kept as atoms
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from typing import TypeAlias
 
-from sklearn_taskneurons.formula._atoms import CONSTANT, Atoms, Monomial, Polynomial, Weight
+from sklearn_taskneurons.formula._atoms import CONSTANT, Monomial, Polynomial
 from sklearn_taskneurons.formula._coefficients import (
     UNIT,
     ZERO,
     Coefficient,
-    Free,
+    Scaled,
+    Weight,
     checked_power,
+    content,
+    entry_sum,
     exact,
-    is_zero,
-    join_scale,
     rounded,
-    split_scale,
+    rounded_vector,
+    split,
     vector,
 )
 from sklearn_taskneurons.formula._errors import ExpansionError
-from sklearn_taskneurons.formula._expression import Expression, Node
+from sklearn_taskneurons.formula._expression import Expression, Node, Type, node_type
+from sklearn_taskneurons.formula._writer import Writer
 from sklearn_taskneurons.formula.functions import ADD, ARITIES, DIV, DOT, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, SUM, VECTOR, X
 
-def expand(expression: Expression, atoms: Atoms) -> Polynomial:
-    """Return the polynomial that an expression is; raise ExpansionError with the index of the node at fault."""
-    algebra = Algebra(atoms)
-    stack: list[Polynomial] = []
-    for index in range(len(expression) - 1, -1, -1):
-        node = expression[index]
-        arguments = [stack.pop() for _ in range(ARITIES[node.opcode])]
-        try:
-            stack.append(algebra.node(node, index, *arguments))
-        except ExpansionError as error:
-            error.index = index
-            raise
-    return stack.pop()
+_Members: TypeAlias = list[tuple[Monomial, Weight | None]]
 
 
 class Algebra:
     """The operations on polynomials over one set of atoms."""
 
-    def __init__(self, atoms: Atoms) -> None:
-        self.atoms = atoms
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.atoms = writer.atoms
         self._operations: dict[int, Callable[..., Polynomial]] = {
             ADD: self.add,
             SUB: lambda a, b: self.add(a, self.scale(b, -UNIT)),
@@ -56,6 +49,28 @@ class Algebra:
             DOT: lambda a, b: self.row_sum(self.multiply(a, b)),
             SUM: self.row_sum,
         }
+
+    def expand(self, expression: Expression) -> Polynomial:
+        """Return the polynomial of scalars that an expression is, summed over the features when it is a vector.
+
+        An ExpansionError has the index of the node that is at fault.
+        """
+        stack: list[Polynomial] = []
+        kinds: list[Type] = []
+        for index in range(len(expression) - 1, -1, -1):
+            node = expression[index]
+            arity = ARITIES[node.opcode]
+            arguments = [stack.pop() for _ in range(arity)]
+            kinds.append(node_type(node, *(kinds.pop() for _ in range(arity))))
+            try:
+                stack.append(self.node(node, index, *arguments))
+            except ExpansionError as error:
+                error.index = index
+                raise
+        (result,) = stack
+        result = self.row_sum(result) if kinds == ["V"] else result
+        self.atoms.size(result)
+        return result
 
     def node(self, node: Node, index: int, *arguments: Polynomial) -> Polynomial:
         """Return the polynomial of a node from those of its arguments."""
@@ -67,8 +82,8 @@ class Algebra:
         if opcode == VECTOR:
             if isinstance(value, tuple):
                 self.atoms.spend(len(value) // 8)
-                return _constant(vector(tuple(map(exact, value))))
-            return _constant(self.atoms.free.new(("w", index)))
+                return _constant(vector(value))
+            return _constant(self.atoms.vectors.free(("w", index)))
         if opcode == POW:
             return self.power(arguments[0], int(value))  # type: ignore[arg-type]
         operation = self._operations.get(opcode)
@@ -83,7 +98,7 @@ class Algebra:
 
     def scale(self, a: Polynomial, factor: Fraction) -> Polynomial:
         """Return a multiple."""
-        multiply = self.atoms.free.multiply
+        multiply = self.atoms.vectors.multiply
         return {monomial: multiply(coefficient, factor) for monomial, coefficient in a.items()} if factor else {}
 
     def multiply(self, a: Polynomial, b: Polynomial) -> Polynomial:
@@ -92,7 +107,7 @@ class Algebra:
         for p, left in a.items():
             for q, right in b.items():
                 monomial = p if not q else q if not p else self.atoms.check_degree(_join(p, q))
-                self._accumulate(result, monomial, self.atoms.free.multiply(left, right))
+                self._accumulate(result, monomial, self.atoms.vectors.multiply(left, right))
             self.atoms.checked(result)
         return self._merge_row_sums(result)
 
@@ -127,14 +142,13 @@ class Algebra:
                 a = self.multiply(a, self.power(divisor, exponent))  # 1/(1/p) is p
             else:
                 inverse = (*inverse, (serial, -exponent))
-        return self.multiply(a, {inverse: self.atoms.free.invert(coefficient)})
+        return self.multiply(a, {inverse: self.atoms.vectors.invert(coefficient)})
 
     def _reciprocal(self, a: Polynomial) -> Polynomial:
-        # one scale for all multiples of a sum: the leading coefficient becomes 1
-        leading = min(a, key=lambda monomial: (self.atoms.order(monomial), size(a[monomial])))
-        scale = UNIT if isinstance(a[leading], Free) else split_scale(a[leading])[0]
-        monomial = self.atoms.function(DIV, self.scale(a, 1 / scale))
-        return {monomial: 1 / scale}
+        # one atom for all multiples of a sum
+        scale, is_decimal = content([a[monomial] for monomial in self.writer.sorted(a)])
+        self.writer.is_settled = self.writer.is_settled and not is_decimal
+        return {self.atoms.function(DIV, self.scale(a, 1 / scale)): 1 / scale}
 
     def apply(self, opcode: int, a: Polynomial) -> Polynomial:
         """Return an elementwise function: a number of a number, an atom of anything else."""
@@ -143,11 +157,11 @@ class Algebra:
         if len(a) > 1 or CONSTANT not in a:
             return {self.atoms.function(opcode, a): UNIT}
         name, value = FUNCTIONS[opcode].name, a[CONSTANT]
-        if isinstance(value, Free):
-            return _constant(self.atoms.free.new((name, value)))
         if isinstance(value, Fraction):
-            return _constant(_function_value(name, value))
-        return _constant(vector(tuple(_function_value(name, entry) for entry in value)))
+            return _constant(exact(_function_value(name, rounded(value))))
+        if isinstance(value.weight, int):
+            return _constant(self.atoms.vectors.free((name, value)))
+        return _constant(vector(_function_value(name, entry) for entry in rounded_vector(value.scale, value.weight)))
 
     def row_sum(self, a: Polynomial) -> Polynomial:
         """Return the sum over the features; what is one number a row is taken out of it."""
@@ -156,10 +170,10 @@ class Algebra:
             scalars, vectors = self.atoms.split(monomial)
             if not vectors and isinstance(coefficient, Fraction) and self.atoms.n_features is not None:
                 self._accumulate(result, scalars, coefficient * self.atoms.n_features)
-            elif not vectors and isinstance(coefficient, tuple) and not isinstance(coefficient, Free):
-                self._accumulate(result, scalars, sum(coefficient, ZERO))
+            elif not vectors and isinstance(coefficient, Scaled) and not coefficient.is_free:
+                self._accumulate(result, scalars, entry_sum(coefficient))
             else:
-                scale, weight = split_scale(coefficient)
+                scale, weight = split(coefficient)
                 product = _join(scalars, self.atoms.row_sum(vectors, weight))
                 self._accumulate(result, self.atoms.check_degree(product), scale)
         return self._merge_row_sums(result)
@@ -169,15 +183,15 @@ class Algebra:
         self.atoms.spend(_cost(coefficient))
         known = result.get(monomial)
         if known is not None:
-            coefficient = self.atoms.free.add(known, coefficient)
-        if not is_zero(coefficient):
+            coefficient = self.atoms.vectors.add(known, coefficient)
+        if coefficient:
             result[monomial] = coefficient
         elif known is not None:
             del result[monomial]
 
     def _merge_row_sums(self, a: Polynomial) -> Polynomial:
         """Add up the constant vectors of sums over the same vector: ``dot(a, x) + dot(b, x) = dot(a + b, x)``."""
-        groups: dict[tuple[Monomial, Monomial], list[tuple[Monomial, Weight]]] = {}
+        groups: dict[tuple[Monomial, Monomial], _Members] = {}
         has_weights = False
         for monomial in a:
             sums = [factor for factor in monomial if self.atoms[factor[0]].opcode == SUM]
@@ -191,23 +205,24 @@ class Algebra:
                 self._merge_group(a, rest, inner, members)
         return a
 
-    def _merge_group(self, a: Polynomial, rest: Monomial, inner: Monomial, members: list[tuple[Monomial, Weight]]) -> None:
+    def _merge_group(self, a: Polynomial, rest: Monomial, inner: Monomial, members: _Members) -> None:
+        """Add up sums over the same vector in place."""
         coefficient: Coefficient = ZERO
         if not inner and any(isinstance(weight, int) for _, weight in members):
             coefficient = a.pop(rest, ZERO)  # a number that is free takes in every other
-        if len(members) == 1 and is_zero(coefficient):
+        if len(members) == 1 and not coefficient:
             return
         for monomial, weight in members:
-            scale = a.pop(monomial)
-            coefficient = self.atoms.free.add(coefficient, join_scale(scale, weight))  # type: ignore[arg-type]
+            scale = split(a.pop(monomial))[0]
+            coefficient = self.atoms.vectors.add(coefficient, scale if weight is None else Scaled(scale, weight))
             self.atoms.spend(_cost(coefficient))
-        if not is_zero(coefficient):
-            scale, weight = split_scale(coefficient)
+        if coefficient:
+            scale, weight = split(coefficient)
             a[_join(rest, self.atoms.row_sum(inner, weight))] = scale
 
 
 def _constant(value: Coefficient) -> Polynomial:
-    return {} if is_zero(value) else {CONSTANT: value}
+    return {CONSTANT: value} if value else {}
 
 
 def _join(p: Monomial, q: Monomial) -> Monomial:
@@ -226,32 +241,24 @@ def _ratio(a: Polynomial, b: Polynomial) -> Fraction | None:
         return None
     ratios = set()
     for monomial, coefficient in a.items():
-        (scale, weight), (divisor, other) = split_scale(coefficient), split_scale(b[monomial])
+        (scale, weight), (divisor, other) = split(coefficient), split(b[monomial])
         if weight != other:
             return None
         ratios.add(scale / divisor)
     return ratios.pop() if len(ratios) == 1 else None
 
 
-def size(coefficient: Coefficient) -> tuple[Fraction, bool]:
-    """Return the key that sorts terms alike but for their numbers."""
-    scale = split_scale(coefficient)[0]
-    return abs(scale), scale < 0
-
-
 def _cost(coefficient: Coefficient) -> int:
     """Return the work of one operation: longer for long numbers and for vectors."""
-    if isinstance(coefficient, Fraction):
-        return 1 + (coefficient.numerator.bit_length() + coefficient.denominator.bit_length() >> 9)
-    return 1 if isinstance(coefficient, Free) else 1 + len(coefficient) // 2
+    scale, weight = split(coefficient)
+    bits = scale.numerator.bit_length() + scale.denominator.bit_length()
+    return 1 + (bits >> 9) + (len(weight) >> 3 if isinstance(weight, tuple) else 0)
 
 
-def _function_value(name: str, argument: Fraction) -> Fraction:
+def _function_value(name: str, argument: float) -> float:
     """Return a function of a number as the number it is in floating point."""
-    value = rounded(argument)
     function: Callable[[float], float] = abs if name == "abs" else getattr(math, name)
     try:
-        result = function(value)
+        return function(argument)
     except (ValueError, OverflowError):
-        raise ExpansionError(f"{name} must have a real and finite value, given {name}({value!r})") from None
-    return exact(result)
+        raise ExpansionError(f"{name} must have a real and finite value, given {name}({argument!r})") from None

@@ -1,37 +1,22 @@
 """What monomials are made of, each kept once and known by its serial number.
 
-Atoms that have a value for each feature (vectors) are ``x`` and functions of something that contains a
-vector; atoms that have one value for each row (scalars) are sums over the features and functions of scalars. An atom
-refers to others by serial, so hashing and comparing a monomial is cheap however deep its atoms nest.
+Atoms that have a value for each feature (vectors) are ``x`` and functions of something that contains a vector; atoms that
+have one value for each row (scalars) are sums over the features and functions of scalars. An atom refers to others by
+serial, always to earlier ones, so that monomials are cheap to hash and compare however deep their atoms nest.
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, TypeAlias
 
-from sklearn_taskneurons.formula._build import ONE, call, power, product, total
-from sklearn_taskneurons.formula._coefficients import (
-    UNIT,
-    Coefficient,
-    FractionVector,
-    Free,
-    FreeVectors,
-    join_scale,
-    rounded,
-)
+from sklearn_taskneurons.formula._coefficients import Coefficient, Scaled, Vectors, Weight, rounded, rounded_vector
 from sklearn_taskneurons.formula._errors import ExpansionError
-from sklearn_taskneurons.formula._expression import Expression, Node
 from sklearn_taskneurons.formula._limits import MAX_DEGREE, MAX_LENGTH, MAX_TERMS, MAX_WORK
-from sklearn_taskneurons.formula._printer import expression_text
-from sklearn_taskneurons.formula.functions import DIV, DOT, POW, SUM, VECTOR, X
+from sklearn_taskneurons.formula.functions import SUM, X
 
 # serials of atoms with exponents other than 0, by rising serial; the empty one is 1
 Monomial: TypeAlias = tuple[tuple[int, int], ...]
 Polynomial: TypeAlias = dict[Monomial, Coefficient]
-Weight: TypeAlias = FractionVector | int | None
-# constants come last, functions before them, powers of x first and by falling degree
-Order: TypeAlias = tuple[int, int, int, str]
-Summand: TypeAlias = tuple[float, list[Expression], list[Expression]]
 
 CONSTANT: Final[Monomial] = ()
 
@@ -44,10 +29,10 @@ class Atom:
     is_vector: bool
     is_free: bool  # whether a free vector is in it
     degree: int | None  # total power of x; None when it is no polynomial
-    expression: Expression
+    size: int  # about the number of its nodes
     polynomial: Polynomial | None = None  # the argument of a function, the divisor of DIV
     monomial: Monomial = CONSTANT  # what SUM sums
-    weight: Weight = None  # the constant vector within SUM
+    weight: Weight | None = None  # the constant vector within SUM
 
 
 class Atoms:
@@ -55,12 +40,10 @@ class Atoms:
 
     def __init__(self, n_features: int | None) -> None:
         self.n_features = n_features
-        self.free = FreeVectors()
-        self.work = 0
+        self.vectors = Vectors()
+        self._work = 0
         self._atoms: list[Atom] = []
         self._serials: dict[object, int] = {}
-        self._texts: dict[int, str] = {}
-        self._orders: dict[Monomial, Order] = {}
 
     def __len__(self) -> int:
         return len(self._atoms)
@@ -72,9 +55,9 @@ class Atoms:
 
     def spend(self, work: int) -> None:
         """Count work, and stop when an expansion takes too much of it."""
-        self.work += work
-        if self.work > MAX_WORK:
-            raise ExpansionError("the formula must be smaller: it takes too much work to expand")
+        self._work += work
+        if self._work > MAX_WORK:
+            raise ExpansionError("a formula must not take so much work to expand; write a smaller one")
 
     def checked(self, polynomial: Polynomial) -> Polynomial:
         """Return `polynomial`, or raise if it has too many terms."""
@@ -89,13 +72,20 @@ class Atoms:
             raise ExpansionError(f"the degree of a term must be at most {MAX_DEGREE}, given {degree}")
         return monomial
 
+    def size(self, polynomial: Polynomial) -> int:
+        """Return about the number of nodes of a polynomial, or raise if there are too many."""
+        size = sum(2 + sum(1 + self[serial].size for serial, _ in monomial) for monomial in polynomial)
+        if size > 2 * MAX_LENGTH:
+            raise ExpansionError(f"a formula must expand to at most {MAX_LENGTH} nodes, given one with more")
+        return size
+
     # atoms
 
     def x(self) -> Monomial:
         """Return the input itself."""
         serial = self._serials.get("x")
         if serial is None:
-            serial = self._add("x", Atom(X, True, False, 1, (Node(X),)))
+            serial = self._add("x", Atom(X, True, False, 1, 1))
         return ((serial, 1),)
 
     def function(self, opcode: int, argument: Polynomial) -> Monomial:
@@ -104,23 +94,19 @@ class Atoms:
         key = (opcode, frozenset((monomial, _rounded(coefficient)) for monomial, coefficient in argument.items()))
         serial = self._serials.get(key)
         if serial is None:
-            inner = self.expression(argument)
-            expression = call(DIV, ONE, inner) if opcode == DIV else call(opcode, inner)
-            if len(expression) > MAX_LENGTH:
-                raise ExpansionError(f"the expanded formula must have at most {MAX_LENGTH} nodes, given one with more")
-            is_free = any(isinstance(c, Free) or self.has_free(m) for m, c in argument.items())
-            serial = self._add(key, Atom(opcode, self.has_vectors(argument), is_free, None, expression, argument))
+            is_free = any((isinstance(c, Scaled) and c.is_free) or self.has_free(m) for m, c in argument.items())
+            size = 1 + self.size(argument)
+            serial = self._add(key, Atom(opcode, self.has_vectors(argument), is_free, None, size, argument))
         return ((serial, 1),)
 
-    def row_sum(self, monomial: Monomial, weight: Weight) -> Monomial:
+    def row_sum(self, monomial: Monomial, weight: Weight | None) -> Monomial:
         """Return the sum over the features of a monomial of vectors, with a constant vector."""
         key = (monomial, weight)
         serial = self._serials.get(key)
         if serial is None:
-            expression = self._row_sum_expression(monomial, UNIT, weight)
             is_free = isinstance(weight, int) or self.has_free(monomial)
-            atom = Atom(SUM, False, is_free, self.degree(monomial), expression, None, monomial, weight)
-            serial = self._add(key, atom)
+            size = 1 + self.size({monomial: Fraction(1)})
+            serial = self._add(key, Atom(SUM, False, is_free, self.degree(monomial), size, None, monomial, weight))
         return ((serial, 1),)
 
     def _add(self, key: object, atom: Atom) -> int:
@@ -148,7 +134,7 @@ class Atoms:
     def has_vectors(self, polynomial: Polynomial) -> bool:
         """Tell whether a polynomial has a value for each feature rather than one a row."""
         return any(
-            not isinstance(coefficient, Fraction) or any(self[serial].is_vector for serial, _ in monomial)
+            isinstance(coefficient, Scaled) or any(self[serial].is_vector for serial, _ in monomial)
             for monomial, coefficient in polynomial.items()
         )
 
@@ -162,79 +148,15 @@ class Atoms:
             degree += own * exponent
         return degree
 
-    def order(self, monomial: Monomial) -> Order:
-        """Return the key that sorts the terms of a polynomial, whatever order they were written in."""
-        order = self._orders.get(monomial)
-        if order is None:
-            degree = self.degree(monomial)
-            rank = 1 if degree is None else 0 if degree else 2
-            text = expression_text(product(1.0, *self.factors(monomial)))
-            order = self._orders[monomial] = (rank, -(degree or 0), len(monomial), text)
-        return order
-
-    # expressions
-
-    def factors(self, monomial: Monomial) -> tuple[list[Expression], list[Expression]]:
-        """Return the powers that a monomial multiplies, and those that it divides by."""
-        numerators, denominators = [], []
-        for serial, exponent in self.in_order(monomial):
-            atom = self[serial]
-            if atom.opcode == DIV and len(monomial) > 1:  # 1/p: the reciprocal's expression without its 1
-                denominators.append(power(atom.expression[2:], exponent))
-            else:
-                (numerators if exponent > 0 else denominators).append(power(atom.expression, abs(exponent)))
-        return numerators, denominators
-
-    def in_order(self, monomial: Monomial) -> Monomial:
-        """Return a monomial's factors in an order that does not depend on how the formula was written."""
-        return tuple(sorted(monomial, key=lambda factor: self.text(factor[0]))) if len(monomial) > 1 else monomial
-
-    def text(self, serial: int) -> str:
-        """Return the text of an atom."""
-        text = self._texts.get(serial)
-        if text is None:
-            text = self._texts[serial] = expression_text(self[serial].expression)
-        return text
-
-    def inner(self, monomial: Monomial) -> Expression:
-        """Return a monomial of vectors as an expression."""
-        return product(1.0, *self.factors(monomial))
-
-    def expression(self, polynomial: Polynomial) -> Expression:
-        """Return a polynomial as an expression, its terms in order."""
-        return total(self._summand(m, polynomial[m]) for m in sorted(polynomial, key=self.order))
-
-    def _summand(self, monomial: Monomial, coefficient: Coefficient) -> Summand:
-        numerators, denominators = self.factors(monomial)
-        if isinstance(coefficient, Free):
-            return 1.0, [(Node(VECTOR),), *numerators], denominators
-        if not isinstance(coefficient, Fraction):
-            return 1.0, [_weight_expression(coefficient), *numerators], denominators
-        if self.absorbs(monomial):
-            return 1.0, numerators, denominators
-        if len(monomial) == 1 and monomial[0][1] == 1 and isinstance(self[monomial[0][0]].weight, tuple):
-            atom = self[monomial[0][0]]
-            return 1.0, [self._row_sum_expression(atom.monomial, coefficient, atom.weight)], []
-        return rounded(coefficient), numerators, denominators
-
-    def _row_sum_expression(self, monomial: Monomial, scale: Fraction, weight: Weight) -> Expression:
-        inner = self.inner(monomial) if monomial else (Node(POW, 0), Node(X))
-        if weight is None:
-            return call(SUM, inner)
-        vector = _weight_expression(join_scale(scale, weight))
-        return call(DOT, vector, inner) if monomial else call(SUM, vector)
-
-
-def _weight_expression(weight: Coefficient) -> Expression:
-    """Return a constant vector as an expression."""
-    if isinstance(weight, Free) or not isinstance(weight, tuple):
-        return (Node(VECTOR),)
-    return (Node(VECTOR, tuple(map(rounded, weight))),)
+    def lone_sum(self, monomial: Monomial) -> Atom | None:
+        """Return the sum with a known vector that a monomial is, None when it is anything else."""
+        if len(monomial) != 1 or monomial[0][1] != 1:
+            return None
+        atom = self[monomial[0][0]]
+        return atom if isinstance(atom.weight, tuple) else None
 
 
 def _rounded(coefficient: Coefficient) -> object:
-    if isinstance(coefficient, Free):
-        return coefficient
-    if isinstance(coefficient, tuple):
-        return tuple(map(rounded, coefficient))
-    return rounded(coefficient)
+    if isinstance(coefficient, Fraction):
+        return rounded(coefficient)
+    return coefficient if isinstance(coefficient.weight, int) else rounded_vector(coefficient.scale, coefficient.weight)

@@ -1,12 +1,16 @@
 """Expressions put together from smaller ones, so that their text reads well."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from sklearn_taskneurons.formula._expression import Expression, Node
 from sklearn_taskneurons.formula.functions import ADD, DIV, MUL, NEG, NUMBER, POW, SUB
 
+# a coefficient, what it multiplies, and what the product is divided by
+Summand: TypeAlias = tuple[float, Sequence[Expression], Sequence[Expression]]
+
 ONE: Final[Expression] = (Node(NUMBER, 1.0),)
+_RECIPROCAL: Final = (Node(DIV), *ONE)
 ZERO: Final[Expression] = (Node(NUMBER, 0.0),)
 
 
@@ -17,12 +21,17 @@ def call(opcode: int, *arguments: Expression) -> Expression:
 
 def power(base: Expression, exponent: int) -> Expression:
     """Return a power; the first is the base itself."""
-    return base if exponent == 1 else (Node(POW, exponent), *base)
+    if exponent == 1:
+        return base
+    if base[:2] == _RECIPROCAL:
+        return (*_RECIPROCAL, *power(base[2:], exponent))
+    return (Node(POW, exponent), *base)
 
 
 def product(coefficient: float, numerators: Sequence[Expression], denominators: Sequence[Expression] = ()) -> Expression:
     """Return ``coefficient * numerators / denominators`` as a chain that needs no inner parentheses."""
-    factors = list(numerators)
+    factors = [factor for factor in numerators if factor[:2] != _RECIPROCAL]
+    denominators = [*(factor[2:] for factor in numerators if factor[:2] == _RECIPROCAL), *denominators]
     if coefficient == -1 and factors:
         factors[0] = call(NEG, factors[0])
     elif coefficient != 1 or not factors:
@@ -36,7 +45,7 @@ def _chain(factors: list[Expression]) -> Expression:
     return (*(Node(MUL),) * (len(factors) - 1), *(node for factor in factors for node in factor))
 
 
-def total(summands: Iterable[tuple[float, Sequence[Expression], Sequence[Expression]]]) -> Expression:
+def total(summands: Iterable[Summand]) -> Expression:
     """Return a sum of products, each given as for `product`; a negative one is subtracted."""
     result: Expression | None = None
     for coefficient, numerators, denominators in summands:

@@ -19,7 +19,7 @@ _OPERATORS: Final[dict[int, Callable[..., Any]]] = {
 }
 
 
-def evaluate(expression: Expression, X: Any, vectors: Sequence[Any] | None = None, axis: int = -1) -> Any:  # noqa: N803
+def evaluate(expression: Expression, X: Any, vectors: Sequence[Any] | None = None, axis: int = -1) -> Any:
     """Return the value of an expression on the rows of X.
 
     Parameters

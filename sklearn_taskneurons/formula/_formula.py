@@ -11,13 +11,17 @@ from sklearn_taskneurons.formula._checks import check_bounds, normal_nodes, vect
 from sklearn_taskneurons.formula._errors import ExpansionError, FormulaSyntaxError
 from sklearn_taskneurons.formula._evaluate import array_library, as_floating, evaluate
 from sklearn_taskneurons.formula._expression import Expression, Node, Type, depth, expression_type
+from sklearn_taskneurons.formula._identity import fingerprint
+from sklearn_taskneurons.formula._latex import LatexPrinter
 from sklearn_taskneurons.formula._limits import MAX_LENGTH
 from sklearn_taskneurons.formula._parser import parse
 from sklearn_taskneurons.formula._printer import expression_text
+from sklearn_taskneurons.formula._report import checked_names, report_text
+from sklearn_taskneurons.formula._sympy import sympy_sum
 from sklearn_taskneurons.formula._terms import RowSum, Term, expanded_expression
 from sklearn_taskneurons.formula.functions import ADD, NUMBER, SUM, VECTOR
 
-_FIELDS: Final = ("_expanded", "_expression", "_n_features", "_terms", "_text", "_type")
+_FIELDS: Final = ("_expanded", "_expression", "_key", "_n_features", "_terms", "_text", "_type")
 
 
 class Formula:
@@ -81,6 +85,7 @@ class Formula:
 
     _expanded: Expression
     _expression: Expression
+    _key: tuple[int | None, object] | None  # made when it is first asked for
     _n_features: int | None
     _terms: tuple[Term, ...]
     _text: str
@@ -131,7 +136,7 @@ class Formula:
             check_bounds(expression)
             kind = expression_type(expression)
             n_features = vector_length(expression)
-            terms = canonical_terms(expression, kind, n_features)
+            terms = canonical_terms(expression, n_features)
             expanded = expanded_expression(terms)
             if len(expanded) > MAX_LENGTH:
                 raise ExpansionError(f"a formula must expand to at most {MAX_LENGTH} nodes, given {len(expanded)}")
@@ -140,7 +145,7 @@ class Formula:
             raise FormulaSyntaxError(error.message, expression_text(expression) if text is None else text, position) from None
         except TypeError as error:  # a scalar where a vector must stand
             raise FormulaSyntaxError(str(error), expression_text(expression)) from None
-        values = (expanded, expression, n_features, terms, expression_text(expression), kind)
+        values = (expanded, expression, None, n_features, terms, expression_text(expression), kind)
         for name, value in zip(_FIELDS, values, strict=True):
             object.__setattr__(self, name, value)
 
@@ -162,10 +167,20 @@ class Formula:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Formula):
             return NotImplemented
-        return self._n_features == other._n_features and self._expanded == other._expanded
+        return self is other or self._identity() == other._identity()
 
     def __hash__(self) -> int:
-        return hash((self._n_features, self._expanded))
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[int | None, object]:
+        """Return what equal formulas have in common."""
+        if self._key is None:
+            # without known vectors the expanded form is unique; with them a product has many forms
+            expanded, n_features = self._expanded, self._n_features
+            key = (n_features, expanded if n_features is None else fingerprint(expanded, n_features))
+            object.__setattr__(self, "_key", key)
+            return key
+        return self._key
 
     def __str__(self) -> str:
         return self._text
@@ -279,7 +294,115 @@ class Formula:
         ]
         return type(self).from_expression(nodes)
 
-    def __call__(self, X: Any) -> Any:  # noqa: N803
+    def report(self, feature_names: Sequence[str] | None = None, digits: int | None = 3) -> str:
+        """Return the canonical form for a reader: a line for each term, the features by their names.
+
+        Parameters
+        ----------
+        feature_names : sequence of str of length D, default=None
+            The names of the features; ``x0, x1, ...`` if None and the formula demands a number of them.
+        digits : int or None, default=3
+            The number of significant digits; None for all.
+
+        Returns
+        -------
+        str
+            A sum over the features with a known constant vector is written out, the largest entries first.
+
+        Raises
+        ------
+        ValueError
+            If the number of names is not that of the features which the formula demands.
+
+        Examples
+        --------
+        >>> from sklearn_taskneurons.formula import Formula
+        >>> print(Formula("dot([0.3141, 0, -1.5], x) + dot([0, 1, 0.2], x**2) - 2").report(["age", "rooms", "income"]))
+            rooms**2 + 0.2*income**2
+          - 1.5*income + 0.314*age
+          - 2
+        >>> print(Formula("0.068*x**3 + 0.15*x").report(["age", "rooms"]))
+        the sum over the features x of
+            0.068*x**3
+          + 0.15*x
+        where x is each of age, rooms
+        """
+        return report_text(self._terms, checked_names(feature_names, self._n_features), digits)
+
+    def latex(self, feature_names: Sequence[str] | None = None, digits: int | None = None) -> str:
+        r"""Return the formula in LaTeX.
+
+        Parameters
+        ----------
+        feature_names : sequence of str of length D, default=None
+            If given, the canonical form is written, and in it a sum over the features with a known constant vector
+            by their names; otherwise the formula is written as it is.
+        digits : int or None, default=None
+            The number of significant digits; None for all.
+
+        Returns
+        -------
+        str
+            For math mode. Vectors are bold, elementwise powers have a circle, products of vectors a dot.
+
+        Raises
+        ------
+        ValueError
+            If the number of names is not that of the features which the formula demands.
+
+        Examples
+        --------
+        >>> from sklearn_taskneurons.formula import Formula
+        >>> print(Formula("0.068*x**3 + dot(w, x)**2").latex())
+        0.068\,\mathbf{x}^{\circ 3} + \langle \mathbf{w}, \mathbf{x} \rangle^{2}
+        >>> print(Formula("dot([0.5, -2], x)").latex(["age", "n_rooms"]))
+        -2\,\mathrm{n\_rooms} + 0.5\,\mathrm{age}
+        """
+        if feature_names is None:
+            return LatexPrinter(digits).text(self._expression)
+        return LatexPrinter(digits, checked_names(feature_names, self._n_features)).text(self._expanded)
+
+    def _repr_latex_(self) -> str:
+        """Return the formula for a notebook."""
+        return f"${self.latex(digits=3)}$"
+
+    def to_sympy(self, n_features: int | None = None, symbols: str | Sequence[Any] = "x") -> Any:
+        """Return the formula as a SymPy expression of the single features.
+
+        Parameters
+        ----------
+        n_features : int or None, default=None
+            The number of features; None for the number that the formula demands.
+        symbols : str or sequence of SymPy expressions, default="x"
+            The prefix of the features' symbols, or the symbols themselves.
+
+        Returns
+        -------
+        sympy.Expr
+            Numbers are exact rationals; ``sympy.N`` makes them decimal. A free vector ``w`` becomes the symbols ``w0_0,
+            w0_1, ...``, the next one ``w1_0`` and so on.
+
+        Raises
+        ------
+        ImportError
+            If SymPy is not installed.
+        ValueError
+            If the number of features is neither given nor demanded, or is another than the formula's.
+
+        Examples
+        --------
+        >>> from sklearn_taskneurons.formula import Formula
+        >>> Formula("0.5*x**2 + 1").to_sympy(2)
+        x0**2/2 + x1**2/2 + 2
+        """
+        if n_features is None:
+            n_features = self._n_features
+        if n_features is None or self._n_features not in (None, n_features):
+            rule = "at least 1" if self._n_features is None else f"the formula's {self._n_features}"
+            raise ValueError(f"n_features must be {rule}, given {n_features}")
+        return sympy_sum(self._expression, n_features, symbols)
+
+    def __call__(self, X: Any) -> Any:
         """Return the value of the formula for each row.
 
         Parameters

@@ -1,13 +1,33 @@
 """The text of an expression, with as few parentheses as parse back to the same expression."""
 
-from typing import Final
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from sklearn_taskneurons.formula._expression import Expression, Node, fold
-from sklearn_taskneurons.formula.functions import ADD, DIV, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, VECTOR, X
+from sklearn_taskneurons.formula._expression import Expression, Node, Type, Vector, fold, node_type
+from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, VECTOR, X
 
 # how tightly a piece of text holds together: Python's own precedence
-_SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(5)
-_BINARY: Final = {ADD: (" + ", _SUM), SUB: (" - ", _SUM), MUL: ("*", _PRODUCT), DIV: ("/", _PRODUCT)}
+SUM_LEVEL, PRODUCT_LEVEL, SIGN_LEVEL, POWER_LEVEL, ATOM_LEVEL = range(5)
+_BINARY: Final = {
+    ADD: (" + ", SUM_LEVEL),
+    SUB: (" - ", SUM_LEVEL),
+    MUL: ("*", PRODUCT_LEVEL),
+    DIV: ("/", PRODUCT_LEVEL),
+}
+_PLACE: Final = "\0"  # where x stands in the text of a vector, until it is known whether features are named
+_PLAIN_NAME: Final = re.compile(r"[^\W\d][\w.]*")
+
+
+class Piece(NamedTuple):
+    """The text of a subexpression, and what a printer must know to put it into a larger one."""
+
+    text: str
+    level: int
+    kind: Type
+    opcode: int
+    vector: Vector | None = None
+    has_vectors: bool = False  # whether a known vector is in it outside of any sum over the features
 
 
 def number_text(value: float, digits: int | None = None) -> str:
@@ -16,44 +36,94 @@ def number_text(value: float, digits: int | None = None) -> str:
     return text.removesuffix(".0")
 
 
-def vector_text(values: tuple[float, ...]) -> str:
-    """Return a constant vector as a list of numbers."""
-    return f"[{', '.join(map(number_text, values))}]"
-
-
 def expression_text(expression: Expression) -> str:
     """Return the text of an expression; it parses to the very same expression."""
-    return fold(expression, _node_text)[0]
+    return Printer().text(expression)
 
 
-def _node_text(node: Node, *parts: tuple[str, int]) -> tuple[str, int]:
-    opcode, value = node
-    if opcode == X:
-        return "x", _ATOM
-    if opcode == NUMBER:
-        text = number_text(value)  # type: ignore[arg-type]
-        return text, _SIGN if text.startswith("-") else _ATOM
-    if opcode == VECTOR:
-        return vector_text(value) if isinstance(value, tuple) else "w", _ATOM
-    if opcode in _BINARY:
-        symbol, precedence = _BINARY[opcode]
-        left, right = parts
-        return f"{_wrap(left, precedence)}{symbol}{_wrap(right, precedence + 1)}", precedence
-    if opcode == NEG:
-        (part,) = parts
-        # a bare number after a minus sign would be read as a negative number
-        return f"-({part[0]})" if part[0][0] in "0123456789" and _is_number(part) else f"-{_wrap(part, _SIGN)}", _SIGN
-    if opcode == POW:
-        (part,) = parts
-        return f"{_wrap(part, _ATOM)}**{int(value)}", _POWER  # type: ignore[arg-type]
-    return f"{FUNCTIONS[opcode].name}({', '.join(text for text, _ in parts)})", _ATOM
+class Printer:
+    """Writes expressions as text.
 
+    With `names`, one for each feature, a sum over the features with a known vector is written out, largest entries first.
+    """
 
-def _is_number(part: tuple[str, int]) -> bool:
-    """Tell a number from anything else that begins with a digit: nothing else is an atom."""
-    return part[1] == _ATOM
+    x = "x"
 
+    def __init__(self, digits: int | None = None, names: Sequence[str] | None = None) -> None:
+        self.digits = digits
+        self.mentions_x = False  # whether any text so far names x rather than a feature
+        self.names = None if names is None else [self.name(str(name)) for name in names]
 
-def _wrap(part: tuple[str, int], precedence: int) -> str:
-    text, own = part
-    return text if own >= precedence else f"({text})"
+    def text(self, expression: Expression) -> str:
+        """Return the text of an expression."""
+        return self._whole(fold(expression, self._piece).text)
+
+    def _whole(self, text: str) -> str:
+        """Return a text in which x stands for itself."""
+        self.mentions_x = self.mentions_x or _PLACE in text
+        return text.replace(_PLACE, self.x)
+
+    def _piece(self, node: Node, *parts: Piece) -> Piece:
+        kind = node_type(node, *(part.kind for part in parts))
+        vector = node.value if isinstance(node.value, tuple) else None
+        if node.opcode == DOT and self.names is not None:
+            text = self._features(parts[0].vector, parts[1])
+            if text is not None:
+                return Piece(text, SUM_LEVEL, kind, node.opcode)
+        text, level = self.node(node, kind, *parts)
+        if parts and parts[0].kind == "V" and kind == "S":
+            text = self._whole(text)
+        has_vectors = kind == "V" and (vector is not None or any(part.has_vectors for part in parts))
+        return Piece(text, level, kind, node.opcode, vector, has_vectors)
+
+    def _features(self, weights: Vector | None, part: Piece) -> str | None:
+        """Return a sum over the features, written out; None if it cannot be."""
+        if weights is None or self.names is None or part.has_vectors:
+            return None
+        entries = sorted(zip(weights, self.names, strict=True), key=lambda entry: -abs(entry[0]))
+        text = ""
+        for weight, name in entries:
+            if weight:
+                sign = ("-" if weight < 0 else "") if not text else (" - " if weight < 0 else " + ")
+                factor = self.wrap(part, PRODUCT_LEVEL).replace(_PLACE, name)
+                text += sign + (factor if abs(weight) == 1 else self.times(self.number(abs(weight)), factor))
+        return text or "0"
+
+    # what a language of its own writes otherwise
+
+    def name(self, name: str) -> str:
+        """Return the name of a feature; one that is no plain word is put between backticks."""
+        return name if _PLAIN_NAME.fullmatch(name) else f"`{name}`"
+
+    def number(self, value: float) -> str:
+        """Return a number."""
+        return number_text(value, self.digits)
+
+    def times(self, number: str, factor: str) -> str:
+        """Return a number times something."""
+        return f"{number}*{factor}"
+
+    def wrap(self, part: Piece, level: int) -> str:
+        """Return a piece, in parentheses if it holds together less tightly than `level`."""
+        return part.text if part.level >= level else f"({part.text})"
+
+    def node(self, node: Node, kind: Type, *parts: Piece) -> tuple[str, int]:
+        """Return the text of a node and how tightly it holds together."""
+        opcode, value = node
+        if opcode == X:
+            return _PLACE, ATOM_LEVEL
+        if opcode == NUMBER:
+            text = self.number(value)  # type: ignore[arg-type]
+            return text, SIGN_LEVEL if text.startswith("-") else ATOM_LEVEL
+        if opcode == VECTOR:
+            return f"[{', '.join(map(self.number, value))}]" if isinstance(value, tuple) else "w", ATOM_LEVEL
+        if opcode in _BINARY:
+            symbol, level = _BINARY[opcode]
+            return f"{self.wrap(parts[0], level)}{symbol}{self.wrap(parts[1], level + 1)}", level
+        if opcode == NEG:
+            # a bare number after a minus sign would be read as a negative number
+            bare = parts[0].opcode == NUMBER and parts[0].level == ATOM_LEVEL
+            return "-" + self.wrap(parts[0], ATOM_LEVEL + 1 if bare else SIGN_LEVEL), SIGN_LEVEL
+        if opcode == POW:
+            return f"{self.wrap(parts[0], ATOM_LEVEL)}**{int(value)}", POWER_LEVEL  # type: ignore[arg-type]
+        return f"{FUNCTIONS[opcode].name}({', '.join(part.text for part in parts)})", ATOM_LEVEL

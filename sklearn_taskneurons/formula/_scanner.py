@@ -51,7 +51,8 @@ class Source(NamedTuple):
 def scan(text: str) -> Source:
     """Return the source for a formula's text, or raise FormulaSyntaxError."""
     if len(text) > MAX_CHARACTERS:
-        raise FormulaSyntaxError(f"a formula must have at most {MAX_CHARACTERS} characters, given {len(text)}", text[:MAX_CHARACTERS])
+        message = f"a formula must have at most {MAX_CHARACTERS} characters, given {len(text)}"
+        raise FormulaSyntaxError(message, text[:MAX_CHARACTERS])
     return _Scanner(text).scan()
 
 
@@ -82,7 +83,8 @@ class _Scanner:
 
     def _token(self, kind: str, token: str, position: int) -> None:
         if self.called is not None and token != "(":
-            self._fail(f"{self.called} must be followed by its arguments, as in {self.called}(x), given {_shown(token)}", position)
+            name = self.called
+            self._fail(f"{name} must be followed by its arguments, as in {name}(x), given {_shown(token)}", position)
         if len(self.pieces) == MAX_TOKENS:
             self._fail(f"a formula must have at most {MAX_TOKENS} numbers, names, operators and brackets", position)
         if kind == "bracket":
@@ -181,7 +183,7 @@ class _Scanner:
         if self.wants_operand:
             self._fail(f"a number, a name or a parenthesis must stand before {token}", position)
         if not self.open:
-            self._fail(f"{token} must stand within parentheses" if token == "," else "a parenthesis is closed that was not opened", position)
+            self._fail("a parenthesis must be open here, and none is", position)
         if token == ")":
             self.open.pop()
         elif not self.open[-1][1]:
@@ -212,7 +214,7 @@ class _Scanner:
             "²": "write x**2 for a square",
             "³": "write x**3 for a cube",
         }.get(character, "letters, digits, + - * / ^ @ ( ) [ ] , and . are")
-        self._fail(f"the character {ascii(character)} is not part of the language; {hint}", position)
+        self._fail(f"the character {character!a} is not part of the language; {hint}", position)
 
     def _fail(self, message: str, position: int) -> NoReturn:
         raise FormulaSyntaxError(message, self.text, position)
@@ -220,5 +222,3 @@ class _Scanner:
 
 def _shown(token: str) -> str:
     return repr(token if len(token) <= 30 else token[:30] + "...")
-
-

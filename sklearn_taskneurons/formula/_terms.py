@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import Final, TypeAlias
 
-from sklearn_taskneurons.formula._build import ONE, call, power, product, total
-from sklearn_taskneurons.formula._expression import Expression, Node
+from sklearn_taskneurons.formula._build import ONE, Summand, call, power, total
+from sklearn_taskneurons.formula._expression import Expression, Node, Type
 from sklearn_taskneurons.formula._printer import expression_text
 from sklearn_taskneurons.formula.functions import DIV, DOT, MUL, POW, SUM, VECTOR, X
-
 
 _ZEROTH: Final = Node(POW, 0)  # x**0 stands for the number of features
 
@@ -183,7 +182,7 @@ class Term:
         """The term as an expression, of type S."""
         return total([self.summand()])
 
-    def summand(self) -> tuple[float, list[Expression], list[Expression]]:
+    def summand(self) -> Summand:
         """Return the coefficient, the powers multiplied and the sums divided by."""
         return self.coefficient, *scalar_factors(self.factors)
 
@@ -212,29 +211,35 @@ def sum_expression(terms: "Sequence[Term]") -> Expression:
     return total(term.summand() for term in terms)
 
 
-def expanded_expression(terms: "Sequence[Term]") -> Expression:
-    """Return the sum of terms as people write it: of type V, without sums over the features, where that is possible.
+def expanded_summands(terms: "Sequence[Term]") -> tuple[list[Summand], Type]:
+    """Return the sum of terms as people write it, and its type.
 
-    A formula of type V is summed over the features, so each term gives up one such sum.
+    It is of type V, without sums over the features, where that is possible: a formula of type V is summed over the
+    features, so each term gives up one such sum.
     """
     plain = [_vector_summand(term, weighted=False) for term in terms]
     if all(summand is not None for summand in plain):
-        return total(summand for summand in plain if summand is not None)
+        return [summand for summand in plain if summand is not None], "V"
     weighted = [_vector_summand(term, weighted=True) for term in terms]
-    has_feature_count = any(factor == RowSum(ONE) for term in terms for factor in term.factors)
-    if has_feature_count and all(summand is not None for summand in weighted):
-        return total(summand for summand in weighted if summand is not None)
-    return sum_expression(terms)
+    counts_features = any(factor == RowSum(ONE) for term in terms for factor in term.factors)
+    if counts_features and all(summand is not None for summand in weighted):
+        return [summand for summand in weighted if summand is not None], "V"
+    return [term.summand() for term in terms], "S"
 
 
-def _vector_summand(term: Term, weighted: bool) -> tuple[float, list[Expression], list[Expression]] | None:
+def expanded_expression(terms: "Sequence[Term]") -> Expression:
+    """Return the sum of terms as one expression."""
+    return total(expanded_summands(terms)[0])
+
+
+def _vector_summand(term: Term, weighted: bool) -> Summand | None:
     sums = [factor for factor in term.factors if isinstance(factor, RowSum)]
     chosen = [factor for factor in sums if factor.weights is None and not factor.free] or (sums if weighted else [])
     if not chosen:
         return None
-    rest = list(term.factors)
     # the number of features is the sum to give up, if it is there
     best = RowSum(ONE) if RowSum(ONE) in chosen else chosen[0]
+    rest = list(term.factors)
     rest.remove(best)
     numerators, denominators = scalar_factors(rest)
     own = [] if best.vector_expression == ONE else [best.vector_expression]

@@ -1,0 +1,101 @@
+"""The LaTeX of an expression."""
+
+from typing import Final
+
+from sklearn_taskneurons.formula._expression import Node, Type
+from sklearn_taskneurons.formula._printer import (
+    ATOM_LEVEL,
+    POWER_LEVEL,
+    PRODUCT_LEVEL,
+    SIGN_LEVEL,
+    SUM_LEVEL,
+    Piece,
+    Printer,
+    number_text,
+)
+from sklearn_taskneurons.formula.functions import ADD, DIV, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, VECTOR, X
+
+_MAX_ENTRIES: Final = 8
+_ESCAPES: Final = str.maketrans(
+    {
+        "\\": r"\backslash ",
+        "{": r"\{",
+        "}": r"\}",
+        "_": r"\_",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "&": r"\&",
+        "^": r"\hat{\ }",
+        "~": r"\sim ",
+        " ": r"\ ",
+    }
+)
+
+
+class LatexPrinter(Printer):
+    """Writes expressions as LaTeX: vectors bold, elementwise powers with a circle, products of vectors with a dot."""
+
+    x = FUNCTIONS[X].latex or "x"
+
+    def name(self, name: str) -> str:
+        """Return the name of a feature, upright."""
+        return rf"\mathrm{{{name.translate(_ESCAPES)}}}"
+
+    def number(self, value: float) -> str:
+        """Return a number, its power of ten written as one."""
+        mantissa, _, exponent = number_text(value, self.digits).partition("e")
+        if not exponent:
+            return mantissa
+        power = f"10^{{{int(exponent)}}}"
+        return power if mantissa == "1" else rf"{mantissa} \cdot {power}"
+
+    def times(self, number: str, factor: str) -> str:
+        """Return a number times something."""
+        return rf"{number}\,{factor}"
+
+    def wrap(self, part: Piece, level: int) -> str:
+        """Return a piece, in parentheses that grow with it if it holds together less tightly than `level`."""
+        return part.text if part.level >= level else rf"\left({part.text}\right)"
+
+    def node(self, node: Node, kind: Type, *parts: Piece) -> tuple[str, int]:
+        """Return the LaTeX of a node and how tightly it holds together."""
+        opcode, value = node
+        template = FUNCTIONS[opcode].latex or ""
+        if opcode == X:
+            return super().node(node, kind)
+        if opcode == NUMBER:
+            text = self.number(value)  # type: ignore[arg-type]
+            return text, SIGN_LEVEL if text.startswith("-") else PRODUCT_LEVEL if r"\cdot" in text else ATOM_LEVEL
+        if opcode == VECTOR:
+            return (self._vector(value) if isinstance(value, tuple) else template), ATOM_LEVEL
+        if opcode == MUL:
+            return self._product(*parts), PRODUCT_LEVEL
+        if opcode in (ADD, SUB):
+            # a sign in the middle of a line stands in parentheses
+            right = self.wrap(parts[1], PRODUCT_LEVEL if not parts[1].text.startswith("-") else ATOM_LEVEL)
+            return template.format(parts[0].text, right), SUM_LEVEL
+        if opcode == DIV:
+            return template.format(*(part.text for part in parts)), ATOM_LEVEL
+        if opcode == NEG:
+            return template.format(self.wrap(parts[0], POWER_LEVEL if parts[0].opcode != MUL else PRODUCT_LEVEL)), SIGN_LEVEL
+        if opcode == POW:
+            exponent = rf"\circ {int(value)}" if kind == "V" else str(int(value))  # type: ignore[arg-type]
+            base = parts[0] if parts[0].opcode != DIV else parts[0]._replace(level=PRODUCT_LEVEL)
+            return template.format(self.wrap(base, ATOM_LEVEL), exponent), POWER_LEVEL
+        return template.format(*(part.text for part in parts)), ATOM_LEVEL
+
+    def _product(self, left: Piece, right: Piece) -> str:
+        first = self.wrap(left, PRODUCT_LEVEL)
+        second = self.wrap(right, POWER_LEVEL)
+        if left.kind == right.kind == "V":
+            return rf"{first} \odot {second}"
+        if right.opcode == NUMBER or second[0].isdigit() or (right.opcode == POW and right.text[0].isdigit()):
+            return rf"{first} \cdot {second}"
+        return self.times(first, second)
+
+    def _vector(self, values: tuple[float, ...]) -> str:
+        entries = [self.number(value) for value in values]
+        if len(entries) > _MAX_ENTRIES:
+            entries[3:-1] = [r"\ldots"]
+        return r"\left(" + r",\, ".join(entries) + r"\right)"

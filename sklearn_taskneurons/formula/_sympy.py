@@ -1,0 +1,74 @@
+"""An expression as a SymPy expression."""
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+from sklearn_taskneurons.formula._coefficients import exact
+from sklearn_taskneurons.formula._expression import Expression, Node, fold
+from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, SUM, VECTOR, X
+
+
+def sympy_sum(expression: Expression, n_features: int, symbols: str | Sequence[Any]) -> Any:
+    """Return an expression, summed over the features, as a SymPy expression."""
+    try:
+        import sympy
+    except ImportError as error:
+        raise ImportError(
+            "to_sympy must have SymPy, which is not installed; pip install sklearn_taskneurons[sympy] installs it"
+        ) from error
+    inputs = [sympy.Symbol(f"{symbols}{j}") for j in range(n_features)] if isinstance(symbols, str) else list(symbols)
+    if len(inputs) != n_features:
+        raise ValueError(f"symbols must have one entry for each of the {n_features} features, given {len(inputs)}")
+    value = fold(expression, _Translator(sympy, inputs, expression).node)
+    return sympy.Add(*value) if isinstance(value, list) else value
+
+
+class _Translator:
+    """Vectors are lists of SymPy expressions, one for each feature."""
+
+    def __init__(self, sympy: Any, inputs: list[Any], expression: Expression) -> None:
+        self.sympy = sympy
+        self.inputs = inputs
+        # fold visits the leaves from right to left
+        self.n_free = sum(node == Node(VECTOR) for node in expression)
+        self.free = count(1)
+
+    def node(self, node: Node, *arguments: Any) -> Any:
+        """Return the value of a node."""
+        opcode, value = node
+        if opcode == X:
+            return self.inputs
+        if opcode == NUMBER:
+            return self._number(value)  # type: ignore[arg-type]
+        if opcode == VECTOR:
+            if isinstance(value, tuple):
+                return [self._number(entry) for entry in value]
+            index = self.n_free - next(self.free)
+            return [self.sympy.Symbol(f"w{index}_{j}") for j in range(len(self.inputs))]
+        if opcode in (DOT, SUM):
+            products = self._map(lambda a, b: a * b, *arguments) if opcode == DOT else arguments[0]
+            return self.sympy.Add(*products)
+        return self._map(self._function(node), *arguments)
+
+    def _function(self, node: Node) -> Callable[..., Any]:
+        operations: dict[int, Callable[..., Any]] = {
+            ADD: lambda a, b: a + b,
+            SUB: lambda a, b: a - b,
+            MUL: lambda a, b: a * b,
+            DIV: lambda a, b: a / b,
+            NEG: lambda a: -a,
+            POW: lambda a: a ** int(node.value),  # type: ignore[arg-type]
+        }
+        name = FUNCTIONS[node.opcode].name
+        return operations.get(node.opcode) or getattr(self.sympy, "Abs" if name == "abs" else name)
+
+    def _map(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        if not any(isinstance(argument, list) for argument in arguments):
+            return function(*arguments)
+        columns = [a if isinstance(a, list) else [a] * len(self.inputs) for a in arguments]
+        return [function(*entries) for entries in zip(*columns, strict=True)]
+
+    def _number(self, value: float) -> Any:
+        fraction = exact(value)
+        return self.sympy.Rational(fraction.numerator, fraction.denominator)

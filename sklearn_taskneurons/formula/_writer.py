@@ -1,0 +1,131 @@
+"""Atoms, monomials and polynomials as expressions, and the order in which they are written."""
+
+from fractions import Fraction
+from typing import TypeAlias
+
+from sklearn_taskneurons.formula._atoms import Atoms, Monomial, Polynomial
+from sklearn_taskneurons.formula._build import ONE, Summand, call, power, product, total
+from sklearn_taskneurons.formula._coefficients import UNIT, Coefficient, Scaled, Weight, rounded, rounded_vector, split, unit
+from sklearn_taskneurons.formula._expression import Expression, Node
+from sklearn_taskneurons.formula._printer import expression_text
+from sklearn_taskneurons.formula.functions import DIV, DOT, POW, SUM, VECTOR, X
+
+# the text of an atom without its known vector, its exponent, and the vector
+Label: TypeAlias = tuple[str, int, tuple[int, ...]]
+# powers of x first and by falling degree, then functions, then constants
+Order: TypeAlias = tuple[int, int, int, tuple[Label, ...]]
+
+
+class Writer:
+    """What depends on how atoms are written; nothing here depends on the order in which a formula was written."""
+
+    def __init__(self, atoms: Atoms) -> None:
+        self.atoms = atoms
+        self.is_settled = True  # whether the written vectors read as the very same ones
+        self._expressions: list[Expression] = []
+        self._texts: dict[int, str] = {}
+        self._orders: dict[Monomial, Order] = {}
+
+    # order
+
+    def order(self, monomial: Monomial) -> Order:
+        """Return the key by which monomials are sorted."""
+        order = self._orders.get(monomial)
+        if order is None:
+            degree = self.atoms.degree(monomial)
+            rank = 1 if degree is None else 0 if degree else 2
+            labels = tuple(map(self._label, self.in_order(monomial)))
+            order = self._orders[monomial] = (rank, -(degree or 0), len(monomial), labels)
+        return order
+
+    def sorted(self, polynomial: Polynomial) -> list[Monomial]:
+        """Return the monomials of a polynomial in order."""
+        return sorted(polynomial, key=lambda monomial: (self.order(monomial), _size(polynomial[monomial])))
+
+    def in_order(self, monomial: Monomial) -> Monomial:
+        """Return a monomial with its factors in order."""
+        return tuple(sorted(monomial, key=self._label)) if len(monomial) > 1 else monomial
+
+    def _label(self, factor: tuple[int, int]) -> Label:
+        serial, exponent = factor
+        text = self._texts.get(serial)
+        if text is None:
+            text = self._texts[serial] = expression_text(self._expression(serial))
+        weight = self.atoms[serial].weight
+        return text, exponent, weight if isinstance(weight, tuple) else ()
+
+    # expressions
+
+    def _expression(self, serial: int) -> Expression:
+        """Return an atom's expression; that of a sum has no known vector in it."""
+        # in the order of serials, because an atom's own atoms come before it: nesting takes no call stack
+        while len(self._expressions) <= serial:
+            atom = self.atoms[len(self._expressions)]
+            if atom.opcode == X:
+                expression: Expression = (Node(X),)
+            elif atom.opcode == SUM:
+                weight = None if isinstance(atom.weight, tuple) else atom.weight
+                expression = self._row_sum(atom.monomial, UNIT, weight)
+            else:
+                inner = self.polynomial(atom.polynomial or {})
+                expression = call(DIV, ONE, inner) if atom.opcode == DIV else call(atom.opcode, inner)
+            self._expressions.append(expression)
+        return self._expressions[serial]
+
+    def monomial(self, monomial: Monomial) -> Expression:
+        """Return a monomial as an expression, its known vectors divided by `unit`."""
+        return product(1.0, *self._factors(monomial))
+
+    def polynomial(self, polynomial: Polynomial) -> Expression:
+        """Return a polynomial as an expression."""
+        return total(self._summand(monomial, polynomial[monomial]) for monomial in self.sorted(polynomial))
+
+    def unit(self, monomial: Monomial) -> Fraction:
+        """Return what the known vectors of a product were divided by."""
+        result = UNIT
+        for serial, exponent in monomial:
+            weight = self.atoms[serial].weight
+            if isinstance(weight, tuple):
+                scale = unit(weight)
+                self.is_settled = self.is_settled and scale == 1
+                result /= scale**exponent
+        return result
+
+    def _factors(self, monomial: Monomial) -> tuple[list[Expression], list[Expression]]:
+        numerators: list[Expression] = []
+        denominators: list[Expression] = []
+        for serial, exponent in self.in_order(monomial):
+            atom = self.atoms[serial]
+            expression = self._expression(serial)
+            if isinstance(atom.weight, tuple):
+                expression = self._row_sum(atom.monomial, unit(atom.weight), atom.weight)
+            (numerators if exponent > 0 else denominators).append(power(expression, abs(exponent)))
+        return numerators, denominators
+
+    def _summand(self, monomial: Monomial, coefficient: Coefficient) -> Summand:
+        lone = self.atoms.lone_sum(monomial)
+        if lone is not None:
+            scale, _ = split(coefficient)
+            return 1.0, [self._row_sum(lone.monomial, scale, lone.weight)], []
+        numerators, denominators = self._factors(monomial)
+        if isinstance(coefficient, Scaled):
+            return 1.0, [_vector(*coefficient), *numerators], denominators
+        scale = UNIT if self.atoms.absorbs(monomial) else coefficient * self.unit(monomial)
+        return rounded(scale), numerators, denominators
+
+    def _row_sum(self, monomial: Monomial, scale: Fraction, weight: Weight | None) -> Expression:
+        inner = self.monomial(monomial) if monomial else (Node(POW, 0), Node(X))
+        if weight is None:
+            return call(SUM, inner)
+        vector = _vector(scale, weight)
+        return call(DOT, vector, inner) if monomial else call(SUM, vector)
+
+
+def _vector(scale: Fraction, weight: Weight) -> Expression:
+    return (Node(VECTOR, None if isinstance(weight, int) else rounded_vector(scale, weight)),)
+
+
+def _size(coefficient: Coefficient) -> tuple[Fraction, bool]:
+    """Return the key that sorts monomials that differ in nothing but their free vectors."""
+    scale, _ = split(coefficient)
+    return abs(scale), scale < 0
