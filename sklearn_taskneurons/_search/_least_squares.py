@@ -22,6 +22,8 @@ class Targets:
         C, with the column of ones.
     weight : float
         Sum of the weights.
+    shift : ndarray of float64, shape (O,)
+        What was taken off the targets, so that large means cost no digits and constants are exact.
 
     Attributes
     ----------
@@ -35,15 +37,15 @@ class Targets:
         What is left of the targets when the constant has taken its share, along the columns; 0 where a target is constant.
     """
 
-    def __init__(self, factor: Floats, n_columns: int, weight: float) -> None:
+    def __init__(self, factor: Floats, n_columns: int, weight: float, shift: Floats) -> None:
         if not weight > 0.0:
             raise ValueError(f"the sum of the weights must be positive; got {weight:g}")
         targets = factor[:, n_columns:]
         squares = np.sum(targets[1:] ** 2, axis=0)
         self.weight = weight
         self.origin = float(factor[0, 0])  # length of the column of ones, signed
-        self.is_constant = squares <= (_CONSTANT_TOLERANCE * targets[0]) ** 2
-        self.mean: Floats = targets[0] / self.origin
+        self.mean: Floats = shift + targets[0] / self.origin
+        self.is_constant = squares <= (_CONSTANT_TOLERANCE * self.mean) ** 2 * weight
         self.variance: Floats = np.where(self.is_constant, 1.0, squares / weight)
         self.centred: Floats = np.where(self.is_constant, 0.0, targets[1:n_columns])
         self._unexplained: Floats = np.where(self.is_constant, 0.0, np.sum(targets[n_columns:] ** 2, axis=0))

@@ -64,7 +64,7 @@ class MomentScorer:
         self.total_weight = moments.total_weight
         self.degree = moments.degree
         self.linear_scaling = linear_scaling
-        self._targets = Targets(moments.factor, moments.n_columns, moments.total_weight)
+        self._targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
         self._points: Floats = moments.radius * chebyshev_points(self.degree)
         factor = moments.factor[: moments.n_columns, : moments.n_columns].copy()
         factor[:, 0] *= moments.n_features

@@ -12,7 +12,7 @@ _BLOCK_BYTES: Final = 1 << 23
 
 
 class Moments:
-    r"""The QR factor of ``[1, T_1, ..., T_K, Y]`` over the rows seen so far.
+    r"""The QR factor of ``[1, T_1, ..., T_K, Y - shift]`` over the rows seen so far.
 
     With ``s_k = sum_j T_k(x_j / r)``, a polynomial ``p(x) = sum_k c_k T_k(x / r)``, summed over features, predicts
     ``sum_k c_k s_k``. Its weighted squared error therefore is :math:`\lVert R_s c - R_y \rVert^2` for the
@@ -33,6 +33,8 @@ class Moments:
         Upper triangular; C columns of the basis (the first for the constant 1), then one for each output.
     radius : ndarray of float64, shape (1,) or (D,)
         Powers of two with ``abs(x) <= r``.
+    shift : ndarray of float64, shape (O,)
+        The first targets seen, taken off all: means that are large against the spread then cost no digits.
     total_weight : float
         Sum of the weights.
     n_rows : int
@@ -46,6 +48,7 @@ class Moments:
         self.per_feature = per_feature
         self.factor: Floats = np.zeros((0, 0))
         self.radius: Floats = np.ones(0)
+        self.shift: Floats = np.zeros(0)
         self.total_weight = 0.0
         self.n_rows = 0
         self.n_features = 0
@@ -78,18 +81,20 @@ class Moments:
         ValueError
             If the shapes do not fit, a number is not finite, or there are more than 4096 columns.
         """
-        Y = Y.reshape(len(Y), -1)
+        Y = Y[:, None] if Y.ndim == 1 else Y
         self._check(X, Y)
         with np.errstate(all="ignore"):
             largest = np.max(np.abs(X), axis=0, initial=0.0)
             if not np.isfinite(largest).all() or not np.isfinite(Y).all():
                 raise ValueError("X and Y must be finite; got a NaN or an infinity")
             self.rebase(largest if self.per_feature else largest.max(keepdims=True, initial=0.0))
+            if not self.n_rows:
+                self.shift = Y[0].copy()
             n_columns = self.n_columns + self.n_outputs
             block = max(4 * n_columns, _BLOCK_BYTES // (8 * (n_columns + 4 * self.n_features)))
             for start in range(0, len(X), block):
                 rows = slice(start, start + block)
-                matrix = np.concatenate([self._basis(X[rows]), Y[rows]], axis=1)
+                matrix = np.concatenate([self._basis(X[rows]), Y[rows] - self.shift], axis=1)
                 if sample_weight is not None:
                     matrix *= np.sqrt(sample_weight[rows, None])
                 self._stack(matrix)
@@ -108,7 +113,7 @@ class Moments:
             )
         if self.n_rows == 0:
             self.n_features, self.n_outputs = other.n_features, other.n_outputs
-            self.radius, self.factor = other.radius.copy(), other.factor.copy()
+            self.radius, self.factor, self.shift = other.radius.copy(), other.factor.copy(), other.shift.copy()
         elif (self.n_features, self.n_outputs) != (other.n_features, other.n_outputs):
             raise ValueError(
                 f"moments must agree in features and outputs; got {self.n_features, self.n_outputs} "
@@ -116,7 +121,10 @@ class Moments:
             )
         else:
             self.rebase(other.radius)
-            self._stack(other._rebased(self.radius))
+            factor = other._rebased(self.radius)
+            # The column of ones says what another shift does to the targets.
+            factor[:, self.n_columns :] += factor[:, :1] * (other.shift - self.shift)
+            self._stack(factor)
         self.total_weight += other.total_weight
         self.n_rows += other.n_rows
         return self
@@ -139,7 +147,7 @@ class Moments:
 
     def _check(self, X: Floats, Y: Floats) -> None:
         """Compare the shapes with those of the rows seen so far."""
-        if X.ndim != 2 or len(X) != len(Y) or not len(X) or not X.shape[1]:
+        if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y) or not X.size or not Y.size:
             raise ValueError(f"X must have shape (N, D) and Y (N, O), N and D at least 1; got {X.shape} and {Y.shape}")
         if self.n_rows and (self.n_features, self.n_outputs) != (X.shape[1], Y.shape[1]):
             raise ValueError(

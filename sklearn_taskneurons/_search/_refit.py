@@ -57,7 +57,7 @@ class FormulaFitter:
         factor = self._factor([_scalar(formula)])
         if factor is None:
             return None
-        residuals = factor[:, 2:] - factor[:, 1, None]
+        residuals = factor[:, 2:] + factor[:, :1] * self._rows.shift - factor[:, 1, None]
         loss = float(self._rows.targets.normalised(np.einsum("ko,ko->o", residuals, residuals)))
         return FrontEntry(formula.length, loss, count_numbers(formula), (formula,))
 
@@ -100,7 +100,7 @@ class FormulaFitter:
         if factor is None:
             return None
         n_columns = factor.shape[1] - self._rows.n_outputs
-        targets = Targets(factor, n_columns, self._rows.total_weight)
+        targets = Targets(factor, n_columns, self._rows.total_weight, self._rows.shift)
         return LeastSquares(factor[:, :n_columns], targets).solve(np.arange(n_columns - 1))
 
     def _factor(self, expressions: Sequence[Expression]) -> Floats | None:

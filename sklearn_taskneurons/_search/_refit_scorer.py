@@ -44,7 +44,7 @@ class RefitScorer:
         self.degree = moments.degree
         self._wide = moments.n_features if moments.per_feature else 1
         self._radius = moments.radius
-        targets = Targets(moments.factor, moments.n_columns, moments.total_weight)
+        targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
         self._least_squares = LeastSquares(moments.monomial_factor(), targets)
         self._fits: dict[int, Fit] = {}
         powers = np.arange(self.degree + 1)

@@ -160,7 +160,7 @@ class RowScorer:
             residuals[:, 0] = 0.0
             residuals[~is_constant, 1] = 0.0
         else:
-            residuals -= factors[:, :, 1, None]
+            residuals += factors[:, :, :1] * self._rows.shift - factors[:, :, 1, None]
         return self._rows.targets.normalised(np.einsum("pko,pko->po", residuals, residuals))
 
 

@@ -26,13 +26,15 @@ class Rows:
 
     Attributes
     ----------
+    shift : ndarray of float64, shape (O,)
+        The first targets, which are taken off all that :meth:`blocks` and :meth:`factor` give.
     targets : Targets
         Of no columns but the constant.
     """
 
     def __init__(self, X: Floats, Y: Floats, sample_weight: Floats | None = None) -> None:
-        Y = Y.reshape(len(Y), -1)
-        if X.ndim != 2 or len(X) != len(Y) or not X.size:
+        Y = Y[:, None] if Y.ndim == 1 else Y
+        if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y) or not X.size or not Y.size:
             raise ValueError(f"X must have shape (N, D) and Y (N, O), N and D at least 1; got {X.shape} and {Y.shape}")
         self._root_weight: Floats = np.ones(len(X))
         if sample_weight is not None:
@@ -41,12 +43,13 @@ class Rows:
                 X, Y, sample_weight = X[used], Y[used], sample_weight[used]
             self._root_weight = np.sqrt(sample_weight)
         self._X = X
-        self._Y = Y
+        self.shift: Floats = Y[0].copy() if len(Y) else np.zeros(Y.shape[1])
+        self._Y = Y - self.shift
         self.n_rows, self.n_features = int(X.shape[0]), int(X.shape[1])
         self.n_outputs = int(Y.shape[1])
         self.total_weight = float(self.n_rows if sample_weight is None else sample_weight.sum())
         factor = self.factor(lambda block: np.ones((len(block), 1)), _BLOCK_ROWS)
-        self.targets = Targets(factor, 1, self.total_weight)
+        self.targets = Targets(factor, 1, self.total_weight, self.shift)
 
     def blocks(self, size: int) -> Iterator[tuple[Floats, Floats, Floats]]:
         """Yield features, targets and roots of the weights of at most ``size`` rows at a time."""

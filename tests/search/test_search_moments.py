@@ -1,0 +1,181 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from numpy.polynomial import chebyshev
+
+from sklearn_taskneurons._search._least_squares import LeastSquares, Targets
+from sklearn_taskneurons._search._moments import MAX_COLUMNS, Moments
+from sklearn_taskneurons._search._polynomials import (
+    chebyshev_points,
+    covering_radius,
+    interpolation_matrix,
+    monomials_in_chebyshev,
+    rebase_matrix,
+)
+
+few = hypothesis_settings(deadline=None, max_examples=25)
+
+
+def gram(moments):
+    return moments.factor.T @ moments.factor
+
+
+def columns_by_hand(X, degree, radius, per_feature):
+    """The columns whose factor the moments keep, from numpy's own Chebyshev polynomials."""
+    powers = [chebyshev.chebval(X / radius, np.eye(degree + 1)[k]) for k in range(1, degree + 1)]
+    if per_feature:
+        return np.column_stack([np.ones(len(X)), *powers])
+    return np.column_stack([np.ones(len(X)), *(power.sum(axis=1) for power in powers)])
+
+
+@pytest.mark.parametrize("per_feature", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_factor_is_that_of_the_columns(rng, per_feature, weighted):
+    X = rng.normal(size=(200, 3)) * [1.0, 10.0, 0.01]
+    Y = rng.normal(size=(200, 2))
+    weight = rng.uniform(0.0, 3.0, 200) if weighted else None
+    moments = Moments(5, per_feature=per_feature).update(X, Y, weight)
+    assert (moments.radius >= np.abs(X).max(axis=0 if per_feature else None)).all()
+    columns = np.column_stack([columns_by_hand(X, 5, moments.radius, per_feature), Y - Y[0]])
+    expected = columns.T @ (columns if weight is None else columns * weight[:, None])
+    np.testing.assert_allclose(gram(moments), expected, rtol=1e-12, atol=1e-10)
+    assert np.allclose(moments.factor, np.triu(moments.factor))
+    assert moments.total_weight == pytest.approx(200 if weight is None else weight.sum())
+    assert moments.n_rows == 200
+
+
+@few
+@given(st.integers(0, 2**32 - 1), st.booleans(), st.lists(st.integers(1, 199), max_size=4))
+def test_blocks_in_any_number_and_range_are_one(seed, per_feature, cuts):
+    rng = np.random.default_rng(seed)
+    # Later blocks reach further, so that the intervals must grow.
+    X = rng.normal(size=(200, 3)) * np.linspace(0.1, 30.0, 200)[:, None]
+    Y = rng.normal(size=(200, 1))
+    weight = rng.uniform(0.0, 2.0, 200)
+    whole = Moments(4, per_feature=per_feature).update(X, Y, weight)
+    pieces = Moments(4, per_feature=per_feature)
+    merged = Moments(4, per_feature=per_feature)
+    bounds = sorted({0, 200, *cuts})
+    for start, stop in pairwise(bounds):
+        block = X[start:stop], Y[start:stop], weight[start:stop]
+        pieces.update(*block)
+        merged.merge(Moments(4, per_feature=per_feature).update(*block))
+    for found in (pieces, merged):
+        assert (found.radius == whole.radius).all()
+        assert found.total_weight == pytest.approx(whole.total_weight)
+        assert found.n_rows == 200
+        assert (found.shift == whole.shift).all()
+        np.testing.assert_allclose(gram(found), gram(whole), rtol=1e-11, atol=1e-11)
+
+
+def test_many_blocks_of_rows_are_read_in_one_update(rng, monkeypatch):
+    X, Y = rng.normal(size=(1000, 2)), rng.normal(size=1000)
+    whole = Moments(3).update(X, Y)
+    monkeypatch.setattr("sklearn_taskneurons._search._moments._BLOCK_BYTES", 1)
+    np.testing.assert_allclose(gram(Moments(3).update(X, Y)), gram(whole), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("per_feature", [False, True])
+def test_monomials_are_fitted_as_lstsq_fits_them(rng, per_feature):
+    X = rng.uniform(-3.0, 3.0, size=(150, 3))
+    Y = np.column_stack([np.sin(X).sum(axis=1), np.exp(X[:, 0])])
+    moments = Moments(5, per_feature=per_feature).update(X, Y)
+    factor = moments.monomial_factor()
+    powers = np.stack([(X / moments.radius) ** k for k in range(1, 6)], axis=1)
+    columns = powers.reshape(150, -1) if per_feature else powers.sum(axis=2)
+    targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
+    chosen = np.array([0, 2, 4])
+    solution = LeastSquares(factor, targets).solve(chosen)
+    design = np.column_stack([np.ones(150), columns[:, chosen]])
+    expected, *_ = np.linalg.lstsq(design, Y, rcond=None)
+    np.testing.assert_allclose(solution.intercept, expected[0], rtol=1e-9)
+    np.testing.assert_allclose(solution.coefficients, expected[1:], rtol=1e-9)
+    errors = np.mean((Y - design @ expected) ** 2, axis=0) / Y.var(axis=0)
+    assert solution.loss == pytest.approx(errors.mean(), rel=1e-10)
+    assert solution.rank == 3
+
+
+def test_no_digits_are_lost_where_the_normal_equations_lose_all(rng):
+    X = rng.uniform(0.9, 1.0, size=(400, 2))
+    coefficients = np.array([3.0, -2.0, 1.0, 0.5])
+    y = sum(c * np.sum(X**k, axis=1) for k, c in enumerate(coefficients, start=1))
+    moments = Moments(4).update(X, y)
+    targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
+    loss = LeastSquares(moments.monomial_factor(), targets).solve(np.arange(4)).loss
+    assert loss < 1e-20
+
+
+def test_few_rows_are_enough(rng):
+    X, y = rng.normal(size=(2, 3)), np.array([1.0, 5.0])
+    moments = Moments(7, per_feature=True).update(X, y)
+    targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
+    solution = LeastSquares(moments.monomial_factor(), targets).solve(np.arange(21))
+    assert solution.rank == 1
+    assert solution.loss < 1e-20
+
+
+def test_interpolation_gives_the_coefficients(rng):
+    coefficients = rng.normal(size=7)
+    values = chebyshev.chebval(chebyshev_points(6), coefficients)
+    np.testing.assert_allclose(interpolation_matrix(6) @ values, coefficients, atol=1e-14)
+
+
+def test_bases_change_as_numpy_changes_them(rng):
+    points = rng.uniform(-1.0, 1.0, 50)
+    ours = chebyshev.chebvander(points, 9) @ monomials_in_chebyshev(9)
+    np.testing.assert_allclose(ours, np.vander(points, 10, increasing=True), atol=1e-14)
+    shrunk = chebyshev.chebvander(points, 9) @ rebase_matrix(9, 0.25)
+    np.testing.assert_allclose(shrunk, chebyshev.chebvander(0.25 * points, 9), atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("largest", "radius"), [(0.0, 1.0), (1.0, 1.0), (1.5, 2.0), (50.0, 64.0), (64.0, 64.0), (0.3, 0.5), (5e-324, 5e-324)]
+)
+def test_radius_is_the_power_of_two_that_covers(largest, radius):
+    assert covering_radius(largest) == radius
+
+
+@pytest.mark.parametrize(
+    ("X", "Y", "message"),
+    [
+        (np.ones((2, 2)), np.ones(3), "X must have shape"),
+        (np.ones(2), np.ones(2), "X must have shape"),
+        (np.ones((0, 2)), np.ones(0), "X must have shape"),
+        (np.array([[1.0], [np.nan]]), np.ones(2), "must be finite"),
+        (np.ones((2, 1)), np.array([1.0, np.inf]), "must be finite"),
+    ],
+)
+def test_rows_that_cannot_be_taken_in_are_refused(X, Y, message):
+    with pytest.raises(ValueError, match=message):
+        Moments(3).update(X, Y)
+
+
+def test_columns_that_change_or_are_too_many_are_refused():
+    moments = Moments(2).update(np.ones((3, 2)), np.ones(3))
+    with pytest.raises(ValueError, match="must have 2 and 1 columns as before; got 3 and 1"):
+        moments.update(np.ones((3, 3)), np.ones(3))
+    with pytest.raises(ValueError, match=f"at most {MAX_COLUMNS} .* got 1 \\+ 1024 \\* 4 = 4097"):
+        Moments(4, per_feature=True).update(np.ones((1, 1024)), np.ones(1))
+    with pytest.raises(ValueError, match="degree must be at least 1"):
+        Moments(0)
+    with pytest.raises(ValueError, match="must agree in degree"):
+        moments.merge(Moments(3).update(np.ones((3, 2)), np.ones(3)))
+    with pytest.raises(ValueError, match="must agree in features"):
+        moments.merge(Moments(2).update(np.ones((3, 3)), np.ones(3)))
+
+
+def test_moments_of_no_rows_add_nothing(cubic):
+    moments = Moments(3).update(*cubic)
+    factor = moments.factor.copy()
+    moments.merge(Moments(3))
+    assert (moments.factor == factor).all()
+
+
+def test_weights_must_not_all_be_zero():
+    moments = Moments(2).update(np.ones((3, 2)), np.ones(3), np.zeros(3))
+    with pytest.raises(ValueError, match="sum of the weights must be positive; got 0"):
+        Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
