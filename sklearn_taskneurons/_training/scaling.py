@@ -1,5 +1,6 @@
 """Column scaling: what a network's inputs and targets are, whatever the units of the data."""
 
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -33,13 +34,18 @@ class ColumnScaler:
 
     def transform(self, X: NDArray[Any]) -> FloatArray:
         """Return the scaled columns of ``X`` (N, D) as float64; any finite input gives a finite output."""
-        # 1e200 is beyond every bound, and what is done with it below cannot overflow.
+        z: FloatArray
         with np.errstate(over="ignore"):
             z = np.subtract(X, self.center, dtype=np.float64)
             z /= self.scale
-        np.clip(z, -1e200, 1e200, out=z)
-        if self.limit is not None:
-            z /= np.hypot(1.0, z / self.limit)
+        if self.limit is None:
+            return np.clip(z, -sys.float_info.max, sys.float_info.max, out=z)
+        # Far beyond the bound, and its square does not overflow.
+        np.clip(z, -1e150, 1e150, out=z)
+        squares = z * z
+        squares *= self.limit**-2
+        squares += 1.0
+        z /= np.sqrt(squares, out=squares)
         return z
 
 

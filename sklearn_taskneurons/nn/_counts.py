@@ -1,53 +1,69 @@
-"""How large a network of task-based neurons is, in the paper's two measures."""
+"""What a network costs."""
 
 from torch import nn
 
-from sklearn_taskneurons.nn._linear import TaskNeuronLinear
+from sklearn_taskneurons.nn._maps import ElementwiseMaps
+from sklearn_taskneurons.nn._sums import Product, WeightedSum
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Return the number of learnable numbers: weights and biases.
+    """Return the number of learned parameters.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Any module.
+        A layer or a network.
 
     Returns
     -------
     int
+        Weights and biases that require a gradient; scales are no parameters.
 
     Examples
     --------
-    >>> from sklearn_taskneurons.nn import TaskNeuronMLP, count_parameters
-    >>> count_parameters(TaskNeuronMLP(8, (12, 5), 1, "x**3 + x"))
-    340
+    >>> from sklearn_taskneurons.nn import TaskNeuronLinear, count_parameters
+    >>> count_parameters(TaskNeuronLinear(20, 30, "x**3 + x"))
+    1230
     """
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
 def count_multiplications(module: nn.Module) -> int:
-    """Return the number of weights of the linear maps, each of which multiplies once for a row: the "FLOPs" of [1]_.
+    """Return the number of multiplications by weights for one row.
+
+    This is what the publication on task-based neurons [1]_ reports as a network's FLOPs.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Any module; `torch.nn.Linear` and `TaskNeuronLinear` inside it are counted.
+        A fully connected layer or network, of task-based neurons or of `torch.nn.Linear`. What other layers it has
+        does not count.
 
     Returns
     -------
     int
+        The number of weights: ``T * in_features * out_features`` for a layer with T terms that have one weight matrix, as
+        many for each factor of a product as for a term.
 
     References
     ----------
-    .. [1] F.-L. Fan et al., "No One-Size-Fits-All Neurons: Task-based Neurons for Artificial Neural Networks",
-       :arxiv:`2405.02369`.
+    .. [1] F.-L. Fan, M. Wang, H. Dong, J. Ma, T. Zeng, "No One-Size-Fits-All Neurons: Task-based Neurons for
+           Artificial Neural Networks", 2024. :doi:`10.48550/arXiv.2405.02369`
 
     Examples
     --------
-    >>> from sklearn_taskneurons.nn import TaskNeuronMLP, count_multiplications
-    >>> count_multiplications(TaskNeuronMLP(8, (12, 5), 1, "x**3 + x"))
-    322
+    >>> from sklearn_taskneurons.nn import TaskNeuronLinear, count_multiplications
+    >>> count_multiplications(TaskNeuronLinear(20, 30, "x**3 + x"))
+    1200
     """
-    layers = [layer for layer in module.modules() if isinstance(layer, (nn.Linear, TaskNeuronLinear))]
-    return sum(parameter.numel() for layer in layers for parameter in layer.parameters() if parameter.ndim >= 2)
+    return sum(_own_multiplications(part) for part in module.modules())
+
+
+def _own_multiplications(part: nn.Module) -> int:
+    if isinstance(part, (nn.Linear, WeightedSum)):
+        return 0 if part.weight is None else part.weight.numel()
+    if isinstance(part, Product):
+        return 0 if part.amplitude is None else part.amplitude.numel()
+    if isinstance(part, ElementwiseMaps):
+        return sum(vector.numel() for vector in part.vectors)
+    return 0

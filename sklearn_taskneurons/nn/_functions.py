@@ -7,7 +7,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, OPCODES, SUB, SUM
+from sklearn_taskneurons.formula import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, OPCODES, SUB, SUM
 
 # A hidden unit can come arbitrarily close to a pole, or leave the domain of log and sqrt, and one row that
 # does would end the training with nan.  Nearer to the pole than this a function is continued, farther it is exact.

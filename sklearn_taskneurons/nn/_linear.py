@@ -4,79 +4,256 @@ import copy
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sklearn_taskneurons.formula import Formula
+from sklearn_taskneurons.nn._export import unit_expression
 from sklearn_taskneurons.nn._functions import bound as bound_inputs
 from sklearn_taskneurons.nn._maps import ElementwiseMaps
 from sklearn_taskneurons.nn._plan import make_plan
 from sklearn_taskneurons.nn._sums import WeightedSum, normal_grid
 
 
-class TaskNeuronLinear(nn.Module):
+class TaskNeuronLinear(WeightedSum):
+    r"""A fully connected layer whose neurons have the form of a formula.
+
+    The constants of the formula are dropped and each of its terms gets weights of its own [1]_. A sum of elementwise
+    functions :math:`\varphi_k` of the input gives
+
+    .. math:: y = b + \sum_{k=1}^{T} W_k \varphi_k(x),
+
+    a product of inner products, as in ``dot(w, x) * dot(w, x)``, the Hadamard product of one linear map for each
+    factor, and a function of an inner product, as in ``sin(dot(w, x))``, the function of a linear map. The formula ``"x"``
+    is :class:`torch.nn.Linear`. A vector ``w`` inside an elementwise function, as in ``sin(w*x)``, is learned and shared
+    by all units; numbers and given vectors inside one stay as they are.
+
+    Parameters
+    ----------
+    in_features : int
+        The size of the last axis of the input, D.
+    out_features : int
+        The number of units, H.
+    formula : str or Formula
+        The form of the neurons. At least one of its terms must depend on ``x``.
+    bias : bool, default=True
+        Whether a bias is added, whether or not the formula has a constant term.
+    bound : float or None, default=None
+        If given, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``, so that no power of it explodes.
+    device : torch.device or str, default=None
+        Where the parameters are; None for torch's default.
+    dtype : torch.dtype, default=None
+        What they are; None for torch's default.
+
+    Attributes
+    ----------
+    weight : torch.nn.Parameter of shape (out_features, T * in_features)
+        The weights of the T terms that have one weight matrix, in the order of the formula's terms, each in units of
+        its term's root mean square; None if there is no such term.
+    bias : torch.nn.Parameter of shape (out_features,)
+        The bias, or None.
+    scale : torch.Tensor of shape (T * in_features,)
+        A buffer: one over the root mean square of each term, repeated for each feature.
+    products : torch.nn.ModuleList
+        The terms that are products or functions of sums, with the weights of their factors.
+    maps : torch.nn.Module
+        The elementwise functions of the input, with their shared vectors ``w``.
+
+    Raises
+    ------
+    ValueError
+        If no term of the formula depends on x, or a vector that stays in it is not as long as `in_features`.
+
+    See Also
+    --------
+    TaskNeuronMLP : Layers of such neurons.
+
+    Notes
+    -----
+    *Shape.* Input (..., in_features), output (..., out_features), with any number of leading axes.
+
+    *Initialization.* With inputs of unit variance, powers differ in size by orders of magnitude: the mean square of
+    :math:`x^7` is 135135. Each :math:`\varphi_k` is therefore divided by its root mean square :math:`r_k`. With weights of
+    mean zero that are independent of each other and of the input,
+
+    .. math:: \operatorname{Var} \sum_{k,j} W_{kij} \frac{\varphi_k(x_j)}{r_k}
+              = \sum_{k,j} \operatorname{Var}(W_{kij}) \frac{\operatorname{E} \varphi_k(x_j)^2}{r_k^2}
+              = T D \operatorname{Var}(W),
+
+    so that with :math:`\operatorname{Var}(W) = 1/(TD)` every term contributes 1/T of a variance of 1. For T = 1 this is the
+    rule of [2]_ and [3]_ for what goes forward; the gain of an activation is in :math:`r_k`, the root mean square
+    *after* it. F factors of a product have the variance :math:`T^{-1/F}/D` each. The bias is drawn as by
+    :class:`torch.nn.Linear`, with variance :math:`1/(3TD)`. The mean squares are those for a standard normal input until
+    :meth:`calibrate` takes them from data, as in [4]_. They are buffers: part of the state, not learned.
+
+    *Domain.* Next to a pole, and where ``log`` and ``sqrt`` are not real, a neuron is continued so that it stays finite:
+    ``1/u`` by a line for ``|u| < 1/32``, ``log(u)`` by ``log(max(|u|, 1/32))``, ``sqrt`` likewise, and ``exp(u)`` by
+    ``exp(30)`` for ``u > 30``. Elsewhere it is what the formula says.
+
+    References
+    ----------
+    .. [1] F.-L. Fan, M. Wang, H. Dong, J. Ma, T. Zeng, "No One-Size-Fits-All Neurons: Task-based Neurons for
+           Artificial Neural Networks", 2024. :doi:`10.48550/arXiv.2405.02369`
+    .. [2] X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+           AISTATS 2010, PMLR 9:249-256.
+    .. [3] K. He, X. Zhang, S. Ren, J. Sun, "Delving Deep into Rectifiers", ICCV 2015. :doi:`10.1109/ICCV.2015.123`
+    .. [4] D. Mishkin, J. Matas, "All you need is a good init", ICLR 2016. :doi:`10.48550/arXiv.1511.06422`
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_taskneurons.nn import TaskNeuronLinear
+    >>> layer = TaskNeuronLinear(20, 30, "0.068*x**3 + 0.15*x + 0.76")
+    >>> layer
+    TaskNeuronLinear(in_features=20, out_features=30, formula='0.068*x**3 + 0.15*x + 0.76', bias=True)
+    >>> layer(torch.randn(128, 20)).shape
+    torch.Size([128, 30])
+    >>> layer.weight.shape
+    torch.Size([30, 40])
+    """
+
     def __init__(
         self,
         in_features: int,
         out_features: int,
-        formula: Formula | str,
+        formula: str | Formula,
         bias: bool = True,
         bound: float | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.formula = Formula(formula)
-        if self.formula.n_features not in (None, in_features):
-            raise ValueError(
-                f"in_features must be {self.formula.n_features}, the length of the vectors in {str(self.formula)!r}, got {in_features}"
-            )
-        expressions, plan = make_plan(self.formula.terms)
+        formula = Formula(formula)
+        expressions, plan = make_plan(formula.terms)
         if not plan.n_terms:
-            raise ValueError(f"formula must depend on x, got {str(self.formula)!r}")
-        self.in_features = in_features
-        self.out_features = out_features
+            raise ValueError(f"formula must have a term that depends on x, got {str(formula)!r}")
+        super().__init__(plan, in_features, out_features, bias, device=device, dtype=dtype)
+        self.formula = formula
         self.bound = bound
         self.maps = ElementwiseMaps(expressions, in_features, device=device, dtype=dtype)
-        self.terms = WeightedSum(plan, in_features, out_features, bias, device=device, dtype=dtype)
         self.reset_parameters()
 
-    @property
-    def weight(self) -> Tensor | None:
-        return self.terms.weight
-
-    @property
-    def bias(self) -> Tensor | None:
-        return self.terms.bias
-
     def reset_parameters(self) -> None:
-        """Draw all weights anew and set the scales for standard normal inputs."""
+        """Draw all parameters anew, and set the scales for a standard normal input."""
         self.maps.reset_parameters()
-        self.terms.reset_parameters()
+        self.draw()
         reference = next(self.parameters())
-        self.calibrate(*normal_grid(reference.dtype, reference.device))
+        self.set_scales_for(*normal_grid(reference.dtype, reference.device))
 
     @torch.no_grad()
-    def calibrate(self, x: Tensor, row_weights: Tensor | None = None) -> Self:
-        if x.ndim == 1:
-            x = x[:, None].expand(-1, self.in_features)
-        x = x.flatten(0, -2)
-        weights = x.new_ones(len(x)) if row_weights is None else row_weights
-        self.terms.calibrate(self._maps(x), weights)
+    def set_scales_for(self, points: Tensor, density: Tensor) -> None:
+        """Set the scales for inputs that are all distributed alike.
+
+        Parameters
+        ----------
+        points : torch.Tensor of shape (Q,)
+            Values of one input.
+        density : torch.Tensor of shape (Q,)
+            What each of them weighs.
+        """
+        # The points are the same for all features, which says nothing of sums over features.
+        inputs = points[:, None].expand(-1, self.in_features)
+        self.set_scales(self.maps(self._bounded(inputs)), density, functions=False)
+
+    @torch.no_grad()
+    def calibrate(self, x: Tensor) -> Self:
+        """Set the scales from data: the root mean squares become those of this input.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (..., in_features)
+            A sample of the layer's input.
+
+        Returns
+        -------
+        TaskNeuronLinear
+            The layer itself. Its parameters are as before, so what it computes has changed.
+        """
+        x = x.reshape(-1, self.in_features)
+        self.set_scales(self.maps(self._bounded(x)), x.new_ones(len(x)), functions=True)
         return self
 
     def raw(self) -> Self:
+        """Return a copy that computes the same and has the weights of the raw terms.
+
+        Returns
+        -------
+        TaskNeuronLinear
+            All its scales are 1: its `weight` multiplies the terms as the formula states them.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn_taskneurons.nn import TaskNeuronLinear
+        >>> layer = TaskNeuronLinear(2, 1, "x**3 + x", bias=False)
+        >>> cubic, linear = layer.raw().weight.unflatten(1, (2, 2)).unbind(1)
+        >>> x = torch.randn(5, 2)
+        >>> torch.allclose(layer(x), x**3 @ cubic.T + x @ linear.T, atol=1e-6)
+        True
+        """
         layer = copy.deepcopy(self)
-        layer.terms.fold_scales()
+        layer.fold_scales()
         return layer
 
-    def _maps(self, x: Tensor) -> list[Tensor]:
-        return self.maps(x if self.bound is None else bound_inputs(x, self.bound))  # type: ignore[no-any-return]
+    @torch.no_grad()
+    def unit_formula(self, unit: int) -> Formula:
+        """Return what a unit computes as a formula, with its weights and its bound.
+
+        Parameters
+        ----------
+        unit : int
+            The index of the unit, from 0 to ``out_features - 1``.
+
+        Returns
+        -------
+        Formula
+            Its value on an input row is the unit's, wherever that is defined.
+
+        Raises
+        ------
+        IndexError
+            If there is no such unit.
+        FormulaSyntaxError
+            If the weights are too many for one formula.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn_taskneurons.nn import TaskNeuronLinear
+        >>> layer = TaskNeuronLinear(2, 1, "x**3 + x")
+        >>> layer.weight.data = layer.scale.new_tensor([[0.5, 0, 2, -1]]) / layer.scale
+        >>> layer.bias.data.fill_(0.25)
+        tensor([0.2500])
+        >>> layer.unit_formula(0).round(3)
+        Formula('dot([0.5, 0], x**3) + dot([2, -1], x) + 0.25')
+        """
+        if not 0 <= unit < self.out_features:
+            raise IndexError(f"unit must be from 0 to {self.out_features - 1}, got {unit}")
+        return Formula.from_expression(unit_expression(self.raw(), self.maps, self.bound, unit))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.terms(self._maps(x))  # type: ignore[no-any-return]
+        """Return the outputs of the units.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (..., in_features)
+            The input.
+
+        Returns
+        -------
+        torch.Tensor of shape (..., out_features)
+        """
+        return self.combine(self.maps(self._bounded(x)))
+
+    def _bounded(self, x: Tensor) -> Tensor:
+        return x if self.bound is None else bound_inputs(x, self.bound)
 
     def extra_repr(self) -> str:
+        """Return what the layer's printed form says."""
+        bound = "" if self.bound is None else f", bound={self.bound}"
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, formula={str(self.formula)!r}, "
-            f"bias={self.bias is not None}, bound={self.bound}"
+            f"bias={self.bias is not None}{bound}"
         )
+
+    def __repr__(self) -> str:
+        # The children are parts of the formula, which says it all.
+        return f"{type(self).__name__}({self.extra_repr()})"

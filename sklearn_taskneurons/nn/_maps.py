@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sklearn_taskneurons.formula._expression import Expression, Node, fold
-from sklearn_taskneurons.formula.functions import DOT, MUL, NUMBER, POW, SUM, VECTOR, X
+from sklearn_taskneurons.formula import DOT, MUL, NUMBER, POW, SUM, VECTOR, Expression, Node, X
+from sklearn_taskneurons.formula._expression import fold
 from sklearn_taskneurons.nn._functions import TORCH_FUNCTIONS
 
 
@@ -26,6 +26,13 @@ class _Compiler:
         self.steps: dict[_Instruction, int] = {}
         self.powers: dict[int, dict[int, int]] = {}
         self.n_vectors = 0
+
+    def compile(self, expression: Expression) -> tuple[int, tuple[int, ...]]:
+        """Return the step that computes an expression, and the indices of its free vectors from left to right."""
+        before = self.n_vectors
+        output = fold(expression, self.node)
+        # The fold visits the leaves from right to left.
+        return output, tuple(reversed(range(before, self.n_vectors)))
 
     def add(self, opcode: int, value: Any = None, arguments: tuple[int, ...] = ()) -> int:
         return self.steps.setdefault(_Instruction(opcode, value, arguments), len(self.steps))
@@ -64,9 +71,11 @@ class ElementwiseMaps(nn.Module):
     ) -> None:
         super().__init__()
         compiler = _Compiler()
+        self.expressions = tuple(expressions)
         # Terms come by falling degree; from the lowest power on, each is the product of two known ones.
-        outputs = [fold(expression, compiler.node) for expression in reversed(expressions)]
-        self.outputs = tuple(reversed(outputs))
+        compiled = [compiler.compile(expression) for expression in reversed(expressions)]
+        self.outputs = tuple(output for output, _ in reversed(compiled))
+        self.vector_indices = tuple(indices for _, indices in reversed(compiled))
         self.steps = tuple(compiler.steps)
         # A vector that meets the input in an inner product must not let the sum grow with the number of features.
         in_sums = any(step.opcode in (DOT, SUM) for step in self.steps)
@@ -76,6 +85,11 @@ class ElementwiseMaps(nn.Module):
         )
         for index, step in enumerate(self.steps):
             if isinstance(step.value, tuple):
+                if len(step.value) != in_features:
+                    raise ValueError(
+                        f"in_features must be {len(step.value)}, the length of a vector inside a function of the formula, "
+                        f"got {in_features}"
+                    )
                 literal = torch.tensor(step.value, device=device, dtype=dtype)
                 self.register_buffer(f"literal_{index}", literal, persistent=False)
         self.reset_parameters()

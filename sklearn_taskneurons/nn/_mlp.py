@@ -1,7 +1,7 @@
 """A multi-layer perceptron of task-based neurons."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, Self
+from typing import Final, Literal, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -10,22 +10,85 @@ from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn._linear import TaskNeuronLinear
 from sklearn_taskneurons.nn._sums import normal_grid
 
+Activation: TypeAlias = Literal["identity", "logistic", "tanh", "relu"]
+
 ACTIVATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
     "identity": lambda x: x,
     "logistic": torch.sigmoid,
     "tanh": torch.tanh,
     "relu": torch.relu,
 }
+# Their outputs need no bound before they are raised to a power.
+_BOUNDED_ACTIVATIONS: Final = ("logistic", "tanh")
 
 
 class TaskNeuronMLP(nn.Module):
+    """A multi-layer perceptron of task-based neurons.
+
+    Parameters
+    ----------
+    in_features : int
+        The size of the last axis of the input, D.
+    hidden_layer_sizes : int or sequence of int
+        The number of units of each hidden layer; an empty sequence for none.
+    out_features : int
+        The number of outputs, O.
+    formula : str or Formula
+        The form of all neurons, those of the output layer included.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="tanh"
+        What follows each hidden layer.
+    bias : bool, default=True
+        Whether each layer adds a bias.
+    bound : float or None, default=3.0
+        Where the inputs of a layer have no bound of their own (those of the network, those after "identity" and "relu"),
+        they are squashed to ``z / sqrt(1 + (z / bound)**2)`` so that their powers stay finite. The formula ``"x"``, and
+        every other one of degree 1, needs no bound and gets none.
+    bound_input : bool, default=True
+        Whether that holds for the inputs of the network; False if they are bounded already.
+    device : torch.device or str, default=None
+        Where the parameters are; None for torch's default.
+    dtype : torch.dtype, default=None
+        What they are; None for torch's default.
+
+    Attributes
+    ----------
+    layers : torch.nn.ModuleList of TaskNeuronLinear
+        The hidden layers, then the output layer.
+
+    Raises
+    ------
+    ValueError
+        If there is no such activation, or the formula does not suit a layer.
+
+    See Also
+    --------
+    TaskNeuronLinear : The layers, and how they are initialized.
+    sklearn.neural_network.MLPRegressor : The estimator whose names the parameters have.
+
+    Notes
+    -----
+    *Shape.* Input (..., in_features), output (..., out_features), with any number of leading axes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_taskneurons.nn import TaskNeuronMLP, count_parameters
+    >>> network = TaskNeuronMLP(8, (12, 5), 1, "x**3 + x")
+    >>> network(torch.randn(64, 8)).shape
+    torch.Size([64, 1])
+    >>> count_parameters(network)
+    340
+    """
+
+    layers: Sequence[TaskNeuronLinear]
+
     def __init__(
         self,
         in_features: int,
         hidden_layer_sizes: int | Sequence[int],
         out_features: int,
-        formula: Formula | str,
-        activation: str = "tanh",
+        formula: str | Formula,
+        activation: Activation = "tanh",
         bias: bool = True,
         bound: float | None = 3.0,
         bound_input: bool = True,
@@ -35,43 +98,70 @@ class TaskNeuronMLP(nn.Module):
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {list(ACTIVATIONS)}, got {activation!r}")
-        self.activation = activation
-        hidden = [hidden_layer_sizes] if isinstance(hidden_layer_sizes, int) else list(hidden_layer_sizes)
-        sizes = [in_features, *hidden, out_features]
         formula = Formula(formula)
-        if formula.degree is not None and formula.degree <= 1:
+        if formula.degree == 1:
             bound = None
-        hidden_bound = bound if activation in ("identity", "relu") else None
-        self.layers = nn.ModuleList(
-            TaskNeuronLinear(
-                n_in, n_out, formula, bias=bias, bound=hidden_bound if index else bound if bound_input else None,
-                device=device, dtype=dtype,
-            )
-            for index, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+        self.in_features = in_features
+        self.out_features = out_features
+        self.activation = activation
+        hidden = (hidden_layer_sizes,) if isinstance(hidden_layer_sizes, int) else tuple(hidden_layer_sizes)
+        sizes = (in_features, *hidden, out_features)
+        bounds = [bound if bound_input else None] + [None if activation in _BOUNDED_ACTIVATIONS else bound] * len(hidden)
+        self.layers = nn.ModuleList(  # type: ignore[assignment]  # which says nothing of its items
+            TaskNeuronLinear(n_in, n_out, formula, bias=bias, bound=limit, device=device, dtype=dtype)
+            for n_in, n_out, limit in zip(sizes[:-1], sizes[1:], bounds, strict=True)
         )
-        self._scale_for_normal()
+        self._set_hidden_scales()
 
     def reset_parameters(self) -> None:
+        """Draw all parameters anew, and set the scales for standard normal inputs."""
         for layer in self.layers:
             layer.reset_parameters()
-        self._scale_for_normal()
+        self._set_hidden_scales()
 
-    def _scale_for_normal(self) -> None:
-        for layer in list(self.layers)[1:]:
+    def _set_hidden_scales(self) -> None:
+        """Set the scales of all layers but the first for the activation of a standard normal number."""
+        for layer in self.layers[1:]:
             reference = next(layer.parameters())
             grid, density = normal_grid(reference.dtype, reference.device)
-            layer.calibrate(ACTIVATIONS[self.activation](grid), density)
+            layer.set_scales_for(ACTIVATIONS[self.activation](grid), density)
 
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> Self:
-        for index, layer in enumerate(self.layers):
-            layer.calibrate(x)
-            x = layer(x)
-            if index + 1 < len(self.layers):
-                x = ACTIVATIONS[self.activation](x)
+        """Set the scales from data, layer after layer.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (..., in_features)
+            A sample of the network's input.
+
+        Returns
+        -------
+        TaskNeuronMLP
+            The network itself. Its parameters are as before, so what it computes has changed.
+        """
+        for layer in self.layers[:-1]:
+            x = ACTIVATIONS[self.activation](layer.calibrate(x)(x))
+        self.layers[-1].calibrate(x)
         return self
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs of the network.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (..., in_features)
+            The input.
+
+        Returns
+        -------
+        torch.Tensor of shape (..., out_features)
+        """
         for layer in self.layers[:-1]:
             x = ACTIVATIONS[self.activation](layer(x))
-        return self.layers[-1](x)
+        output: Tensor = self.layers[-1](x)
+        return output
+
+    def extra_repr(self) -> str:
+        """Return what the network's printed form says beside its layers."""
+        return f"activation={self.activation!r}"

@@ -6,9 +6,7 @@ The constants of the formula are dropped here: a neuron keeps a formula's form a
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sklearn_taskneurons.formula import Composite, RowSum, Term
-from sklearn_taskneurons.formula._expression import Expression
-from sklearn_taskneurons.formula.functions import X
+from sklearn_taskneurons.formula import Composite, Expression, RowSum, Term
 
 
 @dataclass(frozen=True)
@@ -48,35 +46,26 @@ class _Maps:
         self.indices: dict[Expression, int] = {}
 
     def sum_plan(self, terms: Sequence[Term]) -> SumPlan:
-        maps: dict[int, None] = {}  # an ordered set: equal maps of one sum need one weight matrix
+        maps: dict[int, None] = {}  # an ordered set: equal maps in one sum need one weight matrix
         products: list[ProductPlan] = []
-        constant = False
         for term in terms:
-            product = self.product_plan(term)
-            if not product.maps and not product.functions:
-                constant = True
-            elif len(product.maps) == 1 and not product.functions:
-                maps[product.maps[0]] = None
-            else:
-                products.append(product)
-        return SumPlan(tuple(maps), tuple(products), constant)
-
-    def product_plan(self, term: Term) -> ProductPlan:
-        maps: list[int] = []
-        functions: list[FunctionPlan] = []
-        for factor in term.factors:
-            if isinstance(factor, RowSum):
-                # The sum over features of something without x is a constant, however it is written.
-                if any(node.opcode == X for node in factor.expression):
-                    maps.append(self.indices.setdefault(factor.expression, len(self.indices)))
-            else:
-                function = self.function_plan(factor)
-                if function.inner.n_terms:
-                    functions.append(function)
-        return ProductPlan(tuple(maps), tuple(functions))
+            # Without its constant factors a product may be no product any more.
+            match term.maps:
+                case ():
+                    pass
+                case (RowSum() as only,):
+                    maps[self.index(only)] = None
+                case factors:
+                    sums = tuple(self.index(factor) for factor in factors if isinstance(factor, RowSum))
+                    functions = tuple(self.function_plan(factor) for factor in factors if isinstance(factor, Composite))
+                    products.append(ProductPlan(sums, functions))
+        return SumPlan(tuple(maps), tuple(products), any(term.is_constant for term in terms))
 
     def function_plan(self, composite: Composite) -> FunctionPlan:
         return FunctionPlan(composite.opcode, self.sum_plan(composite.terms))
+
+    def index(self, row_sum: RowSum) -> int:
+        return self.indices.setdefault(row_sum.expression, len(self.indices))
 
 
 def make_plan(terms: Sequence[Term]) -> tuple[tuple[Expression, ...], SumPlan]:
