@@ -69,5 +69,6 @@ $(VENV)/.created:
 
 # The stamp of an extra of pyproject.toml.
 $(VENV)/.installed-%: pyproject.toml $(CONSTRAINTS) | $(VENV)/.created
-	$(PY) -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[$*]'
+	@echo "Installing into $(VENV) the extra '$*', PyTorch included; this takes a minute or two."
+	@$(PY) -m pip install -qq --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[$*]'
 	@touch $@

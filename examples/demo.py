@@ -16,10 +16,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot
+from matplotlib.ticker import MaxNLocator
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_diabetes
 from sklearn.impute import SimpleImputer
@@ -52,9 +52,16 @@ def main() -> None:
     print(f"training rows {len(X_train)}, test rows {len(X_test)}, input columns {X_train.shape[1]}\n")
 
     network = TaskNeuronClassifier if classification else TaskNeuronRegressor
-    settings: dict[str, Any] = {"random_state": options.seed, "callbacks": [ProgressLine()]}
+    settings: dict[str, Any] = {"early_stopping": True, "random_state": options.seed, "callbacks": [ProgressLine()]}
+    # Few rows cannot teach many weights.
+    hidden = (64, 32) if len(X_train) >= 1000 else (16, 8)
     search = VSRRegressor(callbacks=[show_generation])
-    task_net = fit("Searching a formula and training its network", network(search=search, **settings), X_train, y_train)
+    task_net = fit(
+        "Searching a formula and training its network",
+        network(search=search, hidden_layer_sizes=hidden, **settings),
+        X_train,
+        y_train,
+    )
     print_front(task_net)
     sizes = equal_hidden_sizes(task_net, X_train.shape[1])
     linear_net = fit("Training linear neurons", network(formula="x", hidden_layer_sizes=sizes, **settings), X_train, y_train)
@@ -168,9 +175,12 @@ def print_front(task_net: Any) -> None:
     print(f"{'complexity':>10}  {'loss':>9}  formula")
     for point in task_net.search_.pareto_front_:
         formula = point.formula[0] if isinstance(point.formula, tuple) else point.formula
-        mark = "*" if formula == task_net.search_.formula_ else " "
+        mark = "*" if formula is task_net.search_.formula_ else " "
         print(f"{point.complexity:>9}{mark}  {point.loss:>9.4g}  {shorten(formula)}")
-    print(f"\nformula of the neurons: {shorten(task_net.formula_)}\n")
+    print(f"\nformula of the neurons: {shorten(task_net.formula_)}")
+    if task_net.formula_.degree == 1:
+        print("Linear neurons fit this table best, so both networks below are of the same kind.")
+    print()
 
 
 def shorten(formula: Any) -> str:
@@ -199,26 +209,53 @@ def print_scores(networks: dict[str, Any], X: pd.DataFrame, y: pd.Series, classi
 
 def draw(task_net: Any, linear_net: Any, X: pd.DataFrame, y: pd.Series, name: str, classification: bool) -> Any:
     """Draw the search, the training of both networks, and what the task-based one predicts."""
-    matplotlib.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
-    figure, (front, curves, result) = pyplot.subplots(1, 3, figsize=(13, 4.8), layout="constrained")
-    figure.suptitle(f"{name}: each neuron computes  ${task_net.formula_.round(2).latex()}$,  each term with weights of its own")
+    pyplot.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
+    figure, (front, curves, result) = pyplot.subplots(1, 3, figsize=(13.5, 5), layout="constrained")
+    figure.suptitle(f"{name}: the formula of the neurons is  ${task_net.formula_.round(2).latex()}$\n", fontsize="x-large")
+    figure.text(0.5, 0.915, "each neuron has weights of its own for every term", ha="center", color="0.4")
 
-    ParetoFrontDisplay.from_front(task_net.search_.pareto_front_, selected=task_net.search_.formula_, ax=front, color="0.4")
-    front.set_title("search: the best formula of each complexity")
+    display = ParetoFrontDisplay.from_front(
+        task_net.search_.pareto_front_, selected=task_net.search_.formula_, ax=front, color="0.5"
+    )
+    display.selected_line_.set(color=TASK_COLOR, label="chosen")
+    front.set(title="Search: the best formula of each complexity", ylabel="$1 - R^2$ on the training rows")
+    front.legend()
     for network, label, color in [(task_net, "task-based", TASK_COLOR), (linear_net, "linear", LINEAR_COLOR)]:
+        label = f"{label} ({network.n_parameters_} parameters)"
         LossCurveDisplay.from_curves(network.loss_curve_, network.validation_loss_curve_, name=label, ax=curves, color=color)
-    curves.set_title("training")
-
-    score, linear_score = task_net.score(X, y), linear_net.score(X, y)
-    if classification:
-        ConfusionMatrixDisplay.from_estimator(task_net, X, y, normalize="true", cmap="Blues", colorbar=False, ax=result)
-        result.set_title(f"test rows: accuracy {score:.3f} (linear {linear_score:.3f})")
-    else:
-        PredictionErrorDisplay.from_estimator(
-            task_net, X, y, kind="actual_vs_predicted", ax=result, scatter_kwargs={"alpha": 0.4, "s": 12, "color": TASK_COLOR}
-        )
-        result.set_title(f"test rows: $R^2$ {score:.3f} (linear {linear_score:.3f})")
+    curves.set(title="Training", ylabel="cross-entropy" if classification else "squared error, standardized target")
+    (draw_classes if classification else draw_values)(task_net, X, y, result)
+    scores = [f"{network.score(X, y):.3f}" for network in (task_net, linear_net)]
+    measure = "accuracy" if classification else "$R^2$"
+    result.set_title(f"Test rows: {measure} {scores[0]}\n(linear neurons {scores[1]})")
     return figure
+
+
+def draw_values(network: Any, X: pd.DataFrame, y: pd.Series, ax: Any) -> None:
+    """Draw true against predicted values."""
+    style = {"alpha": min(0.6, 10 / len(X) ** 0.5), "s": 14, "color": TASK_COLOR, "linewidths": 0}
+    PredictionErrorDisplay.from_estimator(network, X, y, kind="actual_vs_predicted", ax=ax, scatter_kwargs=style)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(6))
+    ax.set(xlabel="predicted", ylabel="true")
+
+
+def draw_classes(network: Any, X: pd.DataFrame, y: pd.Series, ax: Any) -> None:
+    """Draw the confusion matrix; its rows add up to 1."""
+    labels = network.classes_
+    ConfusionMatrixDisplay.from_estimator(
+        network,
+        X,
+        y,
+        normalize="true",
+        values_format=".2f",
+        include_values=len(labels) <= 12,
+        xticks_rotation="vertical" if max(map(len, labels)) * len(labels) > 40 else "horizontal",
+        cmap="Blues",
+        colorbar=False,
+        ax=ax,
+    )
+    ax.set(xlabel="predicted", ylabel="true")
 
 
 if __name__ == "__main__":

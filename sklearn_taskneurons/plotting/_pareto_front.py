@@ -75,10 +75,11 @@ class ParetoFrontDisplay:
         ----------
         front : DataFrame or iterable
             ``pareto_front_`` of a search: a table with the columns ``complexity``, ``loss`` and ``formula``,
-            or one mapping or named tuple with these for each formula.
+            or one mapping or named tuple with these for each formula. A formula may be a tuple of formulas, one for
+            each output.
 
         selected : Formula or str, default=None
-            The chosen formula; it is marked if the front has it.
+            The chosen formula, or that of the first output; it is marked if the front has it.
 
         ax : matplotlib Axes, default=None
             Axes to draw on; a new figure if None.
@@ -102,7 +103,8 @@ class ParetoFrontDisplay:
         1
         """
         formulas = _column(front, "formula")
-        chosen = None if selected is None else next((i for i, formula in enumerate(formulas) if formula == selected), None)
+        first = [formula[0] if isinstance(formula, tuple) else formula for formula in formulas]
+        chosen = first.index(selected) if selected in first else None
         display = cls(_column(front, "complexity"), _column(front, "loss"), formulas, selected=chosen)
         return display.plot(ax, **kwargs)
 

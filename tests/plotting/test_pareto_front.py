@@ -56,3 +56,8 @@ def test_a_selected_formula_that_is_not_on_the_front_is_not_marked():
 @pytest.mark.parametrize(("losses", "scale"), [([2.0, 0.1], "log"), ([2.0, 1.0], "linear"), ([1.0, 0.0], "linear")])
 def test_the_axis_is_logarithmic_only_where_losses_are_positive_and_span_decades(losses, scale):
     assert ParetoFrontDisplay([1, 2], losses).plot().ax_.get_yscale() == scale
+
+
+def test_with_several_outputs_the_formula_of_the_first_one_is_marked():
+    rows = [{"complexity": 1, "loss": 0.7, "formula": ("x", "2*x")}, {"complexity": 5, "loss": 0.2, "formula": ("x**2", "x")}]
+    assert ParetoFrontDisplay.from_front(rows, selected="x**2").selected == 1
