@@ -55,16 +55,11 @@ def main() -> None:
     settings: dict[str, Any] = {"early_stopping": True, "random_state": options.seed, "callbacks": [ProgressLine()]}
     # Few rows cannot teach many weights.
     hidden = (64, 32) if len(X_train) >= 1000 else (16, 8)
-    search = VSRRegressor(callbacks=[show_generation])
-    task_net = fit(
-        "Searching a formula and training its network",
-        network(search=search, hidden_layer_sizes=hidden, **settings),
-        X_train,
-        y_train,
-    )
+    task_net = network(search=VSRRegressor(callbacks=[show_generation]), hidden_layer_sizes=hidden, **settings)
+    fit("Searching a formula and training its network", task_net, X_train, y_train)
     print_front(task_net)
-    sizes = equal_hidden_sizes(task_net, X_train.shape[1])
-    linear_net = fit("Training linear neurons", network(formula="x", hidden_layer_sizes=sizes, **settings), X_train, y_train)
+    linear_net = network(formula="x", hidden_layer_sizes=equal_hidden_sizes(task_net, X_train.shape[1]), **settings)
+    fit("Training linear neurons", linear_net, X_train, y_train)
     print_scores({"task-based": task_net, "linear": linear_net}, X_test, y_test, classification)
     draw(task_net, linear_net, X_test, y_test, name, classification).savefig(options.figure, dpi=150)
     print(f"\nThe figure is in {options.figure}")
@@ -159,14 +154,13 @@ def show_generation(record: dict[str, Any]) -> None:
     show(f"generation {record['generation']}: loss {record['best_loss']:.4f}")
 
 
-def fit(what: str, estimator: Any, X: pd.DataFrame, y: pd.Series) -> Any:
+def fit(what: str, estimator: Any, X: pd.DataFrame, y: pd.Series) -> None:
     """Fit an estimator and say how long it took."""
     print(f"{what} ...", flush=True)
     start = time.perf_counter()
     estimator.fit(X, y)
     show("")
     print(f"\r  {time.perf_counter() - start:.1f} s, {estimator.n_iter_} epochs")
-    return estimator
 
 
 def print_front(task_net: Any) -> None:
@@ -175,7 +169,7 @@ def print_front(task_net: Any) -> None:
     print(f"{'complexity':>10}  {'loss':>9}  formula")
     for point in task_net.search_.pareto_front_:
         formula = point.formula[0] if isinstance(point.formula, tuple) else point.formula
-        mark = "*" if formula is task_net.search_.formula_ else " "
+        mark = "*" if formula == task_net.search_.formula_ else " "
         print(f"{point.complexity:>9}{mark}  {point.loss:>9.4g}  {shorten(formula)}")
     print(f"\nformula of the neurons: {shorten(task_net.formula_)}")
     if task_net.formula_.degree == 1:
