@@ -5,6 +5,7 @@ have one value for each row (scalars) are sums over the features and functions o
 serial, always to earlier ones, so that monomials are cheap to hash and compare however deep their atoms nest.
 """
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, TypeAlias
@@ -59,15 +60,18 @@ class Atoms:
         if self._work > MAX_WORK:
             raise ExpansionError("a formula must not take so much work to expand; write a smaller one")
 
-    def checked(self, polynomial: Polynomial) -> Polynomial:
-        """Return `polynomial`, or raise if it has too many terms."""
-        if len(polynomial) > MAX_TERMS:
+    def checked(self, terms: Sized) -> None:
+        """Raise if a polynomial has too many terms."""
+        if len(terms) > MAX_TERMS:
             raise ExpansionError(f"a formula must expand to at most {MAX_TERMS} terms, given one with more")
-        return polynomial
+
+    def power(self, monomial: Monomial) -> int:
+        """Return the total power of a monomial, roots and functions counted as they stand."""
+        return sum(abs(exponent) * max(1, self[serial].degree or 0) for serial, exponent in monomial)
 
     def check_degree(self, monomial: Monomial) -> Monomial:
         """Return `monomial`, or raise if its total power is too high."""
-        degree = sum(abs(exponent) * max(1, self[serial].degree or 0) for serial, exponent in monomial)
+        degree = self.power(monomial)
         if degree > MAX_DEGREE:
             raise ExpansionError(f"the degree of a term must be at most {MAX_DEGREE}, given {degree}")
         return monomial

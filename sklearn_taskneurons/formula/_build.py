@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
 from sklearn_taskneurons.formula._expression import Expression, Node
-from sklearn_taskneurons.formula.functions import ADD, DIV, MUL, NEG, NUMBER, POW, SUB
+from sklearn_taskneurons.formula.functions import ADD, ARITIES, DIV, MUL, NEG, NUMBER, POW, SUB
 
 # a coefficient, what it multiplies, and what the product is divided by
 Summand: TypeAlias = tuple[float, Sequence[Expression], Sequence[Expression]]
@@ -30,14 +30,43 @@ def power(base: Expression, exponent: int) -> Expression:
 
 def product(coefficient: float, numerators: Sequence[Expression], denominators: Sequence[Expression] = ()) -> Expression:
     """Return ``coefficient * numerators / denominators`` as a chain that needs no inner parentheses."""
-    factors = [factor for factor in numerators if factor[:2] != _RECIPROCAL]
-    denominators = [*(factor[2:] for factor in numerators if factor[:2] == _RECIPROCAL), *denominators]
+    factors, divisors = _flattened(numerators)
+    divisors.extend(denominators)
     if coefficient == -1 and factors:
         factors[0] = call(NEG, factors[0])
     elif coefficient != 1 or not factors:
         factors.insert(0, (Node(NUMBER, coefficient),))
     numerator = _chain(factors)
-    return call(DIV, numerator, _chain(list(denominators))) if denominators else numerator
+    return call(DIV, numerator, _chain(divisors)) if divisors else numerator
+
+
+def _flattened(factors: Sequence[Expression]) -> tuple[list[Expression], list[Expression]]:
+    """Return the factors of a product with those that are products or quotients taken apart."""
+    numerators: list[Expression] = []
+    denominators: list[Expression] = []
+    stack = list(reversed(factors))
+    while stack:
+        factor = stack.pop()
+        if factor[0].opcode not in (MUL, DIV):
+            if factor != ONE:
+                numerators.append(factor)
+            continue
+        left, right = _operands(factor)
+        if factor[0].opcode == MUL:
+            stack.append(right)
+        else:
+            denominators.append(right)
+        stack.append(left)
+    return numerators, denominators
+
+
+def _operands(expression: Expression) -> tuple[Expression, Expression]:
+    """Return the two operands of an expression's root."""
+    end = missing = 1
+    while missing:
+        missing += ARITIES[expression[end].opcode] - 1
+        end += 1
+    return expression[1:end], expression[end:]
 
 
 def _chain(factors: list[Expression]) -> Expression:
@@ -55,3 +84,18 @@ def total(summands: Iterable[Summand]) -> Expression:
             opcode = SUB if coefficient < 0 else ADD
             result = call(opcode, result, product(abs(coefficient), numerators, denominators))
     return ZERO if result is None else result
+
+
+def rounded_expression(expression: Expression, digits: int) -> Expression:
+    """Return an expression with its numbers rounded to significant digits."""
+
+    def rounded(value: float) -> float:
+        return float(f"{value:.{digits}g}")
+
+    nodes = []
+    for opcode, value in expression:
+        if isinstance(value, tuple):
+            nodes.append(Node(opcode, tuple(map(rounded, value))))
+        else:
+            nodes.append(Node(opcode, rounded(value) if opcode == NUMBER and value is not None else value))
+    return tuple(nodes)

@@ -1,7 +1,7 @@
 """Exact coefficients: a fraction, or a fraction times a constant vector, known or free."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, NamedTuple, TypeAlias
@@ -91,6 +91,16 @@ def scaled(scale: Fraction, entries: Sequence[int]) -> Coefficient:
     weight = tuple([entry // divisor for entry in entries])
     scale = checked(scale * divisor)
     return scale if weight.count(1) == len(weight) else Scaled(scale, weight)
+
+
+def whole_numbers(coefficients: Collection[Coefficient]) -> tuple[list[int] | None, int]:
+    """Return fractions as whole numbers and their common divisor; None if there are vectors among them."""
+    fractions = [coefficient for coefficient in coefficients if isinstance(coefficient, Fraction)]
+    if len(fractions) < len(coefficients):
+        return None, 1
+    divisor = math.lcm(*(fraction.denominator for fraction in fractions))
+    _check_bits(divisor.bit_length())
+    return [fraction.numerator * (divisor // fraction.denominator) for fraction in fractions], divisor
 
 
 def split(coefficient: Coefficient) -> tuple[Fraction, Weight | None]:

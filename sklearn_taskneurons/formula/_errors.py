@@ -14,7 +14,7 @@ class FormulaSyntaxError(ValueError):
     message : str
         What must hold, and what was given.
     text : str or None, default=None
-        The text of the formula.
+        The text of the formula, cut off where it is beyond the longest allowed.
     position : int or None, default=None
         Where in `text` the offending part begins, counted from 0; None when it is the whole.
 
@@ -50,8 +50,14 @@ class FormulaSyntaxError(ValueError):
         head = "..." if first else ""
         tail = "..." if last < len(self.text) else ""
         # every character is shown as one column, so that the caret stays below what it points at
-        shown = "".join(c if c.isascii() and c.isprintable() else "?" for c in self.text[first:last])
+        shown = "".join(_shown(character) for character in self.text[first:last])
         return f"{self.message}\n  {head}{shown}{tail}\n  {' ' * (len(head) + self.position - first)}^"
+
+
+def _shown(character: str) -> str:
+    if character.isspace():
+        return " "
+    return character if character.isascii() and character.isprintable() else "?"
 
 
 class ExpansionError(Exception):

@@ -1,30 +1,31 @@
 """The class Formula."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import numpy as np
 
-from sklearn_taskneurons.formula._build import call
+from sklearn_taskneurons.formula._build import rounded_expression
 from sklearn_taskneurons.formula._canonical import canonical_terms
 from sklearn_taskneurons.formula._checks import check_bounds, normal_nodes, vector_length
 from sklearn_taskneurons.formula._errors import ExpansionError, FormulaSyntaxError
 from sklearn_taskneurons.formula._evaluate import array_library, as_floating, evaluate
 from sklearn_taskneurons.formula._expression import Expression, Node, Type, depth, expression_type
 from sklearn_taskneurons.formula._identity import fingerprint
+from sklearn_taskneurons.formula._immutable import Immutable
 from sklearn_taskneurons.formula._latex import LatexPrinter
 from sklearn_taskneurons.formula._limits import MAX_LENGTH
 from sklearn_taskneurons.formula._parser import parse
 from sklearn_taskneurons.formula._printer import expression_text
 from sklearn_taskneurons.formula._report import checked_names, report_text
 from sklearn_taskneurons.formula._sympy import sympy_sum
-from sklearn_taskneurons.formula._terms import RowSum, Term, expanded_expression
-from sklearn_taskneurons.formula.functions import ADD, NUMBER, SUM, VECTOR
+from sklearn_taskneurons.formula._terms import Term, demanding_expression, expanded_expression
+from sklearn_taskneurons.formula.functions import VECTOR
 
 _FIELDS: Final = ("_expanded", "_expression", "_key", "_n_features", "_terms", "_text", "_type")
 
 
-class Formula:
+class Formula(Immutable):
     """A formula over the input vector of a neuron.
 
     A formula is immutable and hashable, prints itself as text that parses back to the same formula, and pickles as
@@ -33,8 +34,7 @@ class Formula:
     Parameters
     ----------
     formula : str or Formula
-        The text, in the language of the Notes; at most 100,000 characters, 1000 numbers, names and operators, and
-        256 terms of degree 32 when expanded.
+        The text, in the language of the Notes; at most 100,000 characters, 1000 nodes and 256 terms of degree 32.
 
     Raises
     ------
@@ -142,27 +142,17 @@ class Formula:
                 raise ExpansionError(f"a formula must expand to at most {MAX_LENGTH} nodes, given {len(expanded)}")
         except ExpansionError as error:
             position = None if positions is None or error.index is None else positions[error.index]
-            raise FormulaSyntaxError(error.message, expression_text(expression) if text is None else text, position) from None
+            if text is None and len(expression) <= MAX_LENGTH:
+                text = expression_text(expression)
+            raise FormulaSyntaxError(error.message, text, position) from None
         except TypeError as error:  # a scalar where a vector must stand
-            raise FormulaSyntaxError(str(error), expression_text(expression)) from None
+            raise FormulaSyntaxError(str(error), text) from None
         values = (expanded, expression, None, n_features, terms, expression_text(expression), kind)
         for name, value in zip(_FIELDS, values, strict=True):
             object.__setattr__(self, name, value)
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"a formula must not be changed, and {name} was to be set")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"a formula must not be changed, and {name} was to be deleted")
-
     def __reduce__(self) -> tuple[type["Formula"], tuple[str]]:
         return type(self), (self._text,)
-
-    def __copy__(self) -> "Formula":
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Formula":
-        return self
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Formula):
@@ -247,17 +237,8 @@ class Formula:
         """
         expanded = self._expanded
         if self._n_features is not None and not any(isinstance(node.value, tuple) for node in expanded):
-            expanded = self._with_vector(self._n_features)
+            expanded = demanding_expression(self._terms, self._n_features)
         return type(self).from_expression(expanded)
-
-    def _with_vector(self, n_features: int) -> Expression:
-        """Return the expanded expression with a constant vector, so that it still demands its number of features."""
-        for place, (coefficient, factors) in enumerate((term.coefficient, term.factors) for term in self._terms):
-            if len(factors) == 1 and isinstance(factors[0], RowSum) and not factors[0].free:
-                term = Term(1.0, (RowSum(factors[0].expression, (coefficient,) * n_features),))
-                return expanded_expression((*self._terms[:place], term, *self._terms[place + 1 :]))
-        zero = call(SUM, (Node(VECTOR, (0.0,) * n_features),))
-        return call(ADD, self._expanded, zero) if self._terms else zero
 
     def round(self, digits: int = 3) -> "Formula":
         """Return the formula with its numbers rounded.
@@ -280,19 +261,7 @@ class Formula:
         """
         if digits < 1:
             raise ValueError(f"digits must be at least 1, given {digits}")
-
-        def rounded(value: float) -> float:
-            return float(f"{value:.{digits}g}")
-
-        nodes = [
-            Node(opcode, rounded(value))  # type: ignore[arg-type]
-            if opcode == NUMBER
-            else Node(opcode, tuple(map(rounded, value)))
-            if isinstance(value, tuple)
-            else Node(opcode, value)
-            for opcode, value in self._expression
-        ]
-        return type(self).from_expression(nodes)
+        return type(self).from_expression(rounded_expression(self._expression, digits))
 
     def report(self, feature_names: Sequence[str] | None = None, digits: int | None = 3) -> str:
         """Return the canonical form for a reader: a line for each term, the features by their names.

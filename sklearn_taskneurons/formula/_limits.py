@@ -15,4 +15,4 @@ MAX_EXPONENT: Final = 32
 MAX_DEGREE: Final = 32  # total power of a term
 MAX_TERMS: Final = 256
 MAX_BITS: Final = 16_384  # of an exact coefficient's numerator or denominator
-MAX_WORK: Final = 30_000  # multiplications and additions of coefficients while a formula is expanded
+MAX_WORK: Final = 12_000  # multiplications and additions of coefficients while a formula is expanded

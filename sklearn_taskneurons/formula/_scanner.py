@@ -129,7 +129,7 @@ class _Scanner:
         elif _FEATURE.fullmatch(name):
             hint = "x stands for all features at once, and dot([0, 1, ...], x) for some of them"
         else:
-            close = get_close_matches(name[:30].lower(), _NAMES, n=1)
+            close = ["log"] if name == "ln" else get_close_matches(name[:30].lower(), _NAMES, n=1, cutoff=0.7)
             hint = f"did you mean {close[0]}? " if close else ""
             hint += f"the names are {', '.join(_NAMES)}"
         self._fail(f"unknown name {shown}; {hint}", position)

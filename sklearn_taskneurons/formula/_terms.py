@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from sklearn_taskneurons.formula._build import ONE, Summand, call, power, total
 from sklearn_taskneurons.formula._expression import Expression, Node, Type
 from sklearn_taskneurons.formula._printer import expression_text
-from sklearn_taskneurons.formula.functions import DIV, DOT, MUL, POW, SUM, VECTOR, X
+from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, MUL, POW, SUM, VECTOR, X
 
 _ZEROTH: Final = Node(POW, 0)  # x**0 stands for the number of features
 
@@ -230,6 +230,16 @@ def expanded_summands(terms: "Sequence[Term]") -> tuple[list[Summand], Type]:
 def expanded_expression(terms: "Sequence[Term]") -> Expression:
     """Return the sum of terms as one expression."""
     return total(expanded_summands(terms)[0])
+
+
+def demanding_expression(terms: "Sequence[Term]", n_features: int) -> Expression:
+    """Return the sum of terms with a known vector in it, so that it demands its number of features."""
+    for place, term in enumerate(terms):
+        if len(term.factors) == 1 and isinstance(term.factors[0], RowSum) and not term.factors[0].free:
+            row_sum = RowSum(term.factors[0].expression, (term.coefficient,) * n_features)
+            return expanded_expression((*terms[:place], Term(1.0, (row_sum,)), *terms[place + 1 :]))
+    zero = call(SUM, (Node(VECTOR, (0.0,) * n_features),))
+    return call(ADD, expanded_expression(terms), zero) if terms else zero
 
 
 def _vector_summand(term: Term, weighted: bool) -> Summand | None:
