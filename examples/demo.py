@@ -39,11 +39,11 @@ def main() -> None:
     options = read_options()
     X, y, name = load_table(options.data, options.target)
     classification = is_classification(y) if options.task == "auto" else options.task == "classification"
+    if not classification and not pd.api.types.is_numeric_dtype(y):
+        sys.exit(f"Regression needs numbers, and {y.name!r} holds {y.dtype}.")
     describe(X, y, name, classification)
     if classification:
         y = y.astype(str)
-    elif not pd.api.types.is_numeric_dtype(y):
-        sys.exit(f"Regression needs numbers, and {y.name!r} holds {y.dtype}.")
     X, y = at_most(options.max_rows, X, y)
     stratify = y if classification and y.value_counts().min() > 1 else None
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=options.seed, stratify=stratify)
@@ -205,8 +205,11 @@ def draw(task_net: Any, linear_net: Any, X: pd.DataFrame, y: pd.Series, name: st
     """Draw the search, the training of both networks, and what the task-based one predicts."""
     pyplot.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
     figure, (front, curves, result) = pyplot.subplots(1, 3, figsize=(13.5, 5), layout="constrained")
-    figure.suptitle(f"{name}: the formula of the neurons is  ${task_net.formula_.round(2).latex()}$\n", fontsize="x-large")
-    figure.text(0.5, 0.915, "each neuron has weights of its own for every term", ha="center", color="0.4")
+    formula = task_net.formula_.round(2).latex()
+    title = figure.suptitle(f"{name}: the formula of the neurons is  ${formula}$", fontsize=15)
+    figure.draw_without_rendering()
+    title.set_fontsize(min(15, 15 * 0.96 * figure.bbox.width / title.get_window_extent().width))
+    figure.supxlabel("Each neuron has weights of its own for every term of the formula.", color="0.4", fontsize="medium")
 
     display = ParetoFrontDisplay.from_front(
         task_net.search_.pareto_front_, selected=task_net.search_.formula_, ax=front, color="0.5"
@@ -221,7 +224,7 @@ def draw(task_net: Any, linear_net: Any, X: pd.DataFrame, y: pd.Series, name: st
     (draw_classes if classification else draw_values)(task_net, X, y, result)
     scores = [f"{network.score(X, y):.3f}" for network in (task_net, linear_net)]
     measure = "accuracy" if classification else "$R^2$"
-    result.set_title(f"Test rows: {measure} {scores[0]}\n(linear neurons {scores[1]})")
+    result.set_title(f"Test rows: {measure} {scores[0]} (linear {scores[1]})")
     return figure
 
 
@@ -229,9 +232,13 @@ def draw_values(network: Any, X: pd.DataFrame, y: pd.Series, ax: Any) -> None:
     """Draw true against predicted values."""
     style = {"alpha": min(0.6, 10 / len(X) ** 0.5), "s": 14, "color": TASK_COLOR, "linewidths": 0}
     PredictionErrorDisplay.from_estimator(network, X, y, kind="actual_vs_predicted", ax=ax, scatter_kwargs=style)
+    values = np.concatenate([network.predict(X), y])
+    pad = 0.04 * np.ptp(values)
+    limits = (values.min() - pad, values.max() + pad)
+    ax.set(xlabel="predicted", ylabel="true", xlim=limits, ylim=limits)
+    ax.set_aspect("equal", adjustable="box")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(6))
-    ax.set(xlabel="predicted", ylabel="true")
 
 
 def draw_classes(network: Any, X: pd.DataFrame, y: pd.Series, ax: Any) -> None:
