@@ -98,7 +98,12 @@ class TestFormula:
 class TestWeights:
     @pytest.mark.parametrize(
         "parameters",
-        [{}, {"coefficients": "shared"}, {"coefficients": "shared", "refit_constants": False}, {"function_set": ("add", "sin")}],
+        [
+            {},
+            {"coefficients": "shared"},
+            {"coefficients": "shared", "refit_constants": False},
+            {"function_set": ("add", "sin")},
+        ],
         ids=["per feature", "shared", "own constants", "sin"],
     )
     def test_a_weight_of_two_is_two_rows(self, parameters, table):
@@ -177,7 +182,9 @@ class TestSearch:
         clock = iter(range(10_000))
         monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
         X, y = table
-        model = small(max_time=20.0, generations=1000, n_iter_no_change=None).fit(X, y + np.random.default_rng(1).normal(size=200))
+        model = small(max_time=20.0, generations=1000, n_iter_no_change=None).fit(
+            X, y + np.random.default_rng(1).normal(size=200)
+        )
         assert model.n_iter_ < 25
 
     def test_warm_start_goes_on(self, table):

@@ -10,6 +10,7 @@ import argparse
 import json
 import platform
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def as_large(model, n_features, n_outputs):
     width = 2
     while True:
         sizes = [n_features, width, width // 2, n_outputs]
-        if sum((n_in + 1) * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False)) >= model.n_parameters_:
+        if sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes)) >= model.n_parameters_:
             return tuple(sizes[1:-1])
         width += 2
 
@@ -105,7 +106,9 @@ def main():
             for label in ("linear model", "linear network", "task-based network")
         ]
         seconds = np.median([run["task-based network"]["seconds"] for run in runs])
-        print(f"{name:24} {errors[0]:13.4f} {errors[1]:15.4f} {errors[2]:11.4f} {seconds:8.1f}  {runs[0]['formula']}", flush=True)
+        print(
+            f"{name:24} {errors[0]:13.4f} {errors[1]:15.4f} {errors[2]:11.4f} {seconds:8.1f}  {runs[0]['formula']}", flush=True
+        )
     arguments.output.write_text(json.dumps({"versions": versions, "results": results}, indent=1))
 
 

@@ -6,7 +6,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -28,7 +27,7 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
 
     _task: ClassVar[Literal["regression", "classification"]]
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "formula": [str, Formula],
         "search": [None, VSRRegressor],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -132,7 +131,7 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
     def _check_parameters(self):
         """Raise what can be known to be wrong before any work begins."""
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object))
-        if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+        if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be whole numbers of at least 1, got {self.hidden_layer_sizes!r}")
         formula = self._given_formula()
         if formula is not None and formula.n_features not in (None, self.n_features_in_):

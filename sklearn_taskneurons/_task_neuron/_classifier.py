@@ -1,5 +1,7 @@
 """A classifier that is a network of task-based neurons."""
 
+from typing import Any, ClassVar
+
 import numpy as np
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
@@ -117,7 +119,9 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
 
     _task = "classification"
 
-    _parameter_constraints = BaseTaskNeuron._parameter_constraints | {"class_weight": [dict, StrOptions({"balanced"}), None]}
+    _parameter_constraints: ClassVar[dict[str, Any]] = BaseTaskNeuron._parameter_constraints | {
+        "class_weight": [dict, StrOptions({"balanced"}), None]
+    }
 
     def __init__(
         self,

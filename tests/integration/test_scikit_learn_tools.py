@@ -27,7 +27,7 @@ NAMES = ["width", "height", "weight"]
 def regression():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(150, 3))
-    return X, 2 * X[:, 0] ** 3 - X[:, 1] + 0.1 * rng.normal(size=150)
+    return X, X[:, 0] ** 3 - 3 * X[:, 1] + 0.1 * rng.normal(size=150)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_pipeline_and_cross_validation(estimator_and_data):
     estimator, X, y = estimator_and_data
     scores = cross_val_score(make_pipeline(StandardScaler(), estimator), X, y, cv=3)
     assert scores.shape == (3,)
-    assert scores.min() > 0.6
+    assert scores.min() > 0.5
 
 
 @pytest.mark.parametrize("library", [pickle, joblib], ids=["pickle", "joblib"])

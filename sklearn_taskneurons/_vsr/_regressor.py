@@ -3,7 +3,7 @@
 import time
 import warnings
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_context
@@ -13,8 +13,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_taskneurons._progress import ProgressLine
-from sklearn_taskneurons._search import CRITERIA, FrontEntry, SearchSettings, make_scorer, search, selection_scores
+from sklearn_taskneurons._search import CRITERIA, SearchSettings, make_scorer, search, selection_scores
 from sklearn_taskneurons._validation import check_weights
+from sklearn_taskneurons._vsr._pareto import pareto_point
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.formula._expression import Node
 from sklearn_taskneurons.formula.functions import VECTOR
@@ -23,26 +24,20 @@ from sklearn_taskneurons.formula.functions import VECTOR
 AUTO_MAX_DEGREE = 8
 AUTO_MAX_COLUMNS = 1024
 
-
-class ParetoPoint(NamedTuple):
-    """A formula that no simpler formula of the search equals.
-
-    Attributes
-    ----------
-    complexity : int
-        The number of nodes of the formula.
-    loss : float
-        The mean squared error over the variance of the target, averaged over outputs: 1 minus R squared on the training rows.
-    score : float
-        What the selection maximises.
-    formula : Formula or tuple of Formula
-        The formula, or one for each output.
-    """
-
-    complexity: int
-    loss: float
-    score: float
-    formula: Formula | tuple[Formula, ...]
+# The parameters that are settings of the search, by the same names.
+_SETTINGS = (
+    "population_size",
+    "generations",
+    "n_iter_no_change",
+    "tournament_size",
+    "p_crossover",
+    "p_mutation",
+    "p_constant_mutation",
+    "p_reproduction",
+    "elite_fraction",
+    "max_length",
+    "parsimony_coefficient",
+)
 
 
 class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -152,7 +147,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     1.0
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "function_set": ["array-like"],
         "coefficients": [StrOptions({"per_feature", "shared"})],
         "refit_constants": ["boolean"],
@@ -351,20 +346,14 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 f"coefficients must be 'shared' where refit_constants is False: a program has no constants for each feature; "
                 f"got {self.coefficients!r}"
             )
-        names = (
-            "population_size generations n_iter_no_change tournament_size p_crossover p_mutation p_constant_mutation "
-            "p_reproduction elite_fraction max_length parsimony_coefficient"
-        ).split()
         total = self.p_crossover + self.p_mutation + self.p_constant_mutation + self.p_reproduction
         if abs(total - 1) > 1e-9:
-            raise ValueError(
-                f"p_crossover, p_mutation, p_constant_mutation and p_reproduction must add up to 1, got {total:g}"
-            )
+            raise ValueError(f"p_crossover, p_mutation, p_constant_mutation and p_reproduction must add up to 1, got {total:g}")
         return SearchSettings(
             function_set=tuple(self.function_set),
             init_depth=tuple(self.init_depth),
             const_range=tuple(self.const_range),
-            **{name: getattr(self, name) for name in names},
+            **{name: getattr(self, name) for name in _SETTINGS},
         )
 
     def _degree(self, n_features, n_rows):
@@ -381,7 +370,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         def call(record):
             if progress:
                 progress.show(f"generation {record['generation']}: loss {record['best_loss']:.4g}")
-            return any([callback(dict(record)) is True for callback in self.callbacks or ()])
+            wishes = [callback(dict(record)) is True for callback in self.callbacks or ()]
+            return any(wishes)
 
         return call
 
@@ -389,13 +379,9 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Set what was found."""
         scores = selection_scores(front, total_weight, self.selection)
         self._y_ndim = y_ndim
-        self.pareto_front_ = [_point(entry, score, y_ndim) for entry, score in zip(front, scores.tolist(), strict=True)]
+        self.pareto_front_ = [pareto_point(entry, score, y_ndim) for entry, score in zip(front, scores.tolist(), strict=True)]
         self.formulas_ = list(front[int(np.argmax(scores))].formulas)
         self.formula_ = self.formulas_[0]
-
-
-def _point(entry: FrontEntry, score: float, y_ndim: int) -> ParetoPoint:
-    return ParetoPoint(entry.complexity, entry.loss, score, entry.formulas[0] if y_ndim == 1 else entry.formulas)
 
 
 def _with_free_vectors(formula: Formula) -> Formula:

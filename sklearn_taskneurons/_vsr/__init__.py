@@ -1,0 +1,6 @@
+"""Vectorized symbolic regression as scikit-learn estimators."""
+
+from sklearn_taskneurons._vsr._pareto import ParetoPoint
+from sklearn_taskneurons._vsr._regressor import VSRRegressor
+
+__all__ = ["ParetoPoint", "VSRRegressor"]
