@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -215,21 +215,29 @@ def _breed(population: Population, scores: Scores, grammar: Grammar, rng: np.ran
     order = np.lexsort((population.length, scores.complexity, loss))
     elite = _elite(order, loss, scores.complexity, round(settings.elite_fraction * settings.population_size))
     counts = _counts(settings, settings.population_size - len(elite))
-    crossed, subtrees, points, constants, copied = np.split(
-        _winners(rng, order, int(counts.sum()), settings.tournament_size), np.cumsum(counts)[:-1]
-    )
-    donors = _winners(rng, order, len(crossed), settings.tournament_size)
-    parents = np.concatenate([crossed, subtrees, points, constants])
-    offspring = [
-        crossover(rng, population, crossed, donors, settings.max_length),
-        subtree_mutation(rng, population, subtrees, grammar),
-        point_mutation(rng, population, points, grammar),
-        constant_mutation(rng, population, constants, grammar),
-    ]
-    children = Population.concatenate([part for part in offspring if len(part)]) if len(parents) else population.take(parents)
-    valid = keep_valid(children, population.take(parents), grammar)
-    following = Population.concatenate([population.take(elite), valid, population.take(copied)])
+    winners = _winners(rng, order, int(counts.sum()), settings.tournament_size)
+    *parents, copied = np.split(winners, np.cumsum(counts)[:-1])
+    parts = [population.take(np.concatenate([elite, copied]))]
+    for operator, rows in zip(_OPERATORS, parents, strict=True):
+        if len(rows):
+            children = operator(rng, population, rows, order, grammar)
+            parts.append(keep_valid(children, population.take(rows), grammar))
+    following = Population.concatenate(parts)
     return following.resize(int(following.size[:, 0].max()))
+
+
+def _cross(rng: np.random.Generator, population: Population, rows: Ints, order: Ints, grammar: Grammar) -> Population:
+    """Cross winners with winners."""
+    donors = _winners(rng, order, len(rows), grammar.settings.tournament_size)
+    return crossover(rng, population, rows, donors, grammar.settings.max_length)
+
+
+_OPERATORS: Final[tuple[Callable[[np.random.Generator, Population, Ints, Ints, Grammar], Population], ...]] = (
+    _cross,
+    lambda rng, population, rows, _order, grammar: subtree_mutation(rng, population, rows, grammar),
+    lambda rng, population, rows, _order, grammar: point_mutation(rng, population, rows, grammar),
+    lambda rng, population, rows, _order, grammar: constant_mutation(rng, population, rows, grammar),
+)
 
 
 def _winners(rng: np.random.Generator, order: Ints, count: int, tournament_size: int) -> Ints:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
 
 import numpy as np
 
@@ -18,8 +17,6 @@ from sklearn_taskneurons.formula._expression import Expression
 from sklearn_taskneurons.formula._terms import expanded_expression
 from sklearn_taskneurons.formula.functions import SUM
 
-_BLOCK_BYTES: Final = 1 << 24
-
 
 class FormulaFitter:
     """Turns the programs that a search has found into fitted formulas.
@@ -32,12 +29,15 @@ class FormulaFitter:
         Fit a slope and an intercept.
     coefficients : {"shared", "per_feature"} or None
         Also fit a number to each term, or, where a term is a single sum over features, a constant vector.
+    budget : int
+        Bytes that the values of a block of rows may take.
     """
 
-    def __init__(self, rows: Rows, *, linear_scaling: bool, coefficients: str | None) -> None:
+    def __init__(self, rows: Rows, *, linear_scaling: bool, coefficients: str | None, budget: int) -> None:
         self._rows = rows
         self._linear_scaling = linear_scaling
         self._coefficients = coefficients
+        self._budget = budget
 
     def entries(self, expression: Expression) -> list[FrontEntry]:
         """Return what can be made of a program: none, one or two fitted formulas."""
@@ -106,7 +106,7 @@ class FormulaFitter:
     def _factor(self, expressions: Sequence[Expression]) -> Floats | None:
         """Return the factor of ``[1, columns, Y]``: a scalar is one column, a vector one for each feature."""
         nodes = 4 + sum(len(expression) for expression in expressions)
-        size = max(1, _BLOCK_BYTES // (8 * self._rows.n_features * nodes))
+        size = max(1, self._budget // (8 * self._rows.n_features * nodes))
         factor = self._rows.factor(lambda X: _columns(expressions, X), size)
         return factor if np.isfinite(factor).all() else None
 

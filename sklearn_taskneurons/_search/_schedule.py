@@ -6,7 +6,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_taskneurons._search._hashing import subtree_hashes
 from sklearn_taskneurons._search._population import Floats, Ints, Population
 from sklearn_taskneurons.formula.functions import ARITIES, NUMBER, POW, VECTOR, X
 
@@ -30,15 +29,15 @@ class _Group(NamedTuple):
     stop: int
 
 
-class _Nodes(NamedTuple):
-    """Nodes of programs that stand one behind the other in prefix order, or a choice of them.
+class Nodes(NamedTuple):
+    """The nodes of programs that stand one behind the other in prefix order.
 
     ``left`` and ``right`` are the indices of the arguments; where there is none, any index may stand.
     """
 
     opcode: NDArray[np.uint8]
     value: Floats
-    depth: NDArray[np.int16]
+    size: Ints
     left: Ints
     right: Ints
     roots: Ints
@@ -53,8 +52,6 @@ class Schedule:
     Parameters
     ----------
     population : Population
-    share : bool, default=False
-        Compute equal subtrees once, wherever they stand.
 
     Attributes
     ----------
@@ -68,11 +65,12 @@ class Schedule:
         The node of each program's root.
     """
 
-    def __init__(self, population: Population, *, share: bool = False) -> None:
-        nodes = _nodes(population, share)
+    def __init__(self, population: Population) -> None:
+        nodes = flatten(population)
         self.n_nodes = n_nodes = len(nodes.opcode)
         group = _GROUP_OF[nodes.opcode]
-        level = np.int16(nodes.depth.max(initial=0)) - nodes.depth
+        depth = _depths(nodes.size)
+        level = depth.max(initial=np.int16(0)) - depth
         key = np.where(group >= len(_LEAVES), group + level * _WIDTH, group)
         order = np.argsort(key, kind="stable")
         rank = np.empty(n_nodes, dtype=np.intp)
@@ -119,13 +117,8 @@ class Schedule:
                 operators[opcode](*arguments, out=values[first:last])
         return values.take(self.roots, axis=0)
 
-    @property
-    def widest(self) -> int:
-        """The number of nodes of the largest level, which :meth:`run` gathers arguments for."""
-        return max((level[-1].stop - level[0].start for level, _ in self._levels), default=0)
 
-
-def _nodes(population: Population, share: bool) -> _Nodes:
+def flatten(population: Population) -> Nodes:
     """Return the nodes of a population."""
     length = population.length
     where = np.flatnonzero(population.size)
@@ -135,22 +128,7 @@ def _nodes(population: Population, share: bool) -> _Nodes:
     last = len(where) - 1
     # The first argument follows its function, the second follows the first's subtree.
     left = np.minimum(np.arange(1, len(where) + 1), last)
-    nodes = _Nodes(opcode, value, _depths(size), left, np.minimum(left + size[left], last), np.cumsum(length) - length)
-    return _shared(nodes, size) if share else nodes
-
-
-def _shared(nodes: _Nodes, size: Ints) -> _Nodes:
-    """Return the nodes with equal subtrees merged.
-
-    A merged node stands at the largest depth at which it occurs, so its arguments, each of which occurs
-    below every one of its occurrences, stand deeper.
-    """
-    hashes = subtree_hashes(nodes.opcode, nodes.value, size)
-    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    depth = np.zeros(len(first), dtype=np.int16)
-    np.maximum.at(depth, inverse, nodes.depth)
-    left, right = inverse[nodes.left[first]], inverse[nodes.right[first]]
-    return _Nodes(nodes.opcode[first], nodes.value[first], depth, left, right, inverse[nodes.roots])
+    return Nodes(opcode, value, size, left, np.minimum(left + size[left], last), np.cumsum(length) - length)
 
 
 def _levels(counts: Ints, ends: Ints) -> list[tuple[list[_Group], int]]:
@@ -181,5 +159,5 @@ def _depths(size: Ints) -> NDArray[np.int16]:
 def depths(population: Population) -> Ints:
     """Return the depth of each program; a leaf has depth 0."""
     length = population.length
-    depth = _depths(population.size.ravel()[np.flatnonzero(population.size)].astype(np.intp))
+    depth = _depths(flatten(population).size)
     return np.maximum.reduceat(depth, np.cumsum(length) - length).astype(np.intp)
