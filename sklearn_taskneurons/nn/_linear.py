@@ -151,7 +151,7 @@ class TaskNeuronLinear(WeightedSum):
         """
         # The points are the same for all features, which says nothing of sums over features.
         inputs = points[:, None].expand(-1, self.in_features)
-        self.set_scales(self.maps(self._bounded(inputs)), density, functions=False)
+        self.set_scales(self.maps(self._bounded(inputs)), density, joint=False)
 
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> Self:
@@ -168,7 +168,7 @@ class TaskNeuronLinear(WeightedSum):
             The layer itself. Its parameters are as before, so what it computes has changed.
         """
         x = x.reshape(-1, self.in_features)
-        self.set_scales(self.maps(self._bounded(x)), x.new_ones(len(x)), functions=True)
+        self.set_scales(self.maps(self._bounded(x)), x.new_ones(len(x)), joint=True)
         return self
 
     def raw(self) -> Self:

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn._linear import TaskNeuronLinear
-from sklearn_taskneurons.nn._sums import normal_grid
 
 Activation: TypeAlias = Literal["identity", "logistic", "tanh", "relu"]
 
@@ -20,6 +19,8 @@ ACTIVATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
 }
 # Their outputs need no bound before they are raised to a power.
 _BOUNDED_ACTIVATIONS: Final = ("logistic", "tanh")
+# Of a standard normal input, for root mean squares over all units of a layer.
+SAMPLE_ROWS: Final = 512
 
 
 class TaskNeuronMLP(nn.Module):
@@ -119,12 +120,18 @@ class TaskNeuronMLP(nn.Module):
             layer.reset_parameters()
         self._set_hidden_scales()
 
+    @torch.no_grad()
     def _set_hidden_scales(self) -> None:
-        """Set the scales of all layers but the first for the activation of a standard normal number."""
-        for layer in self.layers[1:]:
-            reference = next(layer.parameters())
-            grid, density = normal_grid(reference.dtype, reference.device)
-            layer.set_scales_for(ACTIVATIONS[self.activation](grid), density)
+        """Set the scales of all layers but the first for a standard normal input of the network.
+
+        What powers make of it has longer tails from layer to layer, so that no formula for a normal distribution
+        would do: with x^7 and "relu", the fourth layer's variance would be 200.
+        """
+        reference = next(self.parameters())
+        x = torch.randn(SAMPLE_ROWS, self.in_features, dtype=reference.dtype, device=reference.device)
+        for previous, layer in zip(self.layers[:-1], self.layers[1:], strict=True):
+            x = ACTIVATIONS[self.activation](previous(x))
+            layer.calibrate(x)
 
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> Self:

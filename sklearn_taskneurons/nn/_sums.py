@@ -7,7 +7,7 @@ numbers that they meet.
 
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -66,13 +66,16 @@ class WeightedSum(nn.Module):
         return total
 
     @torch.no_grad()
-    def set_scales(self, maps: list[Tensor], row_weights: Tensor, functions: bool) -> None:
-        """Set the scales for values of the maps (N, in_features), and if asked to those of functions of their sums."""
+    def set_scales(self, maps: list[Tensor], row_weights: Tensor, joint: bool) -> None:
+        """Set the scales for values of the maps (N, in_features).
+
+        Unless the rows are a ``joint`` sample of all features, they say nothing about sums over features.
+        """
         if self.scale is not None:
             inverses = torch.stack([inverse_rms(maps[index], row_weights) for index in self.plan.maps])
             self.scale.copy_(inverses.repeat_interleave(self.in_features))
         for product in self.products:
-            product.set_scales(maps, row_weights, functions)
+            product.set_scales(maps, row_weights, joint)
 
     @torch.no_grad()
     def fold_scales(self) -> None:
@@ -137,12 +140,28 @@ class Product(nn.Module):
         values.extend(function(maps) for function in self.functions)
         return functools.reduce(operator.mul, values)
 
-    def set_scales(self, maps: list[Tensor], row_weights: Tensor, functions: bool) -> None:
-        """Set the scales of all factors."""
+    @torch.no_grad()
+    def set_scales(self, maps: list[Tensor], row_weights: Tensor, joint: bool) -> None:
+        """Set the scales of all factors, and by that of the first the scale of the product.
+
+        Factors are not independent of each other: where one is large, so are others. But their weights are, and over
+        these the mean square of the product is, row by row, the product of those of its factors.
+        """
         for factor in self.factors:
-            factor.set_scales(maps, row_weights, functions)
+            factor.set_scales(maps, row_weights, joint)
         for function in self.functions:
-            function.set_scales(maps, row_weights, functions)
+            function.set_scales(maps, row_weights, joint)
+        if joint:
+            squares = [(maps[index] * scale).square().mean(-1) for index, scale in self._map_scales()]
+            squares += [function(maps).square().mean(-1) for function in self.functions]
+            first: LinearMap | FunctionOfSum = self.factors[0] if len(self.factors) else self.functions[0]
+            first.scale.mul_(inverse_rms(functools.reduce(operator.mul, squares).sqrt()[:, None], row_weights))
+
+    def _map_scales(self) -> Iterator[tuple[int, Tensor]]:
+        """Return the map of each linear factor and its scale."""
+        for factor in self.factors:
+            index = factor.plan.maps[0]
+            yield from [(index, factor.scale)] * self.plan.maps.count(index)
 
     @torch.no_grad()
     def fold_scales(self) -> None:
@@ -183,10 +202,10 @@ class FunctionOfSum(nn.Module):
         return composite_function(self.opcode)(self.inner.combine(maps)) * self.scale
 
     @torch.no_grad()
-    def set_scales(self, maps: list[Tensor], row_weights: Tensor, functions: bool) -> None:
+    def set_scales(self, maps: list[Tensor], row_weights: Tensor, joint: bool) -> None:
         """Set the scales inside, and that of the function for the sums that follow from them."""
-        self.inner.set_scales(maps, row_weights, functions)
-        if functions:
+        self.inner.set_scales(maps, row_weights, joint)
+        if joint:
             self.scale.copy_(inverse_rms(composite_function(self.opcode)(self.inner.combine(maps)), row_weights))
 
     def fold_scales(self) -> None:

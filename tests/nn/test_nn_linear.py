@@ -1,0 +1,293 @@
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_taskneurons.formula import Formula, evaluate
+from sklearn_taskneurons.nn import TaskNeuronLinear
+
+VECTOR = "[1.0, -2.0, 0.5, 3.0]"
+# Each is finite, with all its derivatives, for every input.
+FORMULAS = [
+    "x",
+    "0.068*x**3 + 0.15*x + 0.76",
+    "x**7 + x**6 - x**5 + x**4 + x**3 + x**2 + x",
+    "x**9 + x**4",
+    "sin(x) + x**2",
+    "sin(w*x) + x",
+    f"tanh({VECTOR}*x + 0.5) + x",
+    "dot(w, x)*dot(w, x)",
+    "dot(w, x)*dot(w, x)*dot(w, x**2) + x",
+    "(dot(w, x) + 1)*(dot(w, x) + 2) + dot(w, x**2) + 3",
+    "sum(x)*dot(w, x**3)",
+    "sin(dot(w, x) + 1)",
+    "sin(dot(w, x)*x)*x",
+    "exp(dot(w, x))*dot(w, x) + tanh(dot(w, x)*dot(w, x) + x)",
+    "x/(1 + x**2)",
+]
+
+
+def layer_and_input(formula, bound=None, dtype=torch.float64):
+    torch.manual_seed(0)
+    layer = TaskNeuronLinear(4, 3, formula, bound=bound, dtype=dtype)
+    return layer, torch.randn(7, 4, dtype=dtype)
+
+
+@pytest.mark.parametrize("bound", [None, 3.0])
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_units_are_what_their_formula_says(formula, bound):
+    layer, x = layer_and_input(formula, bound)
+    layer.calibrate(torch.randn(50, 4, dtype=torch.float64) * 2)
+    for unit in range(3):
+        expected = layer.unit_formula(unit)(x.numpy())
+        np.testing.assert_allclose(layer(x)[:, unit].detach(), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("formula", ["x", "x**3 + x + 1", "sin(x) + x**2", "x**7 + x**6 + x**5 + x**4 + x**3"])
+def test_sum_of_maps_is_one_weighted_sum(formula):
+    # By hand: the terms' values from the formula, the raw weights from the layer.
+    layer, x = layer_and_input(formula)
+    raw = layer.raw()
+    expected = raw.bias.detach().numpy().copy()
+    terms = [term for term in Formula(formula).terms if not term.is_constant]
+    weights = raw.weight.detach().unflatten(1, (len(terms), 4)).numpy()
+    for index, term in enumerate(terms):
+        expected = expected + evaluate(term.factors[0].expression, x.numpy()) @ weights[:, index].T
+    np.testing.assert_allclose(layer(x).detach(), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_product_of_linear_maps_by_hand():
+    layer, x = layer_and_input("dot(w, x)*dot(w, x)*dot(w, x**2) + x")
+    raw = layer.raw()
+    weights = {factor.plan.maps[0]: factor.weight for factor in raw.products[0].factors}
+    powers = {len(weight): weight for weight in weights.values()}
+    first, second = powers[6].split(3)
+    expected = (x @ first.T) * (x @ second.T) * (x**2 @ powers[3].T) + x @ raw.weight.T + raw.bias
+    torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_formula_x_is_torch_linear():
+    linear = torch.nn.Linear(4, 3)
+    layer = TaskNeuronLinear(4, 3, "x")
+    assert [tuple(parameter.shape) for parameter in layer.parameters()] == [(3, 4), (3,)]
+    with torch.no_grad():
+        layer.weight.copy_(linear.weight)
+        layer.bias.copy_(linear.bias)
+    x = torch.randn(2, 5, 4)
+    torch.testing.assert_close(layer(x), linear(x), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_gradients(formula):
+    layer, x = layer_and_input(formula, bound=3.0)
+    parameters = dict(layer.named_parameters())
+
+    def output(x, *values):
+        return torch.func.functional_call(layer, dict(zip(parameters, values, strict=True)), x)
+
+    assert torch.autograd.gradcheck(output, (x[:2].requires_grad_(), *parameters.values()))
+
+
+@pytest.mark.parametrize(
+    "formula", ["log(x) + x", "sqrt(x)", "1/x", "1/x**3", "tan(x)", "1/dot(w, x)", "exp(x**5)", "log(dot(w, x**2))"]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_finite_outside_the_domain_and_at_poles(formula, dtype):
+    layer = TaskNeuronLinear(4, 3, formula, bound=3.0, dtype=dtype)
+    special = torch.tensor([0.0, -0.0, 1e-30, -1e-30, 0.03125, -1.0, np.pi / 2, 1e6, -1e30], dtype=dtype)
+    x = special[:, None].repeat(1, 4).requires_grad_()
+    y = layer(x)
+    y.sum().backward()
+    for values in (y, x.grad, *(parameter.grad for parameter in layer.parameters())):
+        assert torch.isfinite(values).all()
+
+
+@pytest.mark.parametrize("formula", ["log(x)", "sqrt(x)", "1/x", "tan(x)", "1/dot(w, x)", "exp(x)"])
+def test_exact_inside_the_domain(formula):
+    layer, _ = layer_and_input(formula)
+    if layer.products:
+        layer.products[0].functions[0].inner.weight.data.abs_()
+    x = torch.rand(20, 4, dtype=torch.float64) + 0.1
+    np.testing.assert_allclose(layer(x)[:, 0].detach(), layer.unit_formula(0)(x.numpy()), rtol=1e-10)
+
+
+def test_continuation_has_no_jump():
+    edge = 2.0**-5
+    x = torch.tensor([[edge * (1 - 1e-12)], [edge * (1 + 1e-12)]], dtype=torch.float64)
+    for formula in ("1/x", "log(x)", "sqrt(x)"):
+        low, high = TaskNeuronLinear(1, 1, formula, dtype=torch.float64)(x)
+        torch.testing.assert_close(low, high, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("leading", [(), (2,), (2, 3), (0,), (2, 0, 3)])
+@pytest.mark.parametrize("formula", ["x**3 + x", "dot(w, x)*dot(w, x)", "sin(dot(w, x))"])
+def test_any_leading_axes_and_dtype(formula, leading, dtype):
+    layer = TaskNeuronLinear(4, 3, formula, dtype=dtype)
+    x = torch.randn(*leading, 4, dtype=dtype)
+    y = layer(x)
+    assert y.shape == (*leading, 3)
+    assert y.dtype == dtype
+    torch.testing.assert_close(y.reshape(-1, 3), layer(x.reshape(-1, 4)))
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_copies_and_state(formula):
+    layer, x = layer_and_input(formula, bound=3.0)
+    layer.calibrate(x)
+    expected = layer(x)
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(other(x), expected)
+        assert other.formula == layer.formula
+    fresh = TaskNeuronLinear(4, 3, formula, bound=3.0, dtype=torch.float64)
+    fresh.load_state_dict(layer.state_dict())
+    assert torch.equal(fresh(x), expected)
+
+
+@pytest.mark.parametrize(
+    "formula", ["x**3 + x", "exp(dot(w, x))*dot(w, x) + x**2", "tanh(dot(w, x))", "sin(w*x) + dot(w, x)*dot(w, x)"]
+)
+def test_raw_computes_the_same_with_scales_of_one(formula):
+    layer, x = layer_and_input(formula)
+    layer.calibrate(x * 3)
+    raw = layer.raw()
+    torch.testing.assert_close(raw(x), layer(x), rtol=1e-12, atol=1e-12)
+    scales = [value for name, value in raw.state_dict().items() if name.endswith("scale")]
+    assert scales
+    assert all((scale == 1).all() for scale in scales)
+    assert any((value != 1).any() for name, value in layer.state_dict().items() if name.endswith("scale"))
+
+
+@pytest.mark.parametrize(
+    "formula", ["x", "x**3 + x", "x**7 + x**6 + x**5 + x**4 + x**3", "dot(w, x)*dot(w, x) + x", "sin(x) + x**2"]
+)
+@pytest.mark.parametrize("bound", [None, 3.0])
+@torch.no_grad()
+def test_every_term_starts_with_an_equal_share_of_unit_variance(formula, bound):
+    # Second moment over 400 units and a sample of inputs: 1, and 1/T for each term with one weight matrix.
+    torch.manual_seed(0)
+    layer = TaskNeuronLinear(50, 400, formula, bias=False, bound=bound, dtype=torch.float64)
+    x = torch.randn(2000, 50, dtype=torch.float64)
+    # High powers of unbounded inputs have tails that no sample has; there the scales are checked on the sample's own.
+    layer.calibrate(x)
+    assert layer(x).square().mean() == pytest.approx(1.0, rel=0.15)
+    n_terms = layer.plan.n_terms
+    for index in range(len(layer.plan.maps)):
+        alone = copy.deepcopy(layer)
+        alone.products = torch.nn.ModuleList()
+        mask = torch.zeros(len(layer.plan.maps), 50)
+        mask[index] = 1
+        alone.weight.data *= mask.flatten()
+        assert alone(x).square().mean() == pytest.approx(1 / n_terms, rel=0.15)
+
+
+@pytest.mark.parametrize("bound", [None, 3.0])
+@pytest.mark.parametrize("power", [1, 2, 3, 5])
+def test_scales_before_calibration_are_those_of_a_normal_input(power, bound):
+    layer = TaskNeuronLinear(1, 1, f"x**{power}", bound=bound, dtype=torch.float64)
+    if bound is None:
+        second_moment = np.prod(np.arange(2 * power - 1, 0, -2, dtype=float))
+    else:
+        z, weights = np.polynomial.hermite_e.hermegauss(200)
+        second_moment = (z / np.sqrt(1 + (z / bound) ** 2)) ** (2 * power) @ weights / np.sqrt(2 * np.pi)
+    assert layer.scale.item() == pytest.approx(second_moment**-0.5, rel=1e-6)
+
+
+def test_calibration_gives_every_term_unit_second_moment():
+    layer, _ = layer_and_input("x**5 + x**2 + x")
+    x = torch.rand(3, 40, 4, dtype=torch.float64) * 5
+    assert layer.calibrate(x) is layer
+    for scale, power in zip(layer.scale.unflatten(0, (3, 4)), (5, 2, 1), strict=True):
+        torch.testing.assert_close(scale, (x**power).square().mean().rsqrt().expand(4))
+
+
+def test_calibration_on_zeros_or_overflow_keeps_weights():
+    layer = TaskNeuronLinear(4, 3, "x**7 + x")
+    layer.calibrate(torch.zeros(5, 4))
+    assert (layer.scale == 1).all()
+    layer.calibrate(torch.full((5, 4), 1e20))
+    assert torch.isfinite(layer.scale).all()
+    assert (layer.scale > 0).all()
+
+
+def test_equal_maps_share_features_and_weights():
+    # 2*x, and the factor x of the product, need the same map; sum(1) is a constant.
+    layer = TaskNeuronLinear(4, 3, "2*x + dot(w, x)*dot(w, x) + sum(x**0)*dot(w, x)")
+    assert len(layer.maps.expressions) == 1
+    assert layer.weight.shape == (3, 4)
+    assert len(layer.products) == 1
+
+
+def test_free_vectors_inside_functions_are_learned_and_given_ones_are_not():
+    layer = TaskNeuronLinear(4, 3, f"sin(w*x) + cos({VECTOR}*x)")
+    assert {name: tuple(value.shape) for name, value in layer.named_parameters()} == {
+        "weight": (3, 8),
+        "bias": (3,),
+        "maps.vectors.0": (4,),
+    }
+    with pytest.raises(ValueError, match=r"in_features must be 4, .* got 5"):
+        TaskNeuronLinear(5, 3, f"cos({VECTOR}*x)")
+    # Outside a function the vector is a weight, and goes the way of all constants.
+    assert TaskNeuronLinear(5, 3, f"{VECTOR}*x").weight.shape == (3, 5)
+
+
+def test_free_vectors_are_exported_in_their_order():
+    layer = TaskNeuronLinear(2, 1, "sin(w*x + 2*w)*x**2 + cos(w*x)", dtype=torch.float64)
+    x = torch.randn(5, 2, dtype=torch.float64)
+    np.testing.assert_allclose(layer(x)[:, 0].detach(), layer.unit_formula(0)(x.numpy()), rtol=1e-10, atol=1e-12)
+
+
+def test_bias():
+    for formula in ("x + 1", "x"):
+        assert TaskNeuronLinear(4, 3, formula).bias.shape == (3,)
+        assert TaskNeuronLinear(4, 3, formula, bias=False).bias is None
+    # A constant inside a function is a bias there, and only there.
+    assert TaskNeuronLinear(4, 3, "sin(dot(w, x))", bias=False).products[0].functions[0].inner.bias is None
+    assert TaskNeuronLinear(4, 3, "sin(dot(w, x) + 1)", bias=False).products[0].functions[0].inner.bias.shape == (3,)
+
+
+@pytest.mark.parametrize("formula", ["1", "0*x", "w", "sum(w) + 2", "x - x"])
+def test_formula_without_x(formula):
+    with pytest.raises(ValueError, match="formula must have a term that depends on x"):
+        TaskNeuronLinear(4, 3, formula)
+
+
+def test_unit_out_of_range():
+    layer = TaskNeuronLinear(4, 3, "x")
+    for unit in (-1, 3):
+        with pytest.raises(IndexError, match=f"unit must be from 0 to 2, got {unit}"):
+            layer.unit_formula(unit)
+
+
+def test_reset_parameters_starts_anew():
+    formula = "x**3 + sin(w*x) + dot(w, x)*sin(dot(w, x) + 1)"
+    layer = TaskNeuronLinear(4, 3, formula)
+    for parameter in layer.parameters():
+        torch.nn.init.constant_(parameter, 7.0)
+    layer.calibrate(torch.randn(9, 4) * 4)
+    torch.manual_seed(3)
+    layer.reset_parameters()
+    first = {name: value.clone() for name, value in layer.state_dict().items()}
+    torch.manual_seed(3)
+    layer.reset_parameters()
+    assert all(torch.equal(value, first[name]) for name, value in layer.state_dict().items())
+    assert not any((parameter == 7.0).any() for parameter in layer.parameters())
+
+
+def test_powers_are_successive_products():
+    # x to x^7 takes six products, and x^32 five.
+    assert len(TaskNeuronLinear(1, 1, "+".join(f"x**{k}" for k in range(1, 8))).maps.steps) == 7
+    assert len(TaskNeuronLinear(1, 1, "x**32").maps.steps) == 6
+
+
+def test_repr():
+    layer = TaskNeuronLinear(4, 3, "x**2 + x", bias=False, bound=3.0)
+    assert repr(layer) == "TaskNeuronLinear(in_features=4, out_features=3, formula='x**2 + x', bias=False, bound=3.0)"
+
+
+def test_compiles_without_a_graph_break():
+    layer, x = layer_and_input("x**3 + dot(w, x)*sin(dot(w, x) + 1) + log(x)", bound=3.0)
+    compiled = torch.compile(layer, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(x), layer(x))

@@ -1,0 +1,142 @@
+import copy
+import pickle
+
+import pytest
+import torch
+
+from sklearn_taskneurons.nn import TaskNeuronLinear, TaskNeuronMLP, count_parameters
+
+FUNCTIONS = {"identity": lambda y: y, "logistic": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}
+DEGREES = ["x**7 + x**6 + x**5 + x**4 + x**3 + x**2 + x", "x**7", "x**3 + x", "dot(w, x)*dot(w, x)*dot(w, x**2) + x", "x"]
+
+
+@pytest.mark.parametrize("activation", FUNCTIONS)
+@pytest.mark.parametrize("formula", DEGREES)
+def test_values_and_gradients_are_finite(formula, activation):
+    torch.manual_seed(0)
+    network = TaskNeuronMLP(6, (32, 16, 8), 2, formula, activation=activation)
+    for magnitude in (0.0, 1.0, 1e6):
+        x = (torch.randn(50, 6) * magnitude).requires_grad_()
+        network.zero_grad()
+        y = network(x)
+        y.square().mean().backward()
+        assert torch.isfinite(y).all()
+        assert torch.isfinite(x.grad).all()
+        assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("activation", FUNCTIONS)
+@pytest.mark.parametrize("formula", DEGREES)
+@torch.no_grad()
+def test_variance_stays_one_from_layer_to_layer(formula, activation):
+    # The mean over 20 draws of a layer's second moment, whatever the powers and the activation.
+    moments = torch.zeros(4)
+    for seed in range(20):
+        torch.manual_seed(seed)
+        network = TaskNeuronMLP(20, (30, 30, 30), 10, formula, activation=activation, bias=False)
+        x = torch.randn(200, 20)
+        for index, layer in enumerate(network.layers):
+            moments[index] += layer(x).square().mean() / 20
+            x = FUNCTIONS[activation](layer(x))
+    torch.testing.assert_close(moments, torch.ones(4), rtol=0, atol=0.5)
+
+
+@pytest.mark.parametrize("activation", FUNCTIONS)
+def test_formula_x_is_a_network_of_torch_linear(activation):
+    network = TaskNeuronMLP(5, (7, 6), 2, "x", activation=activation)
+    functions = {"identity": torch.nn.Identity, "logistic": torch.nn.Sigmoid, "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}
+    modules = []
+    for layer in network.layers:
+        raw = layer.raw()
+        linear = torch.nn.Linear(layer.in_features, layer.out_features)
+        linear.load_state_dict({"weight": raw.weight, "bias": raw.bias})
+        modules += [linear, functions[activation]()]
+    peer = torch.nn.Sequential(*modules[:-1])
+    x = torch.randn(20, 5) * 100
+    torch.testing.assert_close(network(x), peer(x), rtol=1e-5, atol=1e-5)
+    assert count_parameters(network) == sum(parameter.numel() for parameter in peer.parameters())
+
+
+def bounds(*arguments, **options):
+    return [layer.bound for layer in TaskNeuronMLP(*arguments, **options).layers]
+
+
+def test_bounds_are_where_inputs_have_none():
+    for activation in ("identity", "relu"):
+        assert bounds(3, (4, 4), 1, "x**2", activation) == [3.0, 3.0, 3.0]
+        assert bounds(3, (4, 4), 1, "x**2", activation, bound_input=False) == [None, 3.0, 3.0]
+    for activation in ("logistic", "tanh"):
+        assert bounds(3, (4, 4), 1, "x**2", activation, bound=2.0) == [2.0, None, None]
+    assert bounds(3, (4,), 1, "x**2", "relu", bound=None) == [None, None]
+    assert bounds(3, (4,), 1, "dot(w, x) + 1", "relu") == [None, None]
+    assert bounds(3, (4,), 1, "exp(x)", "relu") == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(("hidden", "sizes"), [((), [(3, 2)]), (5, [(3, 5), (5, 2)]), ([5, 4], [(3, 5), (5, 4), (4, 2)])])
+def test_layer_sizes(hidden, sizes):
+    network = TaskNeuronMLP(3, hidden, 2, "x**2 + x")
+    assert [(layer.in_features, layer.out_features) for layer in network.layers] == sizes
+    assert network(torch.randn(4, 6, 3)).shape == (4, 6, 2)
+
+
+def test_without_hidden_layers_it_is_one_layer():
+    network = TaskNeuronMLP(3, (), 2, "x**2 + x")
+    layer = TaskNeuronLinear(3, 2, "x**2 + x", bound=3.0)
+    layer.load_state_dict(network.layers[0].state_dict())
+    x = torch.randn(5, 3)
+    assert torch.equal(layer(x), network(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dtype_copies_and_state(dtype):
+    network = TaskNeuronMLP(3, (4,), 2, "x**3 + dot(w, x)*dot(w, x)", "relu", dtype=dtype)
+    x = torch.randn(5, 3, dtype=dtype)
+    fresh = TaskNeuronMLP(3, (4,), 2, "x**3 + dot(w, x)*dot(w, x)", "relu", dtype=dtype)
+    fresh.load_state_dict(network.state_dict())
+    for other in (copy.deepcopy(network), pickle.loads(pickle.dumps(network)), fresh):
+        assert other(x).dtype == dtype
+        assert torch.equal(other(x), network(x))
+
+
+def test_reset_parameters():
+    torch.manual_seed(1)
+    network = TaskNeuronMLP(3, (4, 4), 2, "x**3 + x", "relu")
+    expected = {name: value.clone() for name, value in network.state_dict().items()}
+    network.reset_parameters()
+    assert not torch.equal(network.layers[1].weight, expected["layers.1.weight"])
+    assert not torch.equal(network.layers[1].scale, expected["layers.1.scale"])
+    torch.manual_seed(1)
+    network.reset_parameters()
+    second = {name: value.clone() for name, value in network.state_dict().items()}
+    torch.manual_seed(1)
+    network.reset_parameters()
+    assert all(torch.equal(value, second[name]) for name, value in network.state_dict().items())
+
+
+def test_calibration_goes_from_layer_to_layer():
+    torch.manual_seed(0)
+    network = TaskNeuronMLP(3, (40,), 30, "x**3 + x", "relu", bias=False, dtype=torch.float64)
+    x = torch.randn(500, 3, dtype=torch.float64) * 2 + 1
+    assert network.calibrate(x) is network
+    squashed = x / torch.sqrt(1 + (x / 3) ** 2)
+    torch.testing.assert_close(network.layers[0].scale[3:], squashed.square().mean().rsqrt().expand(3))
+    hidden = torch.relu(network.layers[0](x))
+    hidden = hidden / torch.sqrt(1 + (hidden / 3) ** 2)
+    torch.testing.assert_close(network.layers[1].scale[:40], (hidden**3).square().mean().rsqrt().expand(40).detach())
+
+
+def test_unknown_activation():
+    with pytest.raises(ValueError, match=r"activation must be one of .*'tanh'.*, got 'gelu'"):
+        TaskNeuronMLP(3, (4,), 1, "x", activation="gelu")
+
+
+def test_compiles_without_a_graph_break():
+    network = TaskNeuronMLP(3, (4,), 2, "x**3 + x", "relu")
+    x = torch.randn(5, 3)
+    torch.testing.assert_close(torch.compile(network, fullgraph=True, backend="eager")(x), network(x))
+
+
+def test_repr_shows_layers_and_activation():
+    text = repr(TaskNeuronMLP(3, (4,), 2, "x**3 + x", "relu"))
+    assert "activation='relu'" in text
+    assert "(0): TaskNeuronLinear(in_features=3, out_features=4, formula='x**3 + x', bias=True, bound=3.0)" in text
