@@ -1,0 +1,170 @@
+"""Programs a second: the search of VSRRegressor against gplearn, on one thread.
+
+python benchmarks/speed/search.py [--rows 600 20000 1000000] [--generations 80] [--repeats 3] [--output FILE]
+
+The setting of the paper: 500 programs, 80 generations, tournaments of 15, of add, sub, mul and neg, with constants from
+[-20, 20), crossover 0.3, mutation 0.6, copies 0.1; no constants are fitted. gplearn gets the same. A program counts once
+for each generation that it is in, so programs a second are population * generations / seconds; the seconds are those
+of `fit`, with the pass over the data and, in the second column, without it. gplearn is left out where the rows are
+more than --peer-max-rows. Both search on the same rows, in turns; the table shows medians over the repeats.
+"""
+
+import os
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"  # before the libraries are loaded
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import platform  # noqa: E402
+import statistics  # noqa: E402
+import time  # noqa: E402
+import warnings  # noqa: E402
+from importlib.metadata import version  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import numpy as np  # noqa: E402
+from gplearn.genetic import SymbolicRegressor  # noqa: E402
+
+import sklearn_taskneurons  # noqa: E402
+from sklearn_taskneurons import VSRRegressor  # noqa: E402
+
+N_FEATURES = 10
+FUNCTIONS = ("add", "sub", "mul", "neg")
+
+
+def make_rows(n_rows, seed):
+    """Return features and a target that is a cubic of each feature, summed, with noise of a tenth of its spread."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_rows, N_FEATURES))
+    target = np.sum(0.7 * X**3 - 1.5 * X**2 + 0.3 * X, axis=1)
+    return X, target + 0.1 * target.std() * rng.standard_normal(n_rows)
+
+
+def ours(X, y, options, seed):
+    """Return what one search of VSRRegressor took, and the error of its formula."""
+    model = VSRRegressor(
+        FUNCTIONS,
+        coefficients="shared",
+        refit_constants=False,
+        linear_scaling=False,
+        population_size=options.population,
+        generations=options.generations,
+        n_iter_no_change=None,
+        tournament_size=15,
+        p_crossover=0.3,
+        p_mutation=0.5,
+        p_constant_mutation=0.1,
+        p_reproduction=0.1,
+        random_state=seed,
+    )
+    started = time.perf_counter()
+    model.fit(X, y)
+    seconds = time.perf_counter() - started
+    searching = model.history_[-1]["seconds"]
+    return {
+        "seconds": seconds,
+        "search_seconds": searching,
+        "ms_per_generation": 1e3 * searching / model.n_iter_,
+        "programs_per_second": options.population * model.n_iter_ / seconds,
+        "programs_per_second_without_pass": options.population * model.n_iter_ / searching,
+        "mean_length": statistics.mean(record["mean_length"] for record in model.history_),
+        "loss": float(np.mean((y - model.predict(X)) ** 2) / y.var()),
+    }
+
+
+def peer(X, y, options, seed):
+    """Return what one search of gplearn took, and the error of its formula."""
+    model = SymbolicRegressor(
+        population_size=options.population,
+        generations=options.generations,
+        tournament_size=15,
+        init_depth=(2, 6),
+        function_set=FUNCTIONS,
+        const_range=(-20.0, 20.0),
+        metric="mse",
+        p_crossover=0.3,
+        p_subtree_mutation=0.3,
+        p_hoist_mutation=0.0,
+        p_point_mutation=0.3,
+        n_jobs=1,
+        random_state=seed,
+    )
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own overflows, and its use of scikit-learn's older interfaces
+        model.fit(X, y)
+        prediction = model.predict(X)
+    seconds = time.perf_counter() - started
+    generations = len(model.run_details_["generation"])
+    return {
+        "seconds": seconds,
+        "ms_per_generation": 1e3 * seconds / generations,
+        "programs_per_second": options.population * generations / seconds,
+        "mean_length": statistics.mean(model.run_details_["average_length"]),
+        "loss": float(np.mean((y - prediction) ** 2) / y.var()),
+    }
+
+
+def medians(runs):
+    """Return the median of each figure over some runs."""
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]} if runs else None
+
+
+def measure(n_rows, options):
+    """Search on the same rows in turns."""
+    runs = {"sklearn_taskneurons": [], "gplearn": []}
+    ours(*make_rows(100, 0), options, 0)  # what is done once: imports, tables
+    for seed in range(options.repeats):
+        X, y = make_rows(n_rows, seed)
+        runs["sklearn_taskneurons"].append(ours(X, y, options, seed))
+        if n_rows <= options.peer_max_rows:
+            runs["gplearn"].append(peer(X, y, options, seed))
+    return {"rows": n_rows, **{name: medians(results) for name, results in runs.items()}, "runs": runs}
+
+
+def show(results):
+    """Print the table."""
+    print(f"{'rows':>9} {'programs/s':>11} {'no pass':>9} {'ms/gen':>7} {'length':>6} {'loss':>7}", end="")
+    print(f" | {'gplearn/s':>9} {'ms/gen':>7} {'length':>6} {'loss':>7} | {'ratio':>6}")
+    for result in results:
+        mine, theirs = result["sklearn_taskneurons"], result["gplearn"]
+        print(
+            f"{result['rows']:>9} {mine['programs_per_second']:>11.0f} {mine['programs_per_second_without_pass']:>9.0f} "
+            f"{mine['ms_per_generation']:>7.2f} {mine['mean_length']:>6.1f} {mine['loss']:>7.4f}",
+            end="",
+        )
+        if theirs:
+            ratio = mine["programs_per_second"] / theirs["programs_per_second"]
+            print(
+                f" | {theirs['programs_per_second']:>9.0f} {theirs['ms_per_generation']:>7.1f} {theirs['mean_length']:>6.1f} "
+                f"{theirs['loss']:>7.4f} | {ratio:>6.0f}",
+                end="",
+            )
+        print()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[600, 20_000, 1_000_000])
+    parser.add_argument("--population", type=int, default=500)
+    parser.add_argument("--generations", type=int, default=80)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--peer-max-rows", type=int, default=20_000)
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/search.json"))
+    options = parser.parse_args()
+    packages = ("numpy", "scipy", "scikit-learn", "gplearn")
+    versions = {"python": platform.python_version(), "sklearn_taskneurons": sklearn_taskneurons.__version__}
+    versions |= {name: version(name) for name in packages}
+    print("  ".join(f"{name} {number}" for name, number in versions.items()), "  1 thread")
+    setting = {"population": options.population, "generations": options.generations, "repeats": options.repeats}
+    print("  ".join(f"{name} {number}" for name, number in setting.items()), f"  {N_FEATURES} features")
+    results = [measure(n_rows, options) for n_rows in options.rows]
+    show(results)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps({"versions": versions, "threads": 1, **setting, "results": results}, indent=2))
+    print(f"written to {options.output}")
+
+
+if __name__ == "__main__":
+    main()
