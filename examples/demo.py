@@ -171,6 +171,9 @@ def print_front(task_net: Any) -> None:
         formula = point.formula[0] if isinstance(point.formula, tuple) else point.formula
         mark = "*" if formula == task_net.search_.formula_ else " "
         print(f"{point.complexity:>9}{mark}  {point.loss:>9.4g}  {shorten(formula)}")
+    if len(task_net.search_.formulas_) == 1 and task_net.n_features_in_ <= 20:
+        print("\nchosen, on scaled columns:")
+        print(task_net.search_.formula_.report(task_net.feature_names_in_))
     print(f"\nformula of the neurons: {shorten(task_net.formula_)}")
     if task_net.formula_.degree == 1:
         print("Linear neurons fit this table best, so both networks below are of the same kind.")
