@@ -43,6 +43,21 @@ class TestFormula:
         model.fit(X, (3 * X**2 - X).sum(axis=1))
         assert model.formula_ == Formula("3*x**2 - x")
 
+    @pytest.mark.parametrize("coefficients", ["shared", "per_feature"])
+    def test_every_set_of_powers_is_at_least_as_good(self, coefficients, table):
+        X, y = table
+        y = y + np.random.default_rng(1).normal(size=len(y))
+        genetic, exhaustive = (
+            small(method=method, coefficients=coefficients, max_degree=5).fit(X, y).pareto_front_
+            for method in ("genetic", "exhaustive")
+        )
+        best = {point.complexity: point.loss for point in exhaustive}
+        assert {point.complexity for point in genetic} <= set(best)
+        assert all(best[point.complexity] <= point.loss * (1 + 1e-6) for point in genetic)
+        designs = [X**k if coefficients == "per_feature" else (X**k).sum(axis=1, keepdims=True) for k in range(1, 6)]
+        reference = LinearRegression().fit(np.hstack(designs), y)
+        assert_allclose(exhaustive[-1].loss, 1 - reference.score(np.hstack(designs), y), rtol=1e-8)
+
     def test_inner_products_and_waves(self):
         X = np.random.default_rng(0).normal(size=(150, 3))
         y = np.sin(X).sum(axis=1) + 2 * X.sum(axis=1)
@@ -125,6 +140,9 @@ class TestParameters:
         ("parameters", "message"),
         [
             ({"refit_constants": False}, "coefficients"),
+            ({"method": "exhaustive", "function_set": ("add", "sin")}, "exhaustive"),
+            ({"method": "exhaustive", "coefficients": "shared", "refit_constants": False}, "exhaustive"),
+            ({"method": "exhaustive", "max_degree": 20}, "14"),
             ({"p_crossover": 0.9}, "add up to 1"),
             ({"function_set": ("add", "sine")}, "function_set"),
             ({"init_depth": (5, 2)}, "init_depth"),

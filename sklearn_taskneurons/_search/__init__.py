@@ -10,10 +10,11 @@ from sklearn_taskneurons._search._row_scorer import RowScorer
 from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._scores import FrontEntry, Scorer
 from sklearn_taskneurons._search._selection import CRITERIA, select, selection_scores
-from sklearn_taskneurons._search._settings import SearchSettings
+from sklearn_taskneurons._search._settings import POLYNOMIAL_FUNCTIONS, SearchSettings
 
 __all__ = [
     "CRITERIA",
+    "POLYNOMIAL_FUNCTIONS",
     "FrontEntry",
     "MomentScorer",
     "Moments",

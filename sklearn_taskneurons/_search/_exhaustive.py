@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from sklearn_taskneurons._search._evolution import Record, SearchResult
+from sklearn_taskneurons._search._evolution import Callback, Record, SearchResult
 from sklearn_taskneurons._search._formulas import pareto
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
 from sklearn_taskneurons._search._scores import quantised
@@ -14,7 +14,9 @@ from sklearn_taskneurons._threads import single_blas_thread
 MAX_SUPPORTS: Final = 1 << 14
 
 
-def search_exhaustively(scorer: RefitScorer, *, deadline: float | None = None) -> SearchResult:
+def search_exhaustively(
+    scorer: RefitScorer, *, callback: Callback | None = None, deadline: float | None = None
+) -> SearchResult:
     """Fit every set of powers up to the moments' degree.
 
     Simpler formulas are fitted first, so that what is found before the time is up is complete for its size.
@@ -23,6 +25,8 @@ def search_exhaustively(scorer: RefitScorer, *, deadline: float | None = None) -
     ----------
     scorer : RefitScorer
         Of degree 14 at most.
+    callback : callable, optional
+        Called once, with the only entry of the history.
     deadline : float, optional
         Time of :func:`time.monotonic` at which the search stops, after one formula at least.
 
@@ -36,10 +40,10 @@ def search_exhaustively(scorer: RefitScorer, *, deadline: float | None = None) -
     ValueError
         If there are too many sets.
     """
-    count = 1 << scorer.degree
+    count = 1 << scorer.largest_power
     if count > MAX_SUPPORTS:
         largest = MAX_SUPPORTS.bit_length() - 1
-        raise ValueError(f"the degree must be at most {largest} to try every set of powers; got {scorer.degree}")
+        raise ValueError(f"the degree must be at most {largest} to try every set of powers; got {scorer.largest_power}")
     started = time.monotonic()
     timed_out = interrupted = False
     # Bit k of a support stands for x**k; the constant, bit 0, always takes part.
@@ -71,4 +75,6 @@ def search_exhaustively(scorer: RefitScorer, *, deadline: float | None = None) -
         "mean_length": float(np.mean([scorer.complexity(support) for support in supports[: len(losses)]])),
         "seconds": time.monotonic() - started,
     }
+    if callback is not None:
+        callback(record)
     return SearchResult(front, [record], None, scorer.total_weight, interrupted, timed_out, not (interrupted or timed_out))

@@ -1,9 +1,12 @@
-"""A line of the table that a search ends in."""
+"""The table that a search ends in, and what a neuron makes of it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sklearn_taskneurons._search import FrontEntry
 from sklearn_taskneurons.formula import Formula
+from sklearn_taskneurons.formula._expression import Node
+from sklearn_taskneurons.formula.functions import VECTOR
 
 
 class ParetoPoint(NamedTuple):
@@ -30,3 +33,13 @@ class ParetoPoint(NamedTuple):
 def pareto_point(entry: FrontEntry, score: float, y_ndim: int) -> ParetoPoint:
     """Return the line of an entry of the front: one formula where the targets were one column."""
     return ParetoPoint(entry.complexity, entry.loss, score, entry.formulas[0] if y_ndim == 1 else entry.formulas)
+
+
+def neuron_formula(front: Sequence[ParetoPoint]) -> Formula:
+    """Return the best formula that depends on x, with a free vector in place of each constant one; ``x`` if none does."""
+    for point in sorted(front, key=lambda point: -point.score):
+        formula = point.formula[0] if isinstance(point.formula, tuple) else point.formula
+        if formula.degree != 0:
+            nodes = tuple(Node(VECTOR) if node.opcode == VECTOR else node for node in formula.expression)
+            return Formula.from_expression(nodes)
+    return Formula("x")

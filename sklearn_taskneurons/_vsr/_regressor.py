@@ -13,12 +13,19 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_taskneurons._progress import ProgressLine
-from sklearn_taskneurons._search import CRITERIA, SearchSettings, make_scorer, search, selection_scores
+from sklearn_taskneurons._search import (
+    CRITERIA,
+    POLYNOMIAL_FUNCTIONS,
+    Record,
+    SearchSettings,
+    SearchState,
+    make_scorer,
+    search,
+    search_exhaustively,
+    selection_scores,
+)
 from sklearn_taskneurons._validation import check_weights
-from sklearn_taskneurons._vsr._pareto import pareto_point
-from sklearn_taskneurons.formula import Formula
-from sklearn_taskneurons.formula._expression import Node
-from sklearn_taskneurons.formula.functions import VECTOR
+from sklearn_taskneurons._vsr._pareto import neuron_formula, pareto_point
 
 # With "auto", no power beyond this one, and no more columns of powers than can be solved in a moment.
 AUTO_MAX_DEGREE = 8
@@ -49,6 +56,10 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
+    method : {"genetic", "exhaustive"}, default="genetic"
+        How the formula is found. "exhaustive" tries every set of powers up to `max_degree`, at most 14, and so finds the
+        best polynomial of each number of terms with certainty; it needs refitted constants and a function set of
+        polynomials, and none of the parameters from `population_size` to `parsimony_coefficient`.
     function_set : sequence of str, default=("add", "sub", "mul", "neg")
         The functions of the formulas, of "add", "sub", "mul", "div", "neg", "pow", "dot", "sum", "sin", "cos", "tan",
         "tanh", "exp", "log", "sqrt" and "abs"; "w" adds constant vectors. Formulas of the first three, "neg" and "pow"
@@ -148,6 +159,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "method": [StrOptions({"genetic", "exhaustive"})],
         "function_set": ["array-like"],
         "coefficients": [StrOptions({"per_feature", "shared"})],
         "refit_constants": ["boolean"],
@@ -176,8 +188,9 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        function_set=("add", "sub", "mul", "neg"),
+        method="genetic",
         *,
+        function_set=("add", "sub", "mul", "neg"),
         coefficients="per_feature",
         refit_constants=True,
         linear_scaling=True,
@@ -202,6 +215,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         verbose=0,
         random_state=None,
     ):
+        self.method = method
         self.function_set = function_set
         self.coefficients = coefficients
         self.refit_constants = refit_constants
@@ -253,7 +267,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         deadline = None if self.max_time is None else time.monotonic() + self.max_time
         settings = self._settings()
-        continues = self.warm_start and hasattr(self, "formulas_")
+        continues = self.warm_start and getattr(self, "_state", None) is not None
         X, y = validate_data(
             self, X, y, reset=not continues, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2
         )
@@ -268,22 +282,21 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             refit_constants=self.refit_constants,
             coefficients=self.coefficients,
         )
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
         progress = ProgressLine() if self.verbose else None
-        result = search(
-            scorer,
-            settings,
-            np.random.default_rng(seed),
-            callback=self._callback(progress),
-            deadline=deadline,
-            state=self._state if continues else None,
-        )
+        callback = self._callback(progress)
+        if self.method == "exhaustive":
+            result = search_exhaustively(scorer, callback=callback, deadline=deadline)
+        else:
+            seed = check_random_state(self.random_state).randint(2**31 - 1)
+            state = self._state if continues else None
+            rng = np.random.default_rng(seed)
+            result = search(scorer, settings, rng, callback=callback, deadline=deadline, state=state)
         if progress:
             progress.close()
         if result.interrupted:
             warnings.warn("The search was interrupted; the best formulas so far are kept.", ConvergenceWarning, stacklevel=2)
-        self._state = result.state
-        self.history_ = [*self.history_, *result.history] if continues else result.history
+        self._state: SearchState | None = result.state
+        self.history_: list[Record] = [*self.history_, *result.history] if continues else result.history
         self.n_iter_ = len(self.history_)
         self._keep(result.front, result.total_weight, y.ndim)
         return self
@@ -333,11 +346,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             For a target that no formula in x explains, the formula of the linear neuron, ``x``.
         """
         check_is_fitted(self)
-        for point in sorted(self.pareto_front_, key=lambda point: -point.score):
-            formula = point.formula[0] if isinstance(point.formula, tuple) else point.formula
-            if formula.degree != 0:
-                return _with_free_vectors(formula)
-        return Formula("x")
+        return neuron_formula(self.pareto_front_)
 
     def _settings(self):
         """Check what the search may do; its errors come before any work."""
@@ -345,6 +354,12 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"coefficients must be 'shared' where refit_constants is False: a program has no constants for each feature; "
                 f"got {self.coefficients!r}"
+            )
+        polynomial = POLYNOMIAL_FUNCTIONS.issuperset(self.function_set)
+        if self.method == "exhaustive" and not (self.refit_constants and polynomial):
+            raise ValueError(
+                f"method='exhaustive' needs refit_constants=True and functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, got "
+                f"refit_constants={self.refit_constants} and function_set={self.function_set!r}"
             )
         total = self.p_crossover + self.p_mutation + self.p_constant_mutation + self.p_reproduction
         if abs(total - 1) > 1e-9:
@@ -382,9 +397,3 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.pareto_front_ = [pareto_point(entry, score, y_ndim) for entry, score in zip(front, scores.tolist(), strict=True)]
         self.formulas_ = list(front[int(np.argmax(scores))].formulas)
         self.formula_ = self.formulas_[0]
-
-
-def _with_free_vectors(formula: Formula) -> Formula:
-    """Return the formula with a free vector in place of each constant one."""
-    nodes = tuple(Node(VECTOR) if node.opcode == VECTOR else node for node in formula.expression)
-    return Formula.from_expression(nodes)
