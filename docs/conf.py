@@ -39,7 +39,6 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["gallery"],
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"/demo\.py",
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
@@ -56,3 +55,12 @@ html_theme_options = {
     "show_prev_next": False,
 }
 html_static_path = [path for path in ["_static"] if Path(__file__).with_name(path).is_dir()]
+
+
+def skip_inherited(app, what, name, obj, skip, options):
+    """Leave out what the estimators inherit: its documentation is scikit-learn's, and so are the labels it refers to."""
+    return skip or (getattr(obj, "__module__", None) or "").startswith("sklearn.")
+
+
+def setup(app):
+    app.connect("autodoc-skip-member", skip_inherited)

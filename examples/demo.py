@@ -1,7 +1,11 @@
-"""The main job on a real table, from the file to the figure.
+"""
+The main job on a real table
+============================
 
-Search a formula on the training rows, train a network of neurons that compute it, train an equally large
-network of ordinary (linear) neurons beside it, and compare the two on rows that neither has seen.
+From the file to the figure: search a formula on the training rows, train a network of neurons that compute it, train an
+equally large network of ordinary (linear) neurons beside it, and compare the two on rows that neither has seen.
+
+This is the script that ``make demo`` runs::
 
     python examples/demo.py
     python examples/demo.py --data table.csv.gz --target column
@@ -67,7 +71,7 @@ def main() -> None:
 
 def read_options() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--data", type=Path, help="a CSV file with a header, .gz or not (default: diabetes, from scikit-learn)")
     parser.add_argument("--target", help="the column to predict (default: 'target' if there is one, else the last)")
     parser.add_argument("--task", choices=["auto", "classification", "regression"], default="auto")
