@@ -96,7 +96,7 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         The number of weights, which is the number of multiplications for a row: the FLOPs of [1]_.
     n_features_in_ : int
         The number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         The names of the features; only where the data had string names.
 
     References

@@ -132,7 +132,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The number of generations.
     n_features_in_ : int
         The number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         The names of the features; only where the data had string names.
 
     References
