@@ -20,6 +20,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.extlinks",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "sphinx_gallery.gen_gallery",
@@ -34,6 +35,8 @@ autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings say more than the annotations
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
+
+extlinks = {"arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s"), "doi": ("https://doi.org/%s", "doi:%s")}
 
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
