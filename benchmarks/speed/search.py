@@ -44,7 +44,7 @@ def make_rows(n_rows, seed):
 def ours(X, y, options, seed):
     """Return what one search of VSRRegressor took, and the error of its formula."""
     model = VSRRegressor(
-        FUNCTIONS,
+        function_set=FUNCTIONS,
         coefficients="shared",
         refit_constants=False,
         linear_scaling=False,

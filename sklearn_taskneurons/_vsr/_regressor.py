@@ -188,8 +188,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        method="genetic",
         *,
+        method="genetic",
         function_set=("add", "sub", "mul", "neg"),
         coefficients="per_feature",
         refit_constants=True,
