@@ -20,6 +20,9 @@ from sklearn_taskneurons._threads import single_blas_thread
 Record: TypeAlias = dict[str, Any]
 Callback: TypeAlias = Callable[[Record], object]
 
+_FIRST_PART: Final = 32
+_SECONDS_OF_A_PART: Final = 0.1
+
 
 @dataclass(slots=True)
 class SearchState:
@@ -83,6 +86,7 @@ class _Run:
     grammar: Grammar
     rng: np.random.Generator
     state: SearchState
+    deadline: float | None
     history: list[Record] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     known: tuple[Hashes, Scores] | None = None  # of the generation before, in the order of the hashes
@@ -98,10 +102,24 @@ class _Run:
             is_new = known[place] != hashes
             scores.loss[:], scores.complexity[:] = known_scores.loss[place], known_scores.complexity[place]
         if is_new.any():
-            new = self.scorer.score(population.take(first[is_new]), self.state.bank)
+            new = self._score_until_deadline(population.take(first[is_new]))
             scores.loss[is_new], scores.complexity[is_new] = new
         self.known = hashes, scores
         return Scores(scores.loss[inverse], scores.complexity[inverse])
+
+    def _score_until_deadline(self, population: Population) -> Scores:
+        """Score in parts, the larger the faster they are, and give up on what is left when the time is up."""
+        if self.deadline is None:
+            return self.scorer.score(population, self.state.bank)
+        loss, complexity = np.full(len(population), np.inf), population.length
+        start, count = 0, _FIRST_PART
+        while start == 0 or (start < len(population) and time.monotonic() < self.deadline):
+            part = slice(start, start + count)
+            began = time.monotonic()
+            loss[part], complexity[part] = self.scorer.score(population.take(part), self.state.bank)
+            start += count
+            count *= 2 if time.monotonic() - began < _SECONDS_OF_A_PART else 1
+        return Scores(loss, complexity)
 
 
 def search(
@@ -127,7 +145,7 @@ def search(
         Called with each generation's entry of the history; the search stops when it returns ``True``.
         A ``KeyboardInterrupt`` that it raises ends the search like one from the keyboard.
     deadline : float, optional
-        Time of :func:`time.monotonic` at which the search stops, after one generation at least.
+        Time of :func:`time.monotonic` at which the search stops, after a few programs at least.
     state : SearchState, optional
         State of an earlier search with the same settings, to go on from.
 
@@ -138,7 +156,7 @@ def search(
     grammar = Grammar(settings)
     with single_blas_thread():
         state = _first_state(grammar, scorer.n_features, rng) if state is None else _resumed(state, scorer)
-        run = _Run(scorer, grammar, rng, state)
+        run = _Run(scorer, grammar, rng, state, deadline)
         interrupted = timed_out = converged = False
         try:
             for _ in range(settings.generations):

@@ -54,12 +54,18 @@ def constant_entry(targets: Targets) -> FrontEntry:
     return FrontEntry(1, float(np.mean(~targets.is_constant)), len(means), formulas)
 
 
-def simplified(expression: Expression) -> Formula | None:
-    """Return the shorter of a formula and its expansion, or None where a formula's bounds are exceeded."""
+def simplified(expression: Expression, n_features: int) -> Formula | None:
+    """Return the shorter of a formula and its expansion, or None where a formula's bounds are exceeded.
+
+    What does not depend on x, be it a sum over features, becomes a number.
+    """
     try:
         formula = Formula.from_expression(expression)
     except FormulaSyntaxError:
         return None
+    if all(term.is_constant for term in formula.terms):
+        (value,) = formula(np.zeros((1, n_features))).tolist()
+        return Formula.from_expression((Node(NUMBER, value),)) if np.isfinite(value) else None
     try:
         expanded = formula.expand()
     except FormulaSyntaxError:

@@ -185,7 +185,7 @@ def _last_use(opcode: Array, left: Ints, right: Ints) -> Ints:
 
 
 def _dot(a: Array, b: Array, out: Array) -> None:
-    out[:, 0] = np.einsum("bd,bd->b", a, b)
+    np.sum(a * b, axis=1, keepdims=True, out=out)
 
 
 def _sum(a: Array, out: Array) -> None:
@@ -204,7 +204,7 @@ def _power(a: Array, exponent: int, out: Array) -> None:
 
 
 def _sum_features(a: Array, out: Array) -> None:
-    np.einsum("bd->b", a, out=out)
+    np.sum(a, axis=1, out=out)
 
 
 def _sum_constant(a: Array, out: Array) -> None:

@@ -123,7 +123,7 @@ class MomentScorer:
 
     def _formulas(self, program: Population) -> tuple[Formula, ...] | None:
         """Return the formulas of one program, or None where there is none."""
-        formula = simplified(program.expression(0))
+        formula = simplified(program.expression(0), self.n_features)
         if formula is None:
             return None
         if not self.linear_scaling:
@@ -135,7 +135,7 @@ class MomentScorer:
         slopes = self._slopes(predictions)[0]
         intercepts = self._targets.mean - slopes * (predictions[0, 0] / self._targets.origin)
         found = [
-            simplified(rescaled(formula.expression, slope, intercept, self.n_features))
+            simplified(rescaled(formula.expression, slope, intercept, self.n_features), self.n_features)
             for slope, intercept in zip(slopes.tolist(), intercepts.tolist(), strict=True)
         ]
         formulas = tuple(formula for formula in found if formula is not None)

@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_taskneurons._search._polynomials import covering_radius, monomials_in_chebyshev, rebase_matrix
 from sklearn_taskneurons._search._population import Floats
+from sklearn_taskneurons._search._settings import MAX_EXPONENT
 
 MAX_COLUMNS: Final = 4096
 _BLOCK_BYTES: Final = 1 << 23
@@ -23,7 +24,7 @@ class Moments:
     Parameters
     ----------
     degree : int
-        Largest power K.
+        Largest power K, at most 32.
     per_feature : bool, default=False
         Keep ``T_k(x_j / r_j)`` of each feature apart instead of their sum: D * K columns, power by power.
 
@@ -42,8 +43,8 @@ class Moments:
     """
 
     def __init__(self, degree: int, *, per_feature: bool = False) -> None:
-        if degree < 1:
-            raise ValueError(f"degree must be at least 1; got {degree}")
+        if not 1 <= degree <= MAX_EXPONENT:
+            raise ValueError(f"degree must be in [1, {MAX_EXPONENT}]; got {degree}")
         self.degree = degree
         self.per_feature = per_feature
         self.factor: Floats = np.zeros((0, 0))
@@ -91,7 +92,7 @@ class Moments:
             if not self.n_rows:
                 self.shift = Y[0].copy()
             n_columns = self.n_columns + self.n_outputs
-            block = max(4 * n_columns, _BLOCK_BYTES // (8 * (n_columns + 4 * self.n_features)))
+            block = max(n_columns, _BLOCK_BYTES // (8 * (n_columns + 4 * self.n_features)))
             for start in range(0, len(X), block):
                 rows = slice(start, start + block)
                 matrix = np.concatenate([self._basis(X[rows]), Y[rows] - self.shift], axis=1)

@@ -41,7 +41,7 @@ class FormulaFitter:
 
     def entries(self, expression: Expression) -> list[FrontEntry]:
         """Return what can be made of a program: none, one or two fitted formulas."""
-        formula = simplified(expression)
+        formula = simplified(expression, self._rows.n_features)
         if formula is None:
             return []
         with np.errstate(all="ignore"):
@@ -70,7 +70,7 @@ class FormulaFitter:
             rescaled(formula.expression, slope, intercept, self._rows.n_features)
             for slope, intercept in zip(solution.coefficients[0].tolist(), solution.intercept.tolist(), strict=True)
         ]
-        return _entry(expressions, solution.loss, None)
+        return self._entry(expressions, solution.loss, None)
 
     def _refitted(self, formula: Formula) -> FrontEntry | None:
         """Return the entry of a formula with the best coefficients for its terms."""
@@ -92,7 +92,17 @@ class FormulaFitter:
             fitted = [_with(term, part, alone) for term, part, alone in zip(terms, parts, single, strict=True) if part.any()]
             fitted.append(_constant(fitted, float(solution.intercept[output]), self._rows.n_features))
             expressions.append(expanded_expression(fitted))
-        return _entry(expressions, solution.loss, (solution.rank + 1) * self._rows.n_outputs)
+        return self._entry(expressions, solution.loss, (solution.rank + 1) * self._rows.n_outputs)
+
+    def _entry(self, expressions: Sequence[Expression], loss: float, n_coefficients: int | None) -> FrontEntry | None:
+        """Return the entry of fitted expressions, or None where one is beyond what a formula may be."""
+        found = [simplified(expression, self._rows.n_features) for expression in expressions]
+        formulas = tuple(formula for formula in found if formula is not None)
+        if len(formulas) < len(found):
+            return None
+        if n_coefficients is None:
+            n_coefficients = sum(count_numbers(formula) for formula in formulas)
+        return FrontEntry(max(formula.length for formula in formulas), loss, n_coefficients, formulas)
 
     def _solve(self, expressions: Sequence[Expression]) -> Solution | None:
         """Fit columns and a constant, or return None where a value is not finite."""
@@ -115,17 +125,6 @@ def _columns(expressions: Sequence[Expression], X: Floats) -> Floats:
     """Return the columns of some rows, after one of ones."""
     ones = np.ones((len(X), 1))
     return np.concatenate([ones, *(evaluate(expression, X) * ones for expression in expressions)], axis=1)
-
-
-def _entry(expressions: Sequence[Expression], loss: float, n_coefficients: int | None) -> FrontEntry | None:
-    """Return the entry of fitted expressions, or None where one is beyond what a formula may be."""
-    found = [simplified(expression) for expression in expressions]
-    formulas = tuple(formula for formula in found if formula is not None)
-    if len(formulas) < len(found):
-        return None
-    if n_coefficients is None:
-        n_coefficients = sum(count_numbers(formula) for formula in formulas)
-    return FrontEntry(max(formula.length for formula in formulas), loss, n_coefficients, formulas)
 
 
 def _scalar(formula: Formula) -> Expression:

@@ -1,6 +1,6 @@
 """Scores elementwise polynomials by the best coefficients that their powers of x can have."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from sklearn_taskneurons._search._schedule import Schedule
 from sklearn_taskneurons._search._scores import FrontEntry, Scores
 from sklearn_taskneurons._search._supports import degrees, supports
 from sklearn_taskneurons.formula import Formula
+
+_LARGEST_EXPONENT: Final = 1000  # floating-point numbers end at 2**1024
 
 
 class Fit(NamedTuple):
@@ -35,6 +37,11 @@ class RefitScorer:
     ----------
     moments : Moments
         With one coefficient for each power, or for each power and feature.
+
+    Attributes
+    ----------
+    largest_power : int
+        The moments' degree, or less where the powers of very large or small features are beyond what numbers can be.
     """
 
     def __init__(self, moments: Moments) -> None:
@@ -47,6 +54,7 @@ class RefitScorer:
         targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
         self._least_squares = LeastSquares(moments.monomial_factor(), targets)
         self._fits: dict[int, Fit] = {}
+        self.largest_power = _largest_power(moments.radius, self.degree)
         powers = np.arange(self.degree + 1)
         # A term is `+ c * x**k`: five nodes; x itself needs no power, and the constant is one number.
         self._nodes: Ints = np.where(powers == 0, 0, np.where(powers == 1, 4, 5))
@@ -99,7 +107,9 @@ class RefitScorer:
     def _supports(self, population: Population) -> Ints:
         """Return the powers as bits, without the constant, or -1 where the degree is too high."""
         schedule = Schedule(population)
-        return np.where(degrees(schedule) <= self.degree, supports(schedule, self.degree) & ~1, -1)
+        found = supports(schedule, self.degree) & ~1
+        fine = (degrees(schedule) <= self.degree) & (found < 2 << self.largest_power)
+        return np.where(fine, found, -1)
 
     def _solve(self, powers: list[int]) -> Fit:
         """Solve one problem and give its coefficients the scale of x."""
@@ -108,6 +118,12 @@ class RefitScorer:
         shaped = coefficients.reshape(len(powers), self._wide, self.n_outputs)
         scale = np.array([self._radius**-power for power in powers]).reshape(len(powers), self._wide, 1)
         return Fit(loss, rank, intercept, shaped * scale)
+
+
+def _largest_power(radius: Floats, degree: int) -> int:
+    """Return the largest power whose values, and coefficients, are within the range of floating-point numbers."""
+    largest = np.max(np.abs(np.log2(radius)))
+    return int(min(degree, _LARGEST_EXPONENT // largest if largest > 0.0 else degree))
 
 
 def _powers(support: int) -> list[int]:

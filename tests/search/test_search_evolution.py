@@ -181,14 +181,16 @@ def test_a_callback_ends_the_search(cubic):
     assert not result.interrupted
 
 
-def test_a_deadline_ends_the_search_after_one_generation(cubic):
-    scorer, settings = scorer_and_settings(cubic)
+def test_a_deadline_ends_the_search_within_a_generation(cubic):
+    scorer, settings = scorer_and_settings(cubic, population_size=200)
     result = search(scorer, settings, np.random.default_rng(0), deadline=time.monotonic() - 1.0)
     assert result.timed_out
     assert len(result.history) == 1
-    assert result.front
+    assert len(result.front) > 1
+    assert np.isinf(result.history[0]["median_loss"])  # most programs were not scored any more
     far = search(scorer, settings, np.random.default_rng(0), deadline=time.monotonic() + 1e6)
     assert not far.timed_out
+    assert far.front == search(scorer, settings, np.random.default_rng(0)).front
 
 
 def test_a_search_that_gains_nothing_stops(rng):
@@ -269,6 +271,20 @@ def test_no_search_beats_all_powers(cubic, per_feature):
         search_exhaustively(RefitScorer(Moments(15).update(X, y)))
 
 
+@pytest.mark.parametrize("scale", [1e-90, 1e90, 1e-300, 1e300])
+@pytest.mark.parametrize("per_feature", [False, True])
+def test_features_at_the_ends_of_the_range_of_numbers(rng, scale, per_feature):
+    X = rng.normal(size=(50, 2))
+    y = X.sum(axis=1) + 0.1 * rng.normal(size=50)
+    scorer = RefitScorer(Moments(7, per_feature=per_feature).update(scale * X, y))
+    largest = 3 if scale in (1e-90, 1e90) else 1
+    for result in (search_exhaustively(scorer), search(scorer, SearchSettings(**SMALL), np.random.default_rng(0))):
+        assert result.front[1].loss < 0.1
+        for entry in result.front:
+            assert entry.formulas[0].degree <= largest
+            assert loss_of(entry, scale * X, y) == pytest.approx(entry.loss, rel=1e-6)
+
+
 def test_memory_does_not_grow_with_the_rows(rng):
     settings = SearchSettings(function_set=("add", "mul", "sin"), population_size=100, generations=1)
     X = rng.normal(size=(8_000, 5))
@@ -330,3 +346,14 @@ def test_selection_weighs_loss_against_coefficients():
         select(front, 100.0, "aic")
     with pytest.raises(ValueError, match="at least one formula"):
         select([], 100.0)
+
+
+def test_a_vector_that_is_constant_is_reported_as_its_sum(cubic):
+    X, y = cubic
+    scorer = MomentScorer(Moments(3).update(X, y), linear_scaling=False)
+    programs = Population.from_expressions([Formula("x - x + 5").expression])
+    (found,) = scorer.report(programs, np.zeros((0, 4)))
+    assert found.formulas == (Formula("20"),)
+    assert found.loss == pytest.approx(np.mean((y - 20.0) ** 2) / y.var())
+    (found,) = RowScorer(Rows(X, y), linear_scaling=False).report(programs, np.zeros((0, 4)))
+    assert found.formulas == (Formula("20"),)

@@ -9,7 +9,7 @@ from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons.formula import Formula, evaluate
 
-few = hypothesis_settings(deadline=None, max_examples=20)
+few = hypothesis_settings(deadline=None, max_examples=20, derandomize=True)
 ANYTHING = ("add", "sub", "mul", "div", "neg", "pow", "dot", "w", "sum", "sin", "exp", "log", "abs")
 
 
@@ -32,7 +32,7 @@ def test_every_program_has_its_formula_s_values(seed, n_features):
             with np.errstate(all="ignore"):
                 value = evaluate(population.expression(row, bank), X)
                 expected = np.broadcast_to(value.sum(axis=1), size)
-            np.testing.assert_allclose(found[row], expected, rtol=1e-12)
+            np.testing.assert_allclose(found[row], expected, rtol=1e-9)
 
 
 def test_equal_subexpressions_are_computed_once():
