@@ -30,13 +30,14 @@ def polynomial(powers: Sequence[int], coefficients: Floats, intercept: float, n_
     n_features : int
         D.
     """
-    if not len(powers):
-        return (Node(NUMBER, intercept),)
     summands: list[Summand] = []
     for power_of_x, row in zip(reversed(powers), coefficients[::-1].tolist(), strict=True):
-        x = power((Node(X),), power_of_x)
-        summands.append((row[0], [x], []) if len(row) == 1 else (1.0, [(Node(VECTOR, tuple(row)),), x], []))
-    return total([*summands, (intercept / n_features, [], [])])
+        if any(row):
+            x = power((Node(X),), power_of_x)
+            summands.append((row[0], [x], []) if len(row) == 1 else (1.0, [(Node(VECTOR, tuple(row)),), x], []))
+    if not summands:
+        return (Node(NUMBER, intercept),)
+    return total([*summands, *_constant(intercept / n_features)])
 
 
 def rescaled(expression: Expression, slope: float, intercept: float, n_features: int) -> Expression:
@@ -44,7 +45,12 @@ def rescaled(expression: Expression, slope: float, intercept: float, n_features:
     if slope == 0.0:
         return (Node(NUMBER, intercept),)
     share = intercept / n_features if expression_type(expression) == "V" else intercept
-    return total([(slope, [expression], []), (share, [], [])])
+    return total([(slope, [expression], []), *_constant(share)])
+
+
+def _constant(value: float) -> list[Summand]:
+    """Return a constant as what is added to a sum: nothing where it is 0."""
+    return [(value, [], [])] if value else []
 
 
 def constant_entry(targets: Targets) -> FrontEntry:

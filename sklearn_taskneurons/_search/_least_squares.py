@@ -50,6 +50,13 @@ class Targets:
         self.centred: Floats = np.where(self.is_constant, 0.0, targets[1:n_columns])
         self._unexplained: Floats = np.where(self.is_constant, 0.0, np.sum(targets[n_columns:] ** 2, axis=0))
 
+    def intercept(self, explained: Floats) -> Floats:
+        """Return what is left of the means, shape (O,), or 0 where that is a rounding error."""
+        left = self.mean - explained
+        size = np.abs(self.mean) + np.abs(explained) + np.sqrt(self.variance)
+        result: Floats = np.where(np.abs(left) <= _CONSTANT_TOLERANCE * size, 0.0, left)
+        return result
+
     def loss(self, residuals: Floats, offsets: Floats | None = None) -> Floats:
         """Return the normalised loss: mean squared error over variance, averaged over outputs.
 
@@ -114,6 +121,8 @@ class LeastSquares:
             coefficients, _, rank, _ = scipy.linalg.lstsq(
                 matrix, targets.centred, cond=_RANK_TOLERANCE, lapack_driver="gelsy", check_finite=False
             )
+        # What moves the targets by no more than rounding does is not there.
+        coefficients[np.abs(coefficients) <= _CONSTANT_TOLERANCE * np.linalg.norm(targets.centred, axis=0)] = 0.0
         loss = float(targets.loss(targets.centred - matrix @ coefficients))
         coefficients = coefficients / self._norms[columns, None]
-        return Solution(loss, int(rank), targets.mean - self._means[columns] @ coefficients, coefficients)
+        return Solution(loss, int(rank), targets.intercept(self._means[columns] @ coefficients), coefficients)

@@ -133,7 +133,7 @@ class MomentScorer:
         if not fine[0]:
             return None
         slopes = self._slopes(predictions)[0]
-        intercepts = self._targets.mean - slopes * (predictions[0, 0] / self._targets.origin)
+        intercepts = self._targets.intercept(slopes * (predictions[0, 0] / self._targets.origin))
         found = [
             simplified(rescaled(formula.expression, slope, intercept, self.n_features), self.n_features)
             for slope, intercept in zip(slopes.tolist(), intercepts.tolist(), strict=True)

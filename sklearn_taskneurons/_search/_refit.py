@@ -90,7 +90,9 @@ class FormulaFitter:
         for output in range(self._rows.n_outputs):
             parts = [solution.coefficients[start:stop, output] for start, stop in pairwise(starts.tolist())]
             fitted = [_with(term, part, alone) for term, part, alone in zip(terms, parts, single, strict=True) if part.any()]
-            fitted.append(_constant(fitted, float(solution.intercept[output]), self._rows.n_features))
+            intercept = float(solution.intercept[output])
+            if intercept or not fitted:
+                fitted.append(_constant(fitted, intercept, self._rows.n_features))
             expressions.append(expanded_expression(fitted))
         return self._entry(expressions, solution.loss, (solution.rank + 1) * self._rows.n_outputs)
 

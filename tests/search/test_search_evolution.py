@@ -200,6 +200,15 @@ def test_a_search_that_gains_nothing_stops(rng):
     assert len(result.history) < 100
 
 
+@pytest.mark.parametrize("how", WAYS[2:])
+@pytest.mark.parametrize("function_set", [("add", "sub", "mul"), ("add", "mul", "exp")])
+def test_rounding_errors_are_no_terms(rng, how, function_set):
+    X = rng.normal(size=(100, 3))
+    changes = {"population_size": 200, "generations": 10}
+    result = run(X, 2.0 * np.sum(X**2 + X, axis=1), function_set=function_set, changes=changes, degree=3, **how)
+    assert [term.degree for term in result.front[-1].formulas[0].terms] == [2, 1]
+
+
 def test_a_perfect_formula_ends_the_search(rng):
     X = rng.normal(size=(100, 3))
     result = run(X, np.sum(X**2, axis=1), changes={"generations": 200})
