@@ -21,7 +21,7 @@ y = truth(X) + rng.normal(scale=0.5, size=len(X))
 # The search
 # ----------
 
-vsr = VSRRegressor(random_state=0).fit(X, y)
+vsr = VSRRegressor(coefficients="shared", random_state=0).fit(X, y)
 print("true: ", truth)
 print("found:", vsr.formula_.round(3))
 
@@ -29,4 +29,7 @@ print("found:", vsr.formula_.round(3))
 # The Pareto front
 # ----------------
 
-ParetoFrontDisplay.from_front(vsr.pareto_front_, selected=vsr.formula_).ax_.set_title("The best formula of each complexity")
+for point in vsr.pareto_front_:
+    print(f"{point.complexity:>3} {point.loss:.4f} {point.formula.round(2)}")
+
+display = ParetoFrontDisplay.from_front(vsr.pareto_front_, selected=vsr.formula_)
