@@ -14,14 +14,17 @@ from sklearn_taskneurons._search import (
     Rows,
     RowScorer,
     SearchSettings,
+    SearchState,
     make_scorer,
     search,
     search_exhaustively,
     select,
     selection_scores,
 )
+from sklearn_taskneurons._search._evolution import _Run
 from sklearn_taskneurons._search._front import Front
 from sklearn_taskneurons._search._population import Population
+from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._scores import FrontEntry, Scores, quantised
 from sklearn_taskneurons.formula import Formula
 
@@ -366,3 +369,37 @@ def test_a_vector_that_is_constant_is_reported_as_its_sum(cubic):
     assert found.loss == pytest.approx(np.mean((y - 20.0) ** 2) / y.var())
     (found,) = RowScorer(Rows(X, y), linear_scaling=False).report(programs, np.zeros((0, 4)))
     assert found.formulas == (Formula("20"),)
+
+
+def test_nothing_is_scored_twice_and_every_score_is_right(cubic):
+    counted = []
+
+    class Counting(MomentScorer):
+        def score(self, population, bank):
+            counted.append(len(population))
+            return super().score(population, bank)
+
+    scorer = Counting(Moments(5).update(*cubic))
+    settings = SearchSettings(**SMALL)
+    grammar = Grammar(settings)
+    state = SearchState(grammar.ramped(np.random.default_rng(0), 60, (0, 2)), np.zeros((0, 4)), Front())
+    run_ = _Run(scorer, grammar, np.random.default_rng(0), state, None)
+    population = state.population
+    for _ in range(2):
+        expected = MomentScorer(Moments(5).update(*cubic)).score(population, state.bank)
+        found = run_.score(population)
+        np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-12)
+        assert (found.complexity == expected.complexity).all()
+        population = population.take(np.arange(60)[::-1])
+    distinct = {population.expression(row) for row in range(60)}
+    assert counted == [len(distinct)]
+
+
+def test_too_many_columns_are_shared(rng):
+    X = rng.normal(size=(20, 2100))
+    y = np.sum(X + np.sin(X), axis=1)
+    scorer = RowScorer(Rows(X, y), coefficients="per_feature")
+    programs = Population.from_expressions([Formula("x + 3*sin(x)").expression])
+    best = scorer.report(programs, np.zeros((0, 2100)))[-1]
+    assert best.n_coefficients == 3
+    assert best.loss < 1e-20
