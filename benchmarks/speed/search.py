@@ -114,7 +114,6 @@ def medians(runs):
 def measure(n_rows, options):
     """Search on the same rows in turns."""
     runs = {"sklearn_taskneurons": [], "gplearn": []}
-    ours(*make_rows(100, 0), options, 0)  # what is done once: imports, tables
     for seed in range(options.repeats):
         X, y = make_rows(n_rows, seed)
         runs["sklearn_taskneurons"].append(ours(X, y, options, seed))
@@ -123,25 +122,26 @@ def measure(n_rows, options):
     return {"rows": n_rows, **{name: medians(results) for name, results in runs.items()}, "runs": runs}
 
 
-def show(results):
-    """Print the table."""
+def show_header():
+    """Print the names of the columns."""
     print(f"{'rows':>9} {'programs/s':>11} {'no pass':>9} {'ms/gen':>7} {'length':>6} {'loss':>7}", end="")
     print(f" | {'gplearn/s':>9} {'ms/gen':>7} {'length':>6} {'loss':>7} | {'ratio':>6}")
-    for result in results:
-        mine, theirs = result["sklearn_taskneurons"], result["gplearn"]
-        print(
-            f"{result['rows']:>9} {mine['programs_per_second']:>11.0f} {mine['programs_per_second_without_pass']:>9.0f} "
-            f"{mine['ms_per_generation']:>7.2f} {mine['mean_length']:>6.1f} {mine['loss']:>7.4f}",
-            end="",
+
+
+def show(result):
+    """Print a line of the table."""
+    mine, theirs = result["sklearn_taskneurons"], result["gplearn"]
+    line = (
+        f"{result['rows']:>9} {mine['programs_per_second']:>11.0f} {mine['programs_per_second_without_pass']:>9.0f} "
+        f"{mine['ms_per_generation']:>7.2f} {mine['mean_length']:>6.1f} {mine['loss']:>7.4f} |"
+    )
+    if theirs:
+        ratio = mine["programs_per_second"] / theirs["programs_per_second"]
+        line += (
+            f" {theirs['programs_per_second']:>9.0f} {theirs['ms_per_generation']:>7.1f} {theirs['mean_length']:>6.1f} "
+            f"{theirs['loss']:>7.4f} | {ratio:>6.0f}"
         )
-        if theirs:
-            ratio = mine["programs_per_second"] / theirs["programs_per_second"]
-            print(
-                f" | {theirs['programs_per_second']:>9.0f} {theirs['ms_per_generation']:>7.1f} {theirs['mean_length']:>6.1f} "
-                f"{theirs['loss']:>7.4f} | {ratio:>6.0f}",
-                end="",
-            )
-        print()
+    print(line, flush=True)
 
 
 def main():
@@ -159,8 +159,12 @@ def main():
     print("  ".join(f"{name} {number}" for name, number in versions.items()), "  1 thread")
     setting = {"population": options.population, "generations": options.generations, "repeats": options.repeats}
     print("  ".join(f"{name} {number}" for name, number in setting.items()), f"  {N_FEATURES} features")
-    results = [measure(n_rows, options) for n_rows in options.rows]
-    show(results)
+    show_header()
+    ours(*make_rows(100, 0), options, 0)  # what is done once in a process
+    results = []
+    for n_rows in options.rows:
+        results.append(measure(n_rows, options))
+        show(results[-1])
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps({"versions": versions, "threads": 1, **setting, "results": results}, indent=2))
     print(f"written to {options.output}")
