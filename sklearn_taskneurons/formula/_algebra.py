@@ -219,7 +219,9 @@ class Algebra:
         """Add up the constant vectors of sums over the same vector: ``dot(a, x) + dot(b, x) = dot(a + b, x)``."""
         groups: dict[tuple[Monomial, Monomial], _Members] = {}
         has_weights = False
-        for monomial in a:
+        for monomial, coefficient in a.items():
+            if isinstance(coefficient, Scaled):
+                continue  # a vector times one sum is not the same vector times another
             sums = [factor for factor in monomial if self.atoms[factor[0]].opcode == SUM]
             if len(sums) == 1 and sums[0][1] == 1:
                 atom = self.atoms[sums[0][0]]
@@ -234,8 +236,9 @@ class Algebra:
     def _merge_group(self, a: Polynomial, rest: Monomial, inner: Monomial, members: _Members) -> None:
         """Add up sums over the same vector in place."""
         coefficient: Coefficient = ZERO
-        if not inner and any(isinstance(weight, int) for _, weight in members):
-            coefficient = a.pop(rest, ZERO)  # a number that is free takes in every other
+        is_free = not inner and any(isinstance(weight, int) for _, weight in members)
+        if is_free and isinstance(a.get(rest), Fraction):
+            coefficient = a.pop(rest)  # a number that is free takes in every other
         if len(members) == 1 and not coefficient:
             return
         for monomial, weight in members:
@@ -244,7 +247,7 @@ class Algebra:
             self.atoms.spend(_cost(coefficient))
         if coefficient:
             scale, weight = split(coefficient)
-            a[_join(rest, self.atoms.row_sum(inner, weight))] = scale
+            self._accumulate(a, _join(rest, self.atoms.row_sum(inner, weight)), scale)
 
 
 def _constant(value: Coefficient) -> Polynomial:

@@ -10,7 +10,6 @@ from sklearn_taskneurons.formula.functions import ADD, ARITIES, DIV, MUL, NEG, N
 Summand: TypeAlias = tuple[float, Sequence[Expression], Sequence[Expression]]
 
 ONE: Final[Expression] = (Node(NUMBER, 1.0),)
-_RECIPROCAL: Final = (Node(DIV), *ONE)
 ZERO: Final[Expression] = (Node(NUMBER, 0.0),)
 
 
@@ -21,11 +20,7 @@ def call(opcode: int, *arguments: Expression) -> Expression:
 
 def power(base: Expression, exponent: int) -> Expression:
     """Return a power; the first is the base itself."""
-    if exponent == 1:
-        return base
-    if base[:2] == _RECIPROCAL:
-        return (*_RECIPROCAL, *power(base[2:], exponent))
-    return (Node(POW, exponent), *base)
+    return base if exponent == 1 else (Node(POW, exponent), *base)
 
 
 def product(coefficient: float, numerators: Sequence[Expression], denominators: Sequence[Expression] = ()) -> Expression:
@@ -36,8 +31,13 @@ def product(coefficient: float, numerators: Sequence[Expression], denominators: 
         factors[0] = call(NEG, factors[0])
     elif coefficient != 1 or not factors:
         factors.insert(0, (Node(NUMBER, coefficient),))
-    numerator = _chain(factors)
-    return call(DIV, numerator, _chain(divisors)) if divisors else numerator
+    quotient = _chain(factors)
+    if not any(divisor[0].opcode in (ADD, SUB) for divisor in divisors):
+        divisors = [_chain(divisors)] if divisors else []
+    # sums are divided by one after the other: a product of them would be multiplied out
+    for divisor in divisors:
+        quotient = call(DIV, quotient, divisor)
+    return quotient
 
 
 def _flattened(factors: Sequence[Expression]) -> tuple[list[Expression], list[Expression]]:

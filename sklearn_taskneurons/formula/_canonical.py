@@ -6,7 +6,7 @@ from typing import Final
 
 from sklearn_taskneurons.formula._algebra import Algebra
 from sklearn_taskneurons.formula._atoms import Atoms, Monomial, Polynomial
-from sklearn_taskneurons.formula._coefficients import ZERO, rounded, rounded_vector, unit
+from sklearn_taskneurons.formula._coefficients import ZERO, unit
 from sklearn_taskneurons.formula._errors import ExpansionError
 from sklearn_taskneurons.formula._expression import Expression
 from sklearn_taskneurons.formula._terms import Composite, Factor, RowSum, Term, expanded_expression
@@ -22,7 +22,7 @@ def canonical_terms(expression: Expression, n_features: int | None) -> tuple[Ter
     for _ in range(_MAX_ROUNDS):
         if is_settled:
             break
-        # long numbers of a product's vectors were rounded: the terms are those of the rounded ones
+        # rounding has made something equal, zero or divisible: the terms are those of the rounded numbers
         expression, previous = expanded_expression(terms), expression
         if expression == previous:
             break
@@ -34,24 +34,37 @@ def canonical_terms(expression: Expression, n_features: int | None) -> tuple[Ter
 def _expand(expression: Expression, n_features: int | None) -> tuple[tuple[Term, ...], bool]:
     algebra = Algebra(Writer(Atoms(n_features)))
     polynomial = algebra.expand(expression)
-    terms = _Terms(algebra.writer).of(polynomial)
+    terms = _Terms(algebra.writer, polynomial).of(polynomial)
     return terms, algebra.writer.is_settled
 
 
 class _Terms:
-    """The terms of polynomials over one set of atoms, to which none may be added any more."""
+    """The terms of a polynomial, and of those that its functions are of."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, polynomial: Polynomial) -> None:
         self.writer = writer
         self.atoms = writer.atoms
         self._factors: dict[int, Factor] = {}
-        for serial in range(len(self.atoms)):  # an atom comes after those that it refers to: no recursion
+        for serial in sorted(self._needed(polynomial)):  # an atom comes after those that it refers to: no recursion
             atom = self.atoms[serial]
             if atom.opcode == SUM:
-                weights = rounded_vector(unit(atom.weight), atom.weight) if isinstance(atom.weight, tuple) else None
+                weights = writer.entries(unit(atom.weight), atom.weight) if isinstance(atom.weight, tuple) else None
                 self._factors[serial] = RowSum(writer.monomial(atom.monomial), weights, isinstance(atom.weight, int))
             elif atom.polynomial is not None and not atom.is_vector:
                 self._factors[serial] = Composite(atom.opcode, self.of(atom.polynomial))
+
+    def _needed(self, polynomial: Polynomial) -> set[int]:
+        """Return the atoms that factors are to be made of, however deep in functions."""
+        needed: set[int] = set()
+        stack = [polynomial]
+        while stack:
+            for monomial in stack.pop():
+                for serial, _ in () if self.atoms.lone_sum(monomial) else monomial:
+                    argument = self.atoms[serial].polynomial
+                    if argument is not None and serial not in needed:
+                        stack.append(argument)
+                    needed.add(serial)
+        return needed
 
     def of(self, polynomial: Polynomial) -> tuple[Term, ...]:
         """Return the terms of a polynomial of scalars, in order."""
@@ -62,20 +75,19 @@ class _Terms:
             if not isinstance(coefficient, Fraction):
                 raise TypeError("the terms of a scalar must have numbers for coefficients")
             lone = self.atoms.lone_sum(monomial)
-            factors = self._product(monomial)
             if lone is not None and isinstance(lone.weight, tuple):
-                weights = rounded_vector(coefficient, lone.weight)
-                row_sum = RowSum(self.writer.monomial(lone.monomial), weights)
-                terms[monomial] = Term(1.0 if any(weights) else 0.0, (row_sum,))
+                weights = self.writer.entries(coefficient, lone.weight)
+                terms[monomial] = Term(1.0, (RowSum(self.writer.monomial(lone.monomial), weights),))
             elif self.atoms.absorbs(monomial):
-                terms[monomial] = Term(1.0, factors)
+                terms[monomial] = Term(1.0, self._product(monomial))
             else:
+                factors = self._product(monomial)
                 # vectors that differ by less than rounding can make equal terms of different ones
                 key: object = monomial
                 if not self.atoms.has_free(monomial):
                     key = tuple(factor.scalar_expression for factor in factors)
                 exact[key] = exact.get(key, ZERO) + coefficient * self.writer.unit(monomial)
-                terms[key] = Term(rounded(exact[key]), factors)
+                terms[key] = Term(self.writer.number(exact[key]), factors)
         return tuple(term for term in terms.values() if term.coefficient)
 
     def _product(self, monomial: Monomial) -> tuple[Factor, ...]:

@@ -51,7 +51,7 @@ def rounded_vector(scale: Fraction, weight: tuple[int, ...]) -> tuple[float, ...
 
 def _quotient(numerator: int, denominator: int) -> float:
     try:
-        return numerator / denominator
+        return numerator / denominator + 0.0  # a negative number too small for floating point is 0, not -0
     except OverflowError:
         raise ExpansionError("the coefficients must be within the range of floating-point numbers, and one is not") from None
 

@@ -366,7 +366,7 @@ class Formula(Immutable):
         """
         if n_features is None:
             n_features = self._n_features
-        if n_features is None or self._n_features not in (None, n_features):
+        if n_features is None or n_features < 1 or self._n_features not in (None, n_features):
             rule = "at least 1" if self._n_features is None else f"the formula's {self._n_features}"
             raise ValueError(f"n_features must be {rule}, given {n_features}")
         return sympy_sum(self._expression, n_features, symbols)

@@ -13,9 +13,11 @@ from sklearn_taskneurons.formula._printer import (
     Printer,
     number_text,
 )
-from sklearn_taskneurons.formula.functions import ADD, DIV, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, VECTOR, X
+from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, VECTOR, X
 
 _MAX_ENTRIES: Final = 8
+_CIRCLE: Final = "\1"  # in the exponent of a vector, until it is known whether features are named
+_DOT: Final = "\2"  # between vectors
 _ESCAPES: Final = str.maketrans(
     {
         "\\": r"\backslash ",
@@ -41,6 +43,14 @@ class LatexPrinter(Printer):
     def name(self, name: str) -> str:
         """Return the name of a feature, upright."""
         return rf"\mathrm{{{name.translate(_ESCAPES)}}}"
+
+    def whole(self, text: str) -> str:
+        """Return the text of a vector."""
+        return super().whole(text).replace(_CIRCLE, r"\circ ").replace(_DOT, r" \odot ")
+
+    def single(self, text: str, name: str) -> str:
+        """Return the text of a vector's entry for one feature: a number, with ordinary powers and products."""
+        return super().single(text, name).replace(_CIRCLE, "").replace(_DOT, r"\,")
 
     def number(self, value: float) -> str:
         """Return a number, its power of ten written as one."""
@@ -72,15 +82,17 @@ class LatexPrinter(Printer):
         if opcode == MUL:
             return self._product(*parts), PRODUCT_LEVEL
         if opcode in (ADD, SUB):
+            if opcode == ADD and parts[1].opcode == DOT and parts[1].text.startswith("-"):
+                return f"{parts[0].text} - {parts[1].text[1:]}", SUM_LEVEL  # a sum over named features
             # a sign in the middle of a line stands in parentheses
-            right = self.wrap(parts[1], PRODUCT_LEVEL if not parts[1].text.startswith("-") else ATOM_LEVEL)
+            right = self.wrap(parts[1], ATOM_LEVEL if parts[1].text.startswith("-") else PRODUCT_LEVEL)
             return template.format(parts[0].text, right), SUM_LEVEL
         if opcode == DIV:
             return template.format(*(part.text for part in parts)), ATOM_LEVEL
         if opcode == NEG:
             return template.format(self.wrap(parts[0], POWER_LEVEL if parts[0].opcode != MUL else PRODUCT_LEVEL)), SIGN_LEVEL
         if opcode == POW:
-            exponent = rf"\circ {int(value)}" if kind == "V" else str(int(value))  # type: ignore[arg-type]
+            exponent = f"{_CIRCLE if kind == 'V' else ''}{int(value)}"  # type: ignore[arg-type]
             base = parts[0] if parts[0].opcode != DIV else parts[0]._replace(level=PRODUCT_LEVEL)
             return template.format(self.wrap(base, ATOM_LEVEL), exponent), POWER_LEVEL
         return template.format(*(part.text for part in parts)), ATOM_LEVEL
@@ -89,7 +101,7 @@ class LatexPrinter(Printer):
         first = self.wrap(left, PRODUCT_LEVEL)
         second = self.wrap(right, POWER_LEVEL)
         if left.kind == right.kind == "V":
-            return rf"{first} \odot {second}"
+            return f"{first}{_DOT}{second}"
         if right.opcode == NUMBER or second[0].isdigit() or (right.opcode == POW and right.text[0].isdigit()):
             return rf"{first} \cdot {second}"
         return self.times(first, second)

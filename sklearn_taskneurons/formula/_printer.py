@@ -15,7 +15,7 @@ _BINARY: Final = {
     MUL: ("*", PRODUCT_LEVEL),
     DIV: ("/", PRODUCT_LEVEL),
 }
-_PLACE: Final = "\0"  # where x stands in the text of a vector, until it is known whether features are named
+PLACE: Final = "\0"  # where x stands in the text of a vector, until it is known whether features are named
 _PLAIN_NAME: Final = re.compile(r"[^\W\d][\w.]*")
 
 
@@ -59,25 +59,24 @@ class Printer:
         return self._whole(fold(expression, self._piece).text)
 
     def _whole(self, text: str) -> str:
-        """Return a text in which x stands for itself."""
-        self.mentions_x = self.mentions_x or _PLACE in text
-        return text.replace(_PLACE, self.x)
+        self.mentions_x = self.mentions_x or PLACE in text
+        return self.whole(text)
 
     def _piece(self, node: Node, *parts: Piece) -> Piece:
         kind = node_type(node, *(part.kind for part in parts))
         vector = node.value if isinstance(node.value, tuple) else None
         if node.opcode == DOT and self.names is not None:
-            text = self._features(parts[0].vector, parts[1])
-            if text is not None:
-                return Piece(text, SUM_LEVEL, kind, node.opcode)
+            written = self._features(parts[0].vector, parts[1])
+            if written is not None:
+                return Piece(*written, kind, node.opcode)
         text, level = self.node(node, kind, *parts)
         if parts and parts[0].kind == "V" and kind == "S":
             text = self._whole(text)
         has_vectors = kind == "V" and (vector is not None or any(part.has_vectors for part in parts))
         return Piece(text, level, kind, node.opcode, vector, has_vectors)
 
-    def _features(self, weights: Vector | None, part: Piece) -> str | None:
-        """Return a sum over the features, written out; None if it cannot be."""
+    def _features(self, weights: Vector | None, part: Piece) -> tuple[str, int] | None:
+        """Return a sum over the features, written out, and how tightly it holds together; None if it cannot be."""
         if weights is None or self.names is None or part.has_vectors:
             return None
         entries = sorted(zip(weights, self.names, strict=True), key=lambda entry: -abs(entry[0]))
@@ -85,15 +84,27 @@ class Printer:
         for weight, name in entries:
             if weight:
                 sign = ("-" if weight < 0 else "") if not text else (" - " if weight < 0 else " + ")
-                factor = self.wrap(part, PRODUCT_LEVEL).replace(_PLACE, name)
+                factor = self.single(self.wrap(part, PRODUCT_LEVEL), name)
                 text += sign + (factor if abs(weight) == 1 else self.times(self.number(abs(weight)), factor))
-        return text or "0"
+        # a single feature without a number is as tight as what is summed
+        count = len(weights) - weights.count(0.0)
+        level = SUM_LEVEL if count > 1 else SIGN_LEVEL if text.startswith("-") else PRODUCT_LEVEL
+        is_bare = count == 1 and max(weights) == 1
+        return (text, part.level if is_bare else level) if text else ("0", ATOM_LEVEL)
 
     # what a language of its own writes otherwise
 
     def name(self, name: str) -> str:
         """Return the name of a feature; one that is no plain word is put between backticks."""
         return name if _PLAIN_NAME.fullmatch(name) else f"`{name}`"
+
+    def whole(self, text: str) -> str:
+        """Return the text of a vector."""
+        return text.replace(PLACE, self.x)
+
+    def single(self, text: str, name: str) -> str:
+        """Return the text of a vector's entry for one feature."""
+        return text.replace(PLACE, name)
 
     def number(self, value: float) -> str:
         """Return a number."""
@@ -111,7 +122,7 @@ class Printer:
         """Return the text of a node and how tightly it holds together."""
         opcode, value = node
         if opcode == X:
-            return _PLACE, ATOM_LEVEL
+            return PLACE, ATOM_LEVEL
         if opcode == NUMBER:
             text = self.number(value)  # type: ignore[arg-type]
             return text, SIGN_LEVEL if text.startswith("-") else ATOM_LEVEL

@@ -131,6 +131,7 @@ class Composite:
 
 
 Factor: TypeAlias = RowSum | Composite
+_FEATURE_COUNT: Final = RowSum(ONE)
 
 
 @dataclass(frozen=True)
@@ -196,8 +197,8 @@ def scalar_factors(factors: Sequence[Factor]) -> tuple[list[Expression], list[Ex
     denominators: list[Expression] = []
     for factor, repeated in groupby(factors):
         count = len(list(repeated))
-        if isinstance(factor, Composite) and factor.opcode == DIV:
-            denominators.append(power(sum_expression(factor.terms), count))
+        if isinstance(factor, Composite) and factor.opcode == DIV and count == 1:
+            denominators.append(sum_expression(factor.terms))
         elif isinstance(factor, RowSum) and factor.free:
             # each w is a vector of its own, which a power would not say
             numerators.extend([factor.scalar_expression] * count)
@@ -217,14 +218,10 @@ def expanded_summands(terms: "Sequence[Term]") -> tuple[list[Summand], Type]:
     It is of type V, without sums over the features, where that is possible: a formula of type V is summed over the
     features, so each term gives up one such sum.
     """
-    plain = [_vector_summand(term, weighted=False) for term in terms]
-    if all(summand is not None for summand in plain):
-        return [summand for summand in plain if summand is not None], "V"
-    weighted = [_vector_summand(term, weighted=True) for term in terms]
-    counts_features = any(factor == RowSum(ONE) for term in terms for factor in term.factors)
-    if counts_features and all(summand is not None for summand in weighted):
-        return [summand for summand in weighted if summand is not None], "V"
-    return [term.summand() for term in terms], "S"
+    summands = _vector_summands(terms, weighted=False)
+    if summands is None and any(factor == _FEATURE_COUNT for term in terms for factor in term.factors):
+        summands = _vector_summands(terms, weighted=True)
+    return ([term.summand() for term in terms], "S") if summands is None else (summands, "V")
 
 
 def expanded_expression(terms: "Sequence[Term]") -> Expression:
@@ -242,15 +239,22 @@ def demanding_expression(terms: "Sequence[Term]", n_features: int) -> Expression
     return call(ADD, expanded_expression(terms), zero) if terms else zero
 
 
-def _vector_summand(term: Term, weighted: bool) -> Summand | None:
-    sums = [factor for factor in term.factors if isinstance(factor, RowSum)]
-    chosen = [factor for factor in sums if factor.weights is None and not factor.free] or (sums if weighted else [])
-    if not chosen:
-        return None
-    # the number of features is the sum to give up, if it is there
-    best = RowSum(ONE) if RowSum(ONE) in chosen else chosen[0]
-    rest = list(term.factors)
-    rest.remove(best)
-    numerators, denominators = scalar_factors(rest)
-    own = [] if best.vector_expression == ONE else [best.vector_expression]
-    return term.coefficient, [*own, *numerators], denominators
+def _vector_summands(terms: "Sequence[Term]", weighted: bool) -> list[Summand] | None:
+    """Return terms without one sum over the features each, None if some term has none or no vector would be left."""
+    summands: list[Summand] = []
+    has_vectors = False
+    for term in terms:
+        sums = [factor for factor in term.factors if isinstance(factor, RowSum)]
+        chosen = [factor for factor in sums if weighted or (factor.weights is None and not factor.free)]
+        if not chosen:
+            return None
+        # the number of features is the sum to give up, if it is there
+        best = _FEATURE_COUNT if _FEATURE_COUNT in chosen else chosen[0]
+        rest = list(term.factors)
+        rest.remove(best)
+        numerators, denominators = scalar_factors(rest)
+        if best != _FEATURE_COUNT:
+            has_vectors = True
+            numerators.insert(0, best.vector_expression)
+        summands.append((term.coefficient, numerators, denominators))
+    return summands if has_vectors else None

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from sklearn_taskneurons.formula._atoms import Atoms, Monomial, Polynomial
 from sklearn_taskneurons.formula._build import ONE, Summand, call, power, product, total
 from sklearn_taskneurons.formula._coefficients import UNIT, Coefficient, Scaled, Weight, rounded, rounded_vector, split, unit
-from sklearn_taskneurons.formula._expression import Expression, Node
+from sklearn_taskneurons.formula._expression import Expression, Node, Vector
 from sklearn_taskneurons.formula._printer import expression_text
 from sklearn_taskneurons.formula.functions import DIV, DOT, POW, SUM, VECTOR, X
 
@@ -21,7 +21,7 @@ class Writer:
 
     def __init__(self, atoms: Atoms) -> None:
         self.atoms = atoms
-        self.is_settled = True  # whether the written vectors read as the very same ones
+        self.is_settled = True  # whether what is written reads as the very same polynomial
         self._expressions: list[Expression] = []
         self._texts: dict[int, str] = {}
         self._orders: dict[Monomial, Order] = {}
@@ -109,20 +109,33 @@ class Writer:
             return 1.0, [self._row_sum(lone.monomial, scale, lone.weight)], []
         numerators, denominators = self._factors(monomial)
         if isinstance(coefficient, Scaled):
-            return 1.0, [_vector(*coefficient), *numerators], denominators
+            return 1.0, [self._vector(*coefficient), *numerators], denominators
         scale = UNIT if self.atoms.absorbs(monomial) else coefficient * self.unit(monomial)
-        return rounded(scale), numerators, denominators
+        return self.number(scale), numerators, denominators
 
     def _row_sum(self, monomial: Monomial, scale: Fraction, weight: Weight | None) -> Expression:
         inner = self.monomial(monomial) if monomial else (Node(POW, 0), Node(X))
         if weight is None:
             return call(SUM, inner)
-        vector = _vector(scale, weight)
+        vector = self._vector(scale, weight)
         return call(DOT, vector, inner) if monomial else call(SUM, vector)
 
+    def _vector(self, scale: Fraction, weight: Weight) -> Expression:
+        return (Node(VECTOR, None if isinstance(weight, int) else self.entries(scale, weight)),)
 
-def _vector(scale: Fraction, weight: Weight) -> Expression:
-    return (Node(VECTOR, None if isinstance(weight, int) else rounded_vector(scale, weight)),)
+    # numbers
+
+    def number(self, value: Fraction) -> float:
+        """Return a coefficient as it is written."""
+        result = rounded(value)
+        self.is_settled = self.is_settled and result != 0
+        return result
+
+    def entries(self, scale: Fraction, weight: tuple[int, ...]) -> Vector:
+        """Return a known vector as it is written; its entries are not all equal, unless rounding has made them so."""
+        result = rounded_vector(scale, weight)
+        self.is_settled = self.is_settled and result.count(result[0]) < len(result)
+        return result
 
 
 def _size(coefficient: Coefficient) -> tuple[Fraction, bool]:
