@@ -54,15 +54,15 @@ def test_a_formula_needs_neither_pytorch_nor_scikit_learn():
     assert output == "x**2 []"
 
 
-@pytest.mark.parametrize("extra", ["matplotlib", "pandas", "polars", "sympy"])
-def test_the_estimators_import_without_the_extras(extra):
-    run(f"""
+def test_the_estimators_import_without_the_extras():
+    run("""
         import sys
         # PyTorch imports SymPy by itself.
         import torch
-        for name in [name for name in sys.modules if name.partition(".")[0] == {extra!r}]:
+        extras = ("matplotlib", "pandas", "polars", "sympy")
+        for name in [name for name in sys.modules if name.partition(".")[0] in extras]:
             del sys.modules[name]
-        sys.modules[{extra!r}] = None
+        sys.modules |= dict.fromkeys(extras)
         from sklearn_taskneurons import *
         import sklearn_taskneurons.plotting
     """)
