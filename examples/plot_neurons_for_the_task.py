@@ -23,6 +23,13 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 
 _, ax = pyplot.subplots(layout="constrained")
 for name, formula in [("found", "auto"), ("linear", "x")]:
-    network = TaskNeuronRegressor(formula=formula, hidden_layer_sizes=(16,), random_state=0).fit(X_train, y_train)
-    print(f"{name:<7} {network.formula_.round(2)!s:<40} test R^2 {network.score(X_test, y_test):.3f}")
-    LossCurveDisplay.from_curves(network.loss_curve_, network.validation_loss_curve_, name=name, ax=ax)
+    network = TaskNeuronRegressor(formula, hidden_layer_sizes=(16,), random_state=0)
+    network.fit(X_train, y_train)
+    LossCurveDisplay.from_curves(
+        network.loss_curve_,
+        network.validation_loss_curve_,
+        name=name,
+        ax=ax,
+    )
+    score = network.score(X_test, y_test)
+    print(f"{name:<7} {network.formula_.round(2)!s:<45} test R^2 {score:.3f}")
