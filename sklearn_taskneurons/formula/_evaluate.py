@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from sklearn_taskneurons.formula._expression import Expression, Node, fold
+from sklearn_taskneurons.formula._expression import Expression, Node, expression_type, fold
+from sklearn_taskneurons.formula._printer import expression_text
 from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, SUM, VECTOR, X
 
 _OPERATORS: Final[dict[int, Callable[..., Any]]] = {
@@ -68,6 +69,23 @@ def evaluate(expression: Expression, X: Any, vectors: Sequence[Any] | None = Non
     # harmless for tensors; an array's overflow shows in its values
     with np.errstate(all="ignore"):
         return fold(expression, evaluator.node)
+
+
+def row_values(expression: Expression, X: Any, n_features: int | None) -> Any:
+    """Return the value of an expression without free vectors for each row of X, summed over the features."""
+    values = as_floating(X)
+    if values.ndim != 2:
+        raise ValueError(f"X must have two axes, rows and features, given {values.ndim}")
+    if n_features not in (None, values.shape[1]):
+        raise ValueError(f"X must have the formula's {n_features} features, given {values.shape[1]}")
+    if Node(VECTOR) in expression:
+        raise ValueError(f"a formula must have no free vector w to have a value, given {expression_text(expression)}")
+    library = array_library(values)
+    result = evaluate(expression, values)
+    if expression_type(expression) == "S":
+        return library.broadcast_to(result, (values.shape[0], 1))[:, 0]
+    with np.errstate(all="ignore"):
+        return library.broadcast_to(result, values.shape).sum(-1)
 
 
 class _Evaluator:

@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import numpy as np
-
 from sklearn_taskneurons.formula._build import rounded_expression
 from sklearn_taskneurons.formula._canonical import canonical_terms
 from sklearn_taskneurons.formula._checks import check_bounds, normal_nodes, vector_length
 from sklearn_taskneurons.formula._errors import ExpansionError, FormulaSyntaxError
-from sklearn_taskneurons.formula._evaluate import array_library, as_floating, evaluate
+from sklearn_taskneurons.formula._evaluate import row_values
 from sklearn_taskneurons.formula._expression import Expression, Node, Type, depth, expression_type
 from sklearn_taskneurons.formula._identity import fingerprint
 from sklearn_taskneurons.formula._immutable import Immutable
@@ -61,10 +59,11 @@ class Formula(Immutable):
     ``exp log sqrt abs``
     ==========================  ==============================================================================
 
-    A formula whose value is a vector is summed over the features.
+    A formula whose value is a vector is summed over the features, so that the 1 of ``x + 1`` counts for each feature.
 
-    Two formulas are equal when they expand to the same terms. A formula with a free vector stands for a family: any
-    number or vector that multiplies or adds to a free vector is absorbed by it.
+    Two formulas are equal when they expand to the same terms: products are multiplied out, functions and reciprocals of
+    sums are not rewritten. A formula with a free vector stands for a family: any number or vector that multiplies or
+    adds to a free vector is absorbed by it.
 
     Examples
     --------
@@ -364,10 +363,11 @@ class Formula(Immutable):
         >>> Formula("0.5*x**2 + 1").to_sympy(2)
         x0**2/2 + x1**2/2 + 2
         """
+        demanded = self._n_features
         if n_features is None:
-            n_features = self._n_features
-        if n_features is None or n_features < 1 or self._n_features not in (None, n_features):
-            rule = "at least 1" if self._n_features is None else f"the formula's {self._n_features}"
+            n_features = demanded
+        if n_features is None or n_features < 1 or demanded not in (None, n_features):
+            rule = "at least 1" if demanded is None else f"the formula's {demanded}"
             raise ValueError(f"n_features must be {rule}, given {n_features}")
         return sympy_sum(self._expression, n_features, symbols)
 
@@ -390,16 +390,4 @@ class Formula(Immutable):
             If X has not two axes or not the number of features that the formula demands, or if the formula has
             free vectors.
         """
-        library = array_library(X)
-        values = as_floating(X)
-        if values.ndim != 2:
-            raise ValueError(f"X must have two axes, rows and features, given {values.ndim}")
-        if self._n_features not in (None, values.shape[1]):
-            raise ValueError(f"X must have the formula's {self._n_features} features, given {values.shape[1]}")
-        if self.is_free:
-            raise ValueError(f"a formula must have no free vector w to have a value, given {self._text}")
-        result = evaluate(self._expression, values)
-        if self._type == "S":
-            return library.broadcast_to(result, (values.shape[0], 1))[:, 0]
-        with np.errstate(all="ignore"):
-            return library.broadcast_to(result, values.shape).sum(-1)
+        return row_values(self._expression, X, self._n_features)
