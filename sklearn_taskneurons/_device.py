@@ -23,7 +23,7 @@ def resolve_device(device: str | torch.device = "cpu") -> torch.device:
     try:
         resolved = torch.device(device)
         torch.empty(0, device=resolved)
-    except (RuntimeError, AssertionError) as error:
+    except (AssertionError, RuntimeError, TypeError) as error:
         raise ValueError(f"device must be 'auto' or a device that torch can use here, got {str(device)!r}: {error}") from error
     return resolved
 

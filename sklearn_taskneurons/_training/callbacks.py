@@ -1,19 +1,23 @@
 """What happens between epochs: keep the best weights, stop early, stop in time."""
 
-import copy
 import math
 import time
 from typing import Any
 
+import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
+from torch import Tensor
 
 
 class StopTraining(KeyboardInterrupt):
-    """Ends training where it is; skorch treats it as it treats the user's interrupt, which also ends training in order."""
+    """Ends training where it is.
+
+    skorch takes the interrupt of the keyboard, and nothing else, as the wish to end in order.
+    """
 
 
-class BestEpoch(Callback):
+class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
     """Watch the loss of each epoch, stop when it no longer falls, and leave the weights of the best epoch.
 
     The loss is that of the validation set. Without one it is the training loss, which only says when to stop: the last
@@ -22,11 +26,11 @@ class BestEpoch(Callback):
     Parameters
     ----------
     patience : int or None
-        Stop after so many epochs without an improvement by ``tol``; None never stops.
+        Stop after so many epochs without an improvement; None never stops.
     tol : float
         The smallest relative improvement that counts.
     deadline : float or None
-        Stop at the first batch that ends after this time of `time.monotonic`.
+        Stop after the first batch that ends after this time of `time.monotonic`.
     """
 
     def __init__(self, patience: int | None = 10, tol: float = 1e-4, deadline: float | None = None) -> None:
@@ -35,23 +39,34 @@ class BestEpoch(Callback):
         self.deadline = deadline
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Forget what was best on other data."""
         self.best_loss_ = self.threshold_ = math.inf
         self.best_epoch_: int | None = None
         self.n_waited_ = 0
         self.stopped_: str | None = None
+        self.validated_ = False
         self._keep(net)
 
-    def on_batch_end(self, net: NeuralNet, batch: Any = None, training: Any = None, **kwargs: Any) -> None:
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        """Drop the batches of the epoch before: their losses, with those of all epochs, would outgrow the data."""
+        if len(net.history) > 1:
+            net.history[-2]["batches"].clear()
+
+    def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
+        """Stop in time."""
         if self.deadline is not None and training and time.monotonic() > self.deadline:
             self._stop("time")
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        """Keep the weights if they are the best, and stop if nothing better has come for long."""
         row = net.history[-1]
-        loss = row["train_loss" if dataset_valid is None else "valid_loss"]
-        if not (math.isfinite(loss) and math.isfinite(row["train_loss"])):
+        self.validated_ = dataset_valid is not None
+        loss = row["valid_loss" if self.validated_ else "train_loss"]
+        if not (math.isfinite(loss) and math.isfinite(row["train_loss"]) and _are_finite(net)):
             self._stop("diverged")
         if loss < self.best_loss_:
             self.best_loss_, self.best_epoch_ = loss, len(net.history)
+        if not self.validated_ or self.best_epoch_ == len(net.history):
             self._keep(net)
         self.n_waited_ += 1
         if loss < self.threshold_:
@@ -60,14 +75,20 @@ class BestEpoch(Callback):
             self._stop("converged")
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        validated = "valid_loss" in net.history[0] if len(net.history) else False
-        if self.stopped_ == "diverged" or (validated and self.best_epoch_ is not None):
+        """Leave the weights that were kept."""
+        if self.validated_ or not _are_finite(net):
             net.module_.load_state_dict(self.state_)
-        del self.state_
+        del self.state_  # or it would be pickled with the net
+        if len(net.history):
+            net.history[-1]["batches"].clear()
 
     def _keep(self, net: NeuralNet) -> None:
-        self.state_ = copy.deepcopy(net.module_.state_dict())
+        self.state_: dict[str, Tensor] = {name: value.clone() for name, value in net.module_.state_dict().items()}
 
     def _stop(self, reason: str) -> None:
         self.stopped_ = reason
         raise StopTraining
+
+
+def _are_finite(net: NeuralNet) -> bool:
+    return all(bool(torch.isfinite(parameter).all()) for parameter in net.module_.parameters())

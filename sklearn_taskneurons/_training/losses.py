@@ -9,7 +9,7 @@ class WeightedMSELoss(nn.Module):
 
     def forward(self, y_pred: Tensor, y_true: tuple[Tensor, Tensor]) -> Tensor:
         target, weight = y_true
-        return weighted_mean((y_pred - target).square().mean(-1), weight)
+        return weighted_mean(nn.functional.mse_loss(y_pred, target, reduction="none").mean(-1), weight)
 
 
 class WeightedCrossEntropyLoss(nn.Module):

@@ -1,7 +1,8 @@
 """The skorch net of the estimators: a multi-layer perceptron of task-based neurons, seeded and ready to train."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 import torch
 from skorch import NeuralNet
@@ -10,7 +11,12 @@ from sklearn_taskneurons._training.batches import RowOrder, TensorBatches
 from sklearn_taskneurons._training.callbacks import BestEpoch
 from sklearn_taskneurons._training.losses import WeightedCrossEntropyLoss, WeightedMSELoss
 from sklearn_taskneurons.formula import Formula
-from sklearn_taskneurons.nn import TaskNeuronMLP
+from sklearn_taskneurons.nn import Activation, TaskNeuronMLP
+
+Task: TypeAlias = Literal["regression", "classification"]
+
+# Rows of a batch that only goes forward, as in validation.
+VALID_BATCH_SIZE = 65536
 
 
 def make_net(
@@ -18,19 +24,57 @@ def make_net(
     out_features: int,
     formula: Formula | str,
     *,
-    task: Literal["regression", "classification"] = "regression",
+    task: Task = "regression",
     hidden_layer_sizes: int | Sequence[int] = (64, 32),
-    activation: str = "tanh",
+    activation: Activation = "tanh",
     bound_input: bool = False,
-    lr: float = 0.005,
-    weight_decay: float = 1e-4,
+    lr: float = 2e-3,
+    weight_decay: float = 1e-2,
     batch_size: int = 128,
     max_epochs: int = 200,
     device: torch.device | str = "cpu",
-    callbacks: Any = None,
+    callbacks: Sequence[Any] | None = None,
     verbose: int = 0,
     seed: int = 0,
 ) -> NeuralNet:
+    """Return an initialized net; the seed decides its weights and the order of its rows.
+
+    It is plain skorch: the batches of tables take so little time that skorch's own work for each of them need not be
+    cut short.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        The number of features, and of targets or classes.
+    formula : Formula or str
+        The form of the neurons.
+    task : {"regression", "classification"}
+        Whether the loss is the squared error or the cross-entropy of logits.
+    hidden_layer_sizes : int or sequence of int
+        The number of units of each hidden layer.
+    activation : {"identity", "logistic", "tanh", "relu"}
+        What follows the hidden layers.
+    bound_input : bool
+        Whether the network bounds its inputs itself; False for inputs that are bounded already.
+    lr, weight_decay : float
+        Learning rate of AdamW, and its weight decay.
+    batch_size, max_epochs : int
+        Rows of a batch, and epochs of a call of skorch's ``fit``.
+    device : torch.device or str
+        Where the network is.
+    callbacks : sequence of skorch callbacks, or of pairs of name and callback, or None
+        What else watches the training.
+    verbose : int
+        Whether skorch prints a line for each epoch.
+    seed : int
+        At least 0.
+
+    Returns
+    -------
+    NeuralNet
+        Pass it to `train` and `predict`.
+    """
+    device = torch.device(device)
     net = NeuralNet(
         TaskNeuronMLP,
         module__in_features=in_features,
@@ -40,18 +84,20 @@ def make_net(
         module__activation=activation,
         module__bound_input=bound_input,
         criterion=WeightedMSELoss if task == "regression" else WeightedCrossEntropyLoss,
+        predict_nonlinearity=None if task == "regression" else partial(torch.softmax, dim=-1),
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=weight_decay,
-        optimizer__fused=True,
+        # One pass over all parameters instead of a dozen, for which small networks would wait longer than for the rest.
+        optimizer__fused=device.type in ("cpu", "cuda"),
         lr=lr,
         batch_size=batch_size,
         max_epochs=max_epochs,
         iterator_train=TensorBatches,
         iterator_train__order=RowOrder(seed),
         iterator_valid=TensorBatches,
-        iterator_valid__batch_size=65536,
+        iterator_valid__batch_size=VALID_BATCH_SIZE,
         train_split=None,
-        callbacks=[("best_epoch", BestEpoch()), *(callbacks or [])],
+        callbacks=[("best_epoch", BestEpoch()), *(callbacks or ())],
         device=str(device),
         verbose=verbose,
     )

@@ -4,19 +4,22 @@ import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping
 from skorch.helper import predefined_split
 
 from sklearn_taskneurons._device import single_torch_thread, to_array, to_tensor
 from sklearn_taskneurons._training.batches import TensorTable
 from sklearn_taskneurons._training.callbacks import BestEpoch
 
-# Rows that are scaled and propagated at once when a net predicts: hidden layers of a block stay in cache.
+Stopped: TypeAlias = Literal["converged", "time", "diverged", "callback", "interrupted"] | None
+
+# Rows that are scaled and propagated at once when a net predicts, so that the hidden layers of a block stay in cache.
 BLOCK_ROWS = 4096
 
 
@@ -27,36 +30,52 @@ class Training:
     Attributes
     ----------
     loss_curve, validation_loss_curve : list of float
-        The losses after each complete epoch of this call; the second is empty without a validation set.
+        The losses of each complete epoch of this call; the second is empty without a validation set.
     n_iter : int
         The number of complete epochs.
     best_epoch : int or None
-        The epoch of this call (from 1) with the lowest loss; None if there is no finite one.
-    stopped : {"converged", "time", "diverged", "interrupted"} or None
-        Why training ended before ``max_epochs``.
+        The epoch of this call, from 1, with the lowest loss; None if no epoch ended with a finite one.
+    stopped : {"converged", "time", "diverged", "callback", "interrupted"} or None
+        What ended training before ``max_epochs``: no improvement any more, the deadline, a loss that is not finite,
+        skorch's EarlyStopping among the user's callbacks, or an interrupt from the keyboard.
     """
 
     loss_curve: list[float]
     validation_loss_curve: list[float]
     n_iter: int
     best_epoch: int | None
-    stopped: str | None
+    stopped: Stopped
 
 
 def make_table(
     X: NDArray[Any], y: NDArray[Any], sample_weight: NDArray[Any] | None = None, device: torch.device | str = "cpu"
 ) -> TensorTable:
-    """Return a table of tensors of rows with a positive weight; whole-number targets are classes."""
-    if sample_weight is None:
-        sample_weight = np.ones(len(X))
-    elif not np.all(sample_weight):
-        # A batch may consist of such rows only, and has no mean then.
-        used = sample_weight > 0
-        X, y, sample_weight = X[used], y[used], sample_weight[used]
-    # Only their ratios matter, and float32 holds sums of numbers about 1 best.
-    weight = to_tensor(sample_weight / np.mean(sample_weight), device=device)
-    target = to_tensor(y, torch.int64 if y.dtype.kind in "iu" else torch.float32, device)
-    return TensorTable(to_tensor(X, device=device), target, weight)
+    """Return the rows with a positive weight as tensors.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, D)
+        Scaled features.
+    y : ndarray of shape (N, O) or (N,)
+        Scaled targets, or class numbers of an integer type.
+    sample_weight : ndarray of shape (N,) or None
+        Only the ratios of the weights matter.
+    device : torch.device or str
+        Where the network is trained.
+
+    Returns
+    -------
+    TensorTable
+    """
+    weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    if not weight.all():
+        # A batch of rows without weight would have no mean.
+        X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
+    # float32 has room for any ratio of weights only if they are about 1.
+    weight = weight / weight.max()
+    weight = weight / weight.mean()
+    target_dtype = torch.int64 if y.dtype.kind in "iu" else torch.float32
+    return TensorTable(to_tensor(X, device=device), to_tensor(y, target_dtype, device), to_tensor(weight, device=device))
 
 
 def train(
@@ -69,41 +88,54 @@ def train(
     tol: float = 1e-4,
     deadline: float | None = None,
 ) -> Training:
-    """Train ``net`` on, from wherever it stands, and leave the weights of its best epoch.
+    """Train ``net`` from wherever it stands, and leave the weights of the best epoch.
+
+    With a validation set these are the weights with the lowest loss on it, otherwise the last ones; in no case
+    weights that are not finite.
 
     Parameters
     ----------
     net : NeuralNet
-        As `make_net` returns it, or trained before; the optimizer continues with its state.
-    table, validation : TensorTable
-        Rows to train on, and rows to choose the best epoch by.
+        As `make_net` returns it, or trained before: the optimizer goes on with its state.
+    table : TensorTable
+        The rows to train on.
+    validation : TensorTable or None
+        The rows to choose the best epoch by.
     max_epochs : int
-        The number of epochs.
+        The largest number of epochs.
     n_iter_no_change : int or None
-        Stop after so many epochs without an improvement; None never does.
+        Stop after so many epochs without an improvement of the loss; None never does.
     tol : float
-        The smallest relative improvement of the loss that counts.
+        The smallest relative improvement that counts.
     deadline : float or None
         The time of `time.monotonic` after which no batch is begun.
 
     Returns
     -------
     Training
+
+    Warns
+    -----
+    UserWarning
+        If the training was interrupted from the keyboard.
     """
     watch: BestEpoch = dict(net.callbacks_)["best_epoch"]
-    watch.patience, watch.tol, watch.deadline = n_iter_no_change, tol, deadline
+    watch.set_params(patience=n_iter_no_change, tol=tol, deadline=deadline)
     n_before = len(net.history)
     net.train_split = None if validation is None else predefined_split(validation)
     try:
         with single_torch_thread(), torch.random.fork_rng(devices=[]):
             net.partial_fit(table, epochs=max_epochs)
     finally:
-        net.train_split = None  # or the net would carry the validation rows wherever it goes
-    rows = [row for row in net.history[n_before:] if "train_loss" in row]
-    stopped = watch.stopped_
+        net.train_split = None  # or the rows would be pickled with the net
+    stopped: Any = watch.stopped_
+    if len(net.history) and "train_loss" not in net.history[-1]:
+        net.history.pop()  # an epoch without an end
+    rows = net.history.to_list()[n_before:]
     if stopped is None and len(rows) < max_epochs:
-        stopped = "interrupted"
-        warnings.warn("Training interrupted by the user; the best weights so far are kept.", stacklevel=2)
+        stopped = "callback" if _has_stopped_early(net) else "interrupted"
+    if stopped == "interrupted":
+        warnings.warn("Training was interrupted; the best weights so far are kept.", stacklevel=2)
     return Training(
         loss_curve=[float(row["train_loss"]) for row in rows],
         validation_loss_curve=[float(row["valid_loss"]) for row in rows if "valid_loss" in row],
@@ -113,15 +145,35 @@ def train(
     )
 
 
-def predict(net: NeuralNet, X: NDArray[Any], transform: Callable[[NDArray[Any]], NDArray[Any]] | None = None) -> NDArray[Any]:
-    """Return the net's outputs (N, O) as float64, block by block, each block of rows first passed to ``transform``.
+def _has_stopped_early(net: NeuralNet) -> bool:
+    """Return whether the user's own early stopping has ended the training; it does so as the keyboard does."""
+    return any(isinstance(callback, EarlyStopping) and callback.misses_ == callback.patience for _, callback in net.callbacks_)
 
-    Computed in float64 where the device can: the last digits of a float32 product depend on how many rows are multiplied
-    at once, and a row must get the same prediction alone as among others.
+
+def predict(
+    net: NeuralNet, X: NDArray[Any], transform: Callable[[NDArray[Any]], NDArray[Any]] | None = None
+) -> NDArray[np.float64]:
+    """Return the net's outputs, computed block by block.
+
+    They are computed in float64 where the device can: the last digits of a float32 product depend on how many rows are
+    multiplied at once, and a row must get the same prediction alone as among others.
+
+    Parameters
+    ----------
+    net : NeuralNet
+        A trained net.
+    X : ndarray of shape (N, D)
+        The features.
+    transform : callable or None
+        What each block of rows goes through first.
+
+    Returns
+    -------
+    ndarray of shape (N, O), float64
     """
     dtype = torch.float32 if torch.device(net.device).type == "mps" else torch.float64
     module = copy.deepcopy(net.module_).to(dtype).eval()
-    outputs = []
+    outputs: list[NDArray[Any]] = []
     with torch.inference_mode():
         for start in range(0, len(X), BLOCK_ROWS):
             rows = X[start : start + BLOCK_ROWS]

@@ -6,12 +6,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from sklearn_taskneurons.formula import Formula
+from sklearn_taskneurons.formula import Formula, Node, X
 from sklearn_taskneurons.nn._export import unit_expression
 from sklearn_taskneurons.nn._functions import bound as bound_inputs
 from sklearn_taskneurons.nn._maps import ElementwiseMaps
 from sklearn_taskneurons.nn._plan import make_plan
-from sklearn_taskneurons.nn._sums import WeightedSum, normal_grid
+from sklearn_taskneurons.nn._sums import WeightedSum, inverse_rms, normal_grid
 
 
 class TaskNeuronLinear(WeightedSum):
@@ -24,8 +24,8 @@ class TaskNeuronLinear(WeightedSum):
 
     a product of inner products, as in ``dot(w, x) * dot(w, x)``, the Hadamard product of one linear map for each
     factor, and a function of an inner product, as in ``sin(dot(w, x))``, the function of a linear map. The formula ``"x"``
-    is :class:`torch.nn.Linear`. A vector ``w`` inside an elementwise function, as in ``sin(w*x)``, is learned and shared
-    by all units; numbers and given vectors inside one stay as they are.
+    gives :class:`torch.nn.Linear`, with its parameters and nothing else. A vector ``w`` inside an elementwise function,
+    as in ``sin(w*x)``, is learned and shared by all units; numbers and given vectors inside one stay as they are.
 
     Parameters
     ----------
@@ -52,7 +52,8 @@ class TaskNeuronLinear(WeightedSum):
     bias : torch.nn.Parameter of shape (out_features,)
         The bias, or None.
     scale : torch.Tensor of shape (T * in_features,)
-        A buffer: one over the root mean square of each term, repeated for each feature.
+        A buffer: one over the root mean square of each term, repeated for each feature; None if no term has one weight
+        matrix, and for the formula ``"x"`` without a bound.
     products : torch.nn.ModuleList
         The terms that are products or functions of sums, with the weights of their factors.
     maps : torch.nn.Module
@@ -124,8 +125,10 @@ class TaskNeuronLinear(WeightedSum):
         formula = Formula(formula)
         expressions, plan = make_plan(formula.terms)
         if not plan.n_terms:
-            raise ValueError(f"formula must have a term that depends on x, got {str(formula)!r}")
-        super().__init__(plan, in_features, out_features, bias, device=device, dtype=dtype)
+            raise ValueError(f"formula must depend on x, got {str(formula)!r}")
+        # The input alone has nothing to be balanced with: the layer is then torch.nn.Linear.
+        scaled = expressions != ((Node(X),),) or plan.n_terms > 1 or bound is not None
+        super().__init__(plan, in_features, out_features, bias, scaled, device=device, dtype=dtype)
         self.formula = formula
         self.bound = bound
         self.maps = ElementwiseMaps(expressions, in_features, device=device, dtype=dtype)
@@ -170,6 +173,20 @@ class TaskNeuronLinear(WeightedSum):
         x = x.reshape(-1, self.in_features)
         self.set_scales(self.maps(self._bounded(x)), x.new_ones(len(x)), joint=True)
         return self
+
+    @torch.no_grad()
+    def normalize(self, x: Tensor) -> None:
+        """Calibrate, and where there is no scale to do it scale the weights, so that this input gives unit variance.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (..., in_features)
+            A sample of the layer's input.
+        """
+        self.calibrate(x)
+        if self.scale is None and self.weight is not None:
+            x = x.reshape(-1, self.in_features)
+            self.weight.mul_(inverse_rms(x, x.new_ones(len(x))))
 
     def raw(self) -> Self:
         """Return a copy that computes the same and has the weights of the raw terms.

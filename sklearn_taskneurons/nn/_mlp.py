@@ -131,7 +131,7 @@ class TaskNeuronMLP(nn.Module):
         x = torch.randn(SAMPLE_ROWS, self.in_features, dtype=reference.dtype, device=reference.device)
         for previous, layer in zip(self.layers[:-1], self.layers[1:], strict=True):
             x = ACTIVATIONS[self.activation](previous(x))
-            layer.calibrate(x)
+            layer.normalize(x)
 
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> Self:

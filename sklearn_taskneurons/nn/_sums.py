@@ -21,7 +21,8 @@ from sklearn_taskneurons.nn._plan import FunctionPlan, ProductPlan, SumPlan
 class WeightedSum(nn.Module):
     """Weights times maps, all by one matmul, plus products, plus a bias.
 
-    ``weight`` has shape (out_features, T * in_features), ``scale``, which multiplies it, (T * in_features,).
+    ``weight`` has shape (out_features, T * in_features), ``scale``, which multiplies it, (T * in_features,); it is None
+    where it is not wanted.
     """
 
     weight: nn.Parameter | None
@@ -29,7 +30,9 @@ class WeightedSum(nn.Module):
     scale: Tensor | None
     products: "Sequence[Product]"
 
-    def __init__(self, plan: SumPlan, in_features: int, out_features: int, bias: bool, **factory_kwargs: Any) -> None:
+    def __init__(
+        self, plan: SumPlan, in_features: int, out_features: int, bias: bool, scaled: bool = True, **factory_kwargs: Any
+    ) -> None:
         super().__init__()
         self.plan = plan
         self.in_features = in_features
@@ -37,7 +40,7 @@ class WeightedSum(nn.Module):
         columns = len(plan.maps) * in_features
         weight = nn.Parameter(torch.empty(out_features, columns, **factory_kwargs)) if plan.maps else None
         self.register_parameter("weight", weight)
-        self.register_buffer("scale", torch.ones(columns, **factory_kwargs) if plan.maps else None)
+        self.register_buffer("scale", torch.ones(columns, **factory_kwargs) if plan.maps and scaled else None)
         self.register_parameter("bias", nn.Parameter(torch.empty(out_features, **factory_kwargs)) if bias else None)
         self.products = nn.ModuleList(  # type: ignore[assignment]  # which says nothing of its items
             Product(product, in_features, out_features, **factory_kwargs) for product in plan.products
@@ -56,10 +59,12 @@ class WeightedSum(nn.Module):
     def combine(self, maps: list[Tensor]) -> Tensor:
         """Return the sum (*, out_features) for the values of the maps, each (*, in_features)."""
         parts = [product(maps) for product in self.products]
-        if self.weight is not None and self.scale is not None:
+        weight = self.weight
+        if weight is not None:
             own = [maps[index] for index in self.plan.maps]
-            features = torch.cat(own, -1) if len(own) > 1 else own[0]
-            parts.append(nn.functional.linear(features, self.weight * self.scale, self.bias))
+            features = own[0] if len(own) == 1 else torch.cat(own, -1)
+            scale = self.scale
+            parts.append(nn.functional.linear(features, weight if scale is None else weight * scale, self.bias))
         elif self.bias is not None:
             parts.append(self.bias)
         total: Tensor = functools.reduce(operator.add, parts)

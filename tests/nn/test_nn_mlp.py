@@ -47,13 +47,12 @@ def test_formula_x_is_a_network_of_torch_linear(activation):
     functions = {"identity": torch.nn.Identity, "logistic": torch.nn.Sigmoid, "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}
     modules = []
     for layer in network.layers:
-        raw = layer.raw()
         linear = torch.nn.Linear(layer.in_features, layer.out_features)
-        linear.load_state_dict({"weight": raw.weight, "bias": raw.bias})
+        linear.load_state_dict(layer.state_dict())
         modules += [linear, functions[activation]()]
     peer = torch.nn.Sequential(*modules[:-1])
     x = torch.randn(20, 5) * 100
-    torch.testing.assert_close(network(x), peer(x), rtol=1e-5, atol=1e-5)
+    assert torch.equal(network(x), peer(x))
     assert count_parameters(network) == sum(parameter.numel() for parameter in peer.parameters())
 
 

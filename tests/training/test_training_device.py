@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+import torch
+
+from sklearn_taskneurons._device import resolve_device, single_torch_thread, to_array, to_tensor
+
+
+def test_resolve_device():
+    assert resolve_device("cpu") == torch.device("cpu")
+    assert resolve_device(torch.device("cpu")) == torch.device("cpu")
+    assert resolve_device("auto") == torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("device", ["abacus", "cuda:99", "", 1.5, None])
+def test_unknown_device(device):
+    with pytest.raises(ValueError, match="device must be 'auto' or a device that torch can use here"):
+        resolve_device(device)
+
+
+def test_tensors_are_copies_of_the_wanted_type():
+    array = np.arange(6.0).reshape(2, 3)
+    tensor = to_tensor(array)
+    assert tensor.dtype == torch.float32
+    tensor[0, 0] = 9
+    assert array[0, 0] == 0
+    assert to_tensor(np.arange(3), torch.int64).dtype == torch.int64
+    np.testing.assert_array_equal(to_array(to_tensor(array).requires_grad_()), array)
+
+
+def test_large_numbers_stay_finite():
+    tensor = to_tensor(np.array([1e300, -1e300, 1.0]))
+    assert tensor.tolist() == [torch.finfo(torch.float32).max, torch.finfo(torch.float32).min, 1.0]
+
+
+def test_single_thread_is_taken_back_after_an_error():
+    before = torch.get_num_threads()
+    seen = []
+
+    def fail():
+        with single_torch_thread():
+            seen.append(torch.get_num_threads())
+            raise ZeroDivisionError
+
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert [*seen, torch.get_num_threads()] == [1, 2]
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,269 @@
+import math
+import pickle
+import time
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback, EarlyStopping
+
+from sklearn_taskneurons._training import make_net, make_table, predict, train
+from sklearn_taskneurons._training.training import BLOCK_ROWS
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    return X, X[:, :1] ** 2 - X[:, 1:2]
+
+
+def small_net(**options):
+    return make_net(3, 1, "x**2 + x", **{"hidden_layer_sizes": (8,), "batch_size": 50, "lr": 0.01, **options})
+
+
+def weights_of(net):
+    return torch.cat([parameter.detach().flatten() for parameter in net.module_.parameters()])
+
+
+def error(net, X, y):
+    return float(np.mean((predict(net, X) - y) ** 2))
+
+
+def test_learns(data):
+    X, y = data
+    net = small_net()
+    training = train(net, make_table(X[:200], y[:200]), make_table(X[200:], y[200:]), max_epochs=100)
+    assert error(net, X[200:], y[200:]) < 0.05 * y.var()
+    assert training.loss_curve[-1] < training.loss_curve[0] / 10
+    assert len(training.loss_curve) == len(training.validation_loss_curve) == training.n_iter
+
+
+def test_learns_classes():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    y = (X[:, 0] ** 2 > X[:, 1] + 0.5).astype(int) + (X[:, 2] > 1)
+    net = make_net(3, 3, "x**2 + x", task="classification", lr=0.01)
+    train(net, make_table(X, y), max_epochs=60)
+    assert np.mean(predict(net, X).argmax(axis=1) == y) > 0.95
+    probabilities = net.predict(X.astype(np.float32))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), predict(net, X).argmax(axis=1))
+
+
+def test_leaves_the_weights_of_the_best_epoch(data):
+    X, y = data
+    net = small_net(lr=0.3)  # so much that the last epoch is not the best
+    training = train(net, make_table(X[:50], y[:50]), make_table(X[50:], y[50:]), max_epochs=40, n_iter_no_change=None)
+    curve = training.validation_loss_curve
+    assert training.n_iter == 40
+    assert training.best_epoch == 1 + int(np.argmin(curve)) != 40
+    assert error(net, X[50:], y[50:]) == pytest.approx(min(curve), rel=1e-5)
+
+
+def test_stops_when_the_loss_no_longer_falls(data):
+    X, y = data
+    training = train(
+        small_net(lr=0.1), make_table(X[:50], y[:50]), make_table(X[50:], y[50:]), max_epochs=500, n_iter_no_change=5
+    )
+    assert training.stopped == "converged"
+    curve = np.array(training.validation_loss_curve)
+    assert len(curve) < 500
+    assert curve[:-5].min() * (1 - 1e-4) <= curve[-5:].min()
+
+
+def test_tolerance_is_relative(data):
+    X, y = data
+    for factor in (1e-3, 1.0):
+        training = train(small_net(lr=1e-9), make_table(X, y * factor), max_epochs=50, n_iter_no_change=3)
+        assert training.stopped == "converged"
+        assert training.n_iter == 4
+
+
+def test_without_validation_the_last_weights_stay(data):
+    X, y = data
+    expected = small_net(lr=0.3)
+    train(expected, make_table(X, y), max_epochs=7, n_iter_no_change=None)
+    peer = small_net(lr=0.3)
+    peer.partial_fit(make_table(X, y), epochs=7)
+    assert torch.equal(weights_of(expected), weights_of(peer))
+
+
+def test_same_seed_same_net(data):
+    X, y = data
+    nets = [small_net(seed=seed) for seed in (1, 1, 2)]
+    for net in nets:
+        torch.rand(3)
+        train(net, make_table(X, y), max_epochs=3)
+    first, second, third = map(weights_of, nets)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
+
+
+def test_caller_is_left_alone(data):
+    X, y = data
+    torch_state, numpy_state, threads = torch.get_rng_state(), np.random.get_state()[1].copy(), torch.get_num_threads()
+    net = small_net()
+    train(net, make_table(X, y), max_epochs=2)
+    predict(net, X)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
+    assert torch.get_num_threads() == threads
+
+
+def test_going_on_is_as_never_having_stopped(data):
+    X, y = data
+    whole, parts = small_net(), small_net()
+    train(whole, make_table(X, y), max_epochs=6)
+    first = train(parts, make_table(X, y), max_epochs=2)
+    parts = pickle.loads(pickle.dumps(parts))
+    second = train(parts, make_table(X, y), max_epochs=4)
+    assert torch.equal(weights_of(whole), weights_of(parts))
+    assert (first.n_iter, second.n_iter) == (2, 4)
+    assert len(parts.history) == 6
+
+
+def test_pickled_net_carries_no_rows(data):
+    X, y = data
+    sizes = []
+    for repeat in (1, 20):
+        net = small_net(batch_size=10**6)
+        rows = np.tile(X, (repeat, 1)), np.tile(y, (repeat, 1))
+        train(net, make_table(*rows), make_table(*rows), max_epochs=2)
+        sizes.append(len(pickle.dumps(net)))
+    assert sizes[0] == pytest.approx(sizes[1], abs=200)
+
+
+def test_history_does_not_grow_with_the_number_of_batches(data):
+    X, y = data
+    net = small_net(batch_size=2)
+    train(net, make_table(X, y), max_epochs=2)
+    assert net.history[:, "train_loss"] == pytest.approx(net.history[:, "train_loss"])
+    assert all(row["batches"] == [] for row in net.history)
+
+
+def test_deadline_ends_within_an_epoch(data):
+    X, y = data
+    net = small_net(batch_size=1)
+    before = weights_of(net)
+    training = train(net, make_table(X, y), max_epochs=10, deadline=time.monotonic() - 1)
+    assert training.stopped == "time"
+    assert training.n_iter == 0
+    assert training.best_epoch is None
+    assert len(net.history) == 0
+    assert not torch.equal(weights_of(net), before)  # one batch
+
+
+def test_deadline_leaves_the_best_so_far(data):
+    X, y = data
+
+    class Late(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 5:
+                dict(net.callbacks_)["best_epoch"].deadline = -math.inf
+
+    net = small_net(lr=0.3, callbacks=[Late()])
+    training = train(net, make_table(X[:50], y[:50]), make_table(X[50:], y[50:]), max_epochs=100)
+    assert (training.stopped, training.n_iter) == ("time", 5)
+    assert error(net, X[50:], y[50:]) == pytest.approx(min(training.validation_loss_curve), rel=1e-5)
+
+
+class InterruptInEpoch(Callback):
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            raise KeyboardInterrupt
+
+
+def test_interrupt_leaves_the_best_so_far(data):
+    X, y = data
+    net = small_net(lr=0.3, callbacks=[InterruptInEpoch(6)])
+    with pytest.warns(UserWarning, match="Training was interrupted"):
+        training = train(net, make_table(X[:50], y[:50]), make_table(X[50:], y[50:]), max_epochs=100)
+    assert (training.stopped, training.n_iter, len(net.history)) == ("interrupted", 5, 5)
+    assert error(net, X[50:], y[50:]) == pytest.approx(min(training.validation_loss_curve), rel=1e-5)
+
+
+def test_callbacks_of_the_user_may_stop(data):
+    X, y = data
+    stopping = EarlyStopping(monitor="train_loss", patience=2, threshold=1.0, sink=lambda text: None)
+    net = small_net(callbacks=[("mine", stopping)])
+    training = train(net, make_table(X, y), max_epochs=100)
+    assert training.stopped == "callback"
+    assert dict(net.callbacks_)["mine"].misses_ == 2
+
+
+@pytest.mark.parametrize("validated", [False, True])
+@pytest.mark.parametrize("epoch", [1, 4])
+def test_diverged_training_leaves_the_last_finite_weights(data, epoch, validated):
+    X, y = data
+
+    class Poison(Callback):
+        def on_batch_begin(self, net, batch=None, **kwargs):
+            if len(net.history) == epoch:
+                batch[0].fill_(math.nan)
+
+    net = small_net(callbacks=[Poison()])
+    start = weights_of(net)
+    validation = make_table(X[200:], y[200:]) if validated else None
+    training = train(net, make_table(X[:200], y[:200]), validation, max_epochs=10)
+    assert training.stopped == "diverged"
+    assert torch.isfinite(weights_of(net)).all()
+    assert torch.equal(weights_of(net), start) == (epoch == 1)
+    assert training.best_epoch is None if epoch == 1 else training.best_epoch < epoch
+
+
+def test_infinite_targets_raise_nothing():
+    X, y = np.ones((20, 3)), np.full((20, 1), 3e38)
+    net = small_net()
+    assert train(net, make_table(X, y), max_epochs=5).stopped == "diverged"
+    assert np.isfinite(predict(net, X)).all()
+
+
+def test_weights_count_and_rows_without_one_do_not(data):
+    X, y = data
+    weight = np.r_[np.ones(200), np.zeros(100)]
+    poisoned = np.where(weight[:, None] > 0, X, 1e9)
+    nets = [small_net(), small_net()]
+    train(nets[0], make_table(X[:200], y[:200]), max_epochs=2)
+    train(nets[1], make_table(poisoned, y, weight * 1e-30), max_epochs=2)
+    torch.testing.assert_close(weights_of(nets[0]), weights_of(nets[1]))
+    conflict = np.tile(X, (2, 1)), np.r_[y * 0 + 1, y * 0 - 1]
+    net = small_net()
+    train(net, make_table(*conflict, np.r_[np.full(300, 3.0), np.ones(300)]), max_epochs=100)
+    assert predict(net, X).mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_skorch_net_predicts_as_it_does(data):
+    X, y = data
+    net = small_net()
+    train(net, make_table(X, y), max_epochs=1)
+    np.testing.assert_allclose(net.predict(X.astype(np.float32)), predict(net, X), rtol=1e-5, atol=1e-6)
+    assert net.forward(X.astype(np.float32)).shape == (300, 1)
+
+
+def test_predict_in_blocks(data):
+    X, y = data
+    net = small_net()
+    train(net, make_table(X, y), max_epochs=1)
+    rows = np.tile(X, (2 * BLOCK_ROWS // len(X), 1))
+    calls = []
+
+    def doubled(block):
+        calls.append(len(block))
+        return block * 2
+
+    outputs = predict(net, rows, doubled)
+    assert calls == [BLOCK_ROWS, len(rows) - BLOCK_ROWS]
+    assert outputs.dtype == np.float64
+    np.testing.assert_allclose(outputs[-300:], predict(net, X * 2), rtol=1e-5, atol=1e-6)
+
+
+def test_predict_is_the_same_row_by_row(data):
+    X, y = data
+    net = small_net()
+    train(net, make_table(X, y), max_epochs=1)
+    single = np.concatenate([predict(net, row[None]) for row in X])
+    np.testing.assert_allclose(single, predict(net, X), rtol=1e-5, atol=1e-6)
