@@ -159,7 +159,7 @@ class Algebra:
             raise ExpansionError("nothing may be divided by zero, and the divisor is zero")
         if len(b) > 1:
             ratio = _ratio(a, b)
-            return self.multiply(a, self._reciprocal(b)) if ratio is None else _constant(ratio)
+            return self._divide_by_sum(a, b) if ratio is None else _constant(ratio)
         ((monomial, coefficient),) = b.items()
         inverse: Monomial = CONSTANT
         for serial, exponent in monomial:
@@ -170,16 +170,22 @@ class Algebra:
                 inverse = (*inverse, (serial, -exponent))
         return self.multiply(a, {inverse: self.atoms.vectors.invert(coefficient)})
 
-    def _reciprocal(self, a: Polynomial) -> Polynomial:
+    def _divide_by_sum(self, a: Polynomial, b: Polynomial) -> Polynomial:
         # one atom for all multiples of a sum
-        scale, is_decimal = content([a[monomial] for monomial in self.writer.sorted(a)])
+        scale, is_decimal = content([b[monomial] for monomial in self.writer.sorted(b)])
+        divisor = self._lasting(self.scale(b, 1 / scale))
+        if len(divisor) < len(b):
+            return self.divide(a, self.scale(divisor, scale))
         self.writer.is_settled = self.writer.is_settled and not is_decimal
-        return {self.atoms.function(DIV, self.scale(a, 1 / scale)): 1 / scale}
+        return self.multiply(a, {self.atoms.function(DIV, divisor): 1 / scale})
+
+    def _lasting(self, a: Polynomial) -> Polynomial:
+        """Return a polynomial without the terms that are 0 in floating point, as which it will be written."""
+        return {monomial: value for monomial, value in a.items() if not self.writer.vanishes(monomial, value)}
 
     def apply(self, opcode: int, a: Polynomial) -> Polynomial:
         """Return an elementwise function: a number of a number, an atom of anything else."""
-        if not a:
-            a = {CONSTANT: ZERO}
+        a = self._lasting(a) or {CONSTANT: ZERO}
         if len(a) > 1 or CONSTANT not in a:
             return {self.atoms.function(opcode, a): UNIT}
         name, value = FUNCTIONS[opcode].name, a[CONSTANT]

@@ -6,7 +6,7 @@ from typing import Final
 
 from sklearn_taskneurons.formula._algebra import Algebra
 from sklearn_taskneurons.formula._atoms import Atoms, Monomial, Polynomial
-from sklearn_taskneurons.formula._coefficients import ZERO, unit
+from sklearn_taskneurons.formula._coefficients import ZERO, rounded, unit
 from sklearn_taskneurons.formula._errors import ExpansionError
 from sklearn_taskneurons.formula._expression import Expression
 from sklearn_taskneurons.formula._terms import Composite, Factor, RowSum, Term, expanded_expression
@@ -72,6 +72,8 @@ class _Terms:
         exact: dict[object, Fraction] = {}
         for monomial in self.writer.sorted(polynomial):
             coefficient = polynomial[monomial]
+            if self.writer.vanishes(monomial, coefficient):
+                continue
             if not isinstance(coefficient, Fraction):
                 raise TypeError("the terms of a scalar must have numbers for coefficients")
             lone = self.atoms.lone_sum(monomial)
@@ -79,6 +81,7 @@ class _Terms:
                 weights = self.writer.entries(coefficient, lone.weight)
                 terms[monomial] = Term(1.0, (RowSum(self.writer.monomial(lone.monomial), weights),))
             elif self.atoms.absorbs(monomial):
+                self.writer.unit(monomial)  # which tells whether the vectors beside the free one are settled
                 terms[monomial] = Term(1.0, self._product(monomial))
             else:
                 factors = self._product(monomial)
@@ -87,7 +90,7 @@ class _Terms:
                 if not self.atoms.has_free(monomial):
                     key = tuple(factor.scalar_expression for factor in factors)
                 exact[key] = exact.get(key, ZERO) + coefficient * self.writer.unit(monomial)
-                terms[key] = Term(self.writer.number(exact[key]), factors)
+                terms[key] = Term(rounded(exact[key]), factors)
         return tuple(term for term in terms.values() if term.coefficient)
 
     def _product(self, monomial: Monomial) -> tuple[Factor, ...]:

@@ -1,7 +1,7 @@
 """Atoms, monomials and polynomials as expressions, and the order in which they are written."""
 
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from sklearn_taskneurons.formula._atoms import Atoms, Monomial, Polynomial
 from sklearn_taskneurons.formula._build import ONE, Summand, call, power, product, total
@@ -14,6 +14,8 @@ from sklearn_taskneurons.formula.functions import DIV, DOT, POW, SUM, VECTOR, X
 Label: TypeAlias = tuple[str, int, tuple[int, ...]]
 # powers of x first and by falling degree, then functions, then constants
 Order: TypeAlias = tuple[int, int, int, tuple[Label, ...]]
+
+_LEAST_BITS: Final = -700  # far from where floating-point numbers end
 
 
 class Writer:
@@ -110,8 +112,8 @@ class Writer:
         numerators, denominators = self._factors(monomial)
         if isinstance(coefficient, Scaled):
             return 1.0, [self._vector(*coefficient), *numerators], denominators
-        scale = UNIT if self.atoms.absorbs(monomial) else coefficient * self.unit(monomial)
-        return self.number(scale), numerators, denominators
+        scale = coefficient * self.unit(monomial)
+        return 1.0 if self.atoms.absorbs(monomial) else rounded(scale), numerators, denominators
 
     def _row_sum(self, monomial: Monomial, scale: Fraction, weight: Weight | None) -> Expression:
         inner = self.monomial(monomial) if monomial else (Node(POW, 0), Node(X))
@@ -125,11 +127,16 @@ class Writer:
 
     # numbers
 
-    def number(self, value: Fraction) -> float:
-        """Return a coefficient as it is written."""
-        result = rounded(value)
-        self.is_settled = self.is_settled and result != 0
-        return result
+    def vanishes(self, monomial: Monomial, coefficient: Coefficient) -> bool:
+        """Tell whether a term is written as 0."""
+        scale, weight = split(coefficient)
+        if scale.numerator.bit_length() - scale.denominator.bit_length() > _LEAST_BITS:
+            return False
+        lone = self.atoms.lone_sum(monomial)
+        weight = weight if lone is None else lone.weight
+        if isinstance(weight, tuple):
+            return not any(rounded_vector(scale, weight))
+        return weight is None and not self.atoms.absorbs(monomial) and not rounded(scale * self.unit(monomial))
 
     def entries(self, scale: Fraction, weight: tuple[int, ...]) -> Vector:
         """Return a known vector as it is written; its entries are not all equal, unless rounding has made them so."""
