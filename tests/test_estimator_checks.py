@@ -11,7 +11,7 @@ NETWORK = {"max_epochs": 60}
 
 ESTIMATORS = [
     VSRRegressor(population_size=100, generations=10),
-    VSRRegressor(method="exhaustive", coefficients="shared"),
+    VSRRegressor(method="exhaustive"),
     VSRRegressor(population_size=100, generations=10, function_set=("add", "mul", "sin", "dot"), max_length=16),
     TaskNeuronRegressor(formula="x**2 + x", **NETWORK),
     TaskNeuronRegressor(search=SEARCH, **NETWORK),

@@ -18,8 +18,8 @@ from sklearn_taskneurons._vsr import VSRRegressor
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn import count_multiplications, count_parameters
 
-# From here on a tenth of the rows is enough to tell a better epoch from a lucky one.
-AUTO_EARLY_STOPPING_ROWS = 500
+# Fewer held-out rows cannot tell a better epoch from a lucky one.
+AUTO_HELD_OUT_ROWS = 10
 
 
 class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
@@ -57,8 +57,8 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
         activation="tanh",
         max_epochs=200,
         batch_size="auto",
-        lr=5e-3,
-        weight_decay=1e-4,
+        lr=2e-3,
+        weight_decay=1e-2,
         early_stopping="auto",
         validation_fraction=0.1,
         n_iter_no_change=20,
@@ -146,7 +146,9 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
 
     def _split(self, y, weights, seed):
         """Return the rows to train on, and those to choose the best epoch by or None."""
-        wanted = len(y) >= AUTO_EARLY_STOPPING_ROWS if self.early_stopping == "auto" else self.early_stopping
+        wanted = self.early_stopping
+        if wanted == "auto":
+            wanted = np.count_nonzero(weights) * self.validation_fraction >= AUTO_HELD_OUT_ROWS
         if not wanted:
             return slice(None), None
         return hold_out(y if self._task == "classification" else None, weights, self.validation_fraction, seed)

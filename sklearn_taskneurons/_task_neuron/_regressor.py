@@ -35,14 +35,14 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
         The largest number of passes over the training rows.
     batch_size : int or "auto", default="auto"
         The number of rows of a gradient step; "auto" is ``min(128, n_rows)``.
-    lr : float, default=0.005
+    lr : float, default=0.002
         The learning rate of AdamW [2]_.
-    weight_decay : float, default=1e-4
+    weight_decay : float, default=0.01
         Its decoupled weight decay, at least 0.
     early_stopping : bool or "auto", default="auto"
         Hold out `validation_fraction` of the rows, keep the weights of the epoch with the lowest loss on them, and stop
-        after `n_iter_no_change` epochs without a lower one. "auto" does so from 500 rows on; below, the rows are worth
-        more for training, which then stops only when the training loss no longer falls.
+        after `n_iter_no_change` epochs without a lower one. "auto" does so where that holds out at least 10 rows; fewer
+        are worth more for training, which then stops only when the training loss no longer falls.
     validation_fraction : float, default=0.1
         The fraction of the rows held out, in (0, 1); for classes, in proportion.
     n_iter_no_change : int, default=20
