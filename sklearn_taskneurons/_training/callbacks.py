@@ -1,4 +1,4 @@
-"""What happens between epochs: keep the best weights, stop early, stop in time."""
+"""What happens between batches and epochs: average the weights, keep the best, stop early, stop in time."""
 
 import math
 import time
@@ -9,6 +9,8 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from sklearn_taskneurons._training.averaging import WeightAverage
+
 
 class StopTraining(KeyboardInterrupt):
     """Ends training where it is.
@@ -18,10 +20,10 @@ class StopTraining(KeyboardInterrupt):
 
 
 class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
-    """Watch the loss of each epoch, stop when it no longer falls, and leave the weights of the best epoch.
+    """Watch the loss of each epoch, stop when it no longer falls, and leave the averaged weights of the best epoch.
 
-    The loss is that of the validation set. Without one it is the training loss, which only says when to stop: the last
-    weights are then kept, unless they are not finite.
+    The loss is that of the validation set, of the averaged weights. Without one it is the training loss, which only says
+    when to stop: the last average is then left, unless it is not finite.
 
     Parameters
     ----------
@@ -37,28 +39,41 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         self.patience = patience
         self.tol = tol
         self.deadline = deadline
+        self.average_: WeightAverage | None = None
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Forget what was best on other data."""
+        """Forget what was best on other data; go on with the steps where they were left."""
         self.best_loss_ = self.threshold_ = math.inf
         self.best_epoch_: int | None = None
         self.n_waited_ = 0
         self.stopped_: str | None = None
         self.validated_ = False
         self._keep(net)
+        if self.average_ is None or not self.average_.is_of(net.module_):
+            self.average_ = WeightAverage(net.module_)
+        self.average_.swap_out(net.module_)
 
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
-        """Drop the batches of the epoch before: their losses, with those of all epochs, would outgrow the data."""
+        """Go on with the steps, and drop the batches of the epoch before: those of all epochs would outgrow the data."""
+        self._average.swap_out(net.module_)
         if len(net.history) > 1:
             net.history[-2]["batches"].clear()
 
+    def on_batch_begin(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
+        """Validate the average."""
+        if not training:
+            self._average.swap_in(net.module_)
+
     def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
-        """Stop in time."""
-        if self.deadline is not None and training and time.monotonic() > self.deadline:
-            self._stop("time")
+        """Average, and stop in time."""
+        if training:
+            self._average.update(net.module_)
+            if self.deadline is not None and time.monotonic() > self.deadline:
+                self._stop("time")
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Keep the weights if they are the best, and stop if nothing better has come for long."""
+        self._average.swap_in(net.module_)
         row = net.history[-1]
         self.validated_ = dataset_valid is not None
         loss = row["valid_loss" if self.validated_ else "train_loss"]
@@ -76,11 +91,20 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Leave the weights that were kept."""
+        self._average.swap_in(net.module_)
         if self.validated_ or not _are_finite(net):
             net.module_.load_state_dict(self.state_)
+        if not self._average.is_of(net.module_):
+            self.average_ = None  # the steps after the best epoch were in vain
         del self.state_  # or it would be pickled with the net
         if len(net.history):
             net.history[-1]["batches"].clear()
+
+    @property
+    def _average(self) -> WeightAverage:
+        if self.average_ is None:
+            raise RuntimeError("training has not begun")
+        return self.average_
 
     def _keep(self, net: NeuralNet) -> None:
         self.state_: dict[str, Tensor] = {name: value.clone() for name, value in net.module_.state_dict().items()}

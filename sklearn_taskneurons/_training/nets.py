@@ -1,11 +1,12 @@
 """The skorch net of the estimators: a multi-layer perceptron of task-based neurons, seeded and ready to train."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import torch
 from skorch import NeuralNet
+from skorch.utils import TeeGenerator
 
 from sklearn_taskneurons._training.batches import RowOrder, TensorBatches
 from sklearn_taskneurons._training.callbacks import BestEpoch
@@ -19,6 +20,44 @@ Task: TypeAlias = Literal["regression", "classification"]
 VALID_BATCH_SIZE = 65536
 
 
+class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
+    """A skorch net with a plain loop over the training batches; all else is skorch's.
+
+    For a small network on 128 rows, skorch's way to a step takes as long as a fifth of the step: the closure that
+    optimizers such as LBFGS call several times, accumulators for that, conversions of what are tensors already, and the
+    mode set for each batch. The batches and the optimizer of this package need none of it. Callbacks are told the same
+    in the same order, and the history records the same.
+    """
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Callable[..., Any], **fit_params: Any
+    ) -> None:
+        """Run through the batches once."""
+        if not training:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            return
+        module, criterion, optimizer, history = self.module_, self.criterion_, self.optimizer_, self.history
+        parameters = list(module.parameters())
+        self._set_training(True)
+        n_batches = 0
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=True)
+            for parameter in parameters:
+                parameter.grad = None
+            X, y = batch
+            y_pred = module(X)
+            loss = criterion(y_pred, y)
+            loss.backward()
+            named_parameters = TeeGenerator(self.get_all_learnable_params())
+            self.notify("on_grad_computed", named_parameters=named_parameters, batch=batch, training=True)
+            optimizer.step()
+            history.record_batch("train_loss", loss.item())
+            history.record_batch("train_batch_size", len(X))
+            self.notify("on_batch_end", batch=batch, training=True, loss=loss, y_pred=y_pred)
+            n_batches += 1
+        history.record("train_batch_count", n_batches)
+
+
 def make_net(
     in_features: int,
     out_features: int,
@@ -28,8 +67,8 @@ def make_net(
     hidden_layer_sizes: int | Sequence[int] = (64, 32),
     activation: Activation = "tanh",
     bound_input: bool = False,
-    lr: float = 2e-3,
-    weight_decay: float = 1e-2,
+    lr: float = 5e-3,
+    weight_decay: float = 0.1,
     batch_size: int = 128,
     max_epochs: int = 200,
     device: torch.device | str = "cpu",
@@ -38,9 +77,6 @@ def make_net(
     seed: int = 0,
 ) -> NeuralNet:
     """Return an initialized net; the seed decides its weights and the order of its rows.
-
-    It is plain skorch: the batches of tables take so little time that skorch's own work for each of them need not be
-    cut short.
 
     Parameters
     ----------
@@ -75,7 +111,7 @@ def make_net(
         Pass it to `train` and `predict`.
     """
     device = torch.device(device)
-    net = NeuralNet(
+    net = TableNet(
         TaskNeuronMLP,
         module__in_features=in_features,
         module__hidden_layer_sizes=hidden_layer_sizes,

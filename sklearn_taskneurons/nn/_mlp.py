@@ -133,6 +133,22 @@ class TaskNeuronMLP(nn.Module):
             x = ACTIVATIONS[self.activation](previous(x))
             layer.normalize(x)
 
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode that layers such as dropout heed; there are none.
+
+        Parameters
+        ----------
+        mode : bool, default=True
+            Whether the network is being trained.
+
+        Returns
+        -------
+        TaskNeuronMLP
+            The network itself.
+        """
+        # Training loops set it for each batch, which for a small network takes a tenth of the time.
+        return self if mode == self.training else super().train(mode)
+
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> Self:
         """Set the scales from data, layer after layer.
@@ -164,9 +180,11 @@ class TaskNeuronMLP(nn.Module):
         -------
         torch.Tensor of shape (..., out_features)
         """
-        for layer in self.layers[:-1]:
+        # Not self.layers[:-1], which makes a module list anew each time.
+        *hidden, last = self.layers
+        for layer in hidden:
             x = ACTIVATIONS[self.activation](layer(x))
-        output: Tensor = self.layers[-1](x)
+        output: Tensor = last(x)
         return output
 
     def extra_repr(self) -> str:
