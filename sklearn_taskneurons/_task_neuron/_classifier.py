@@ -39,7 +39,7 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         The largest number of passes over the training rows.
     batch_size : int or "auto", default="auto"
         The number of rows of a gradient step; "auto" is ``min(128, n_rows)``.
-    lr : float, default=0.002
+    lr : float, default=0.005
         The learning rate of AdamW [2]_.
     weight_decay : float, default=0.01
         Its decoupled weight decay, at least 0.
@@ -110,7 +110,7 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
     >>> from sklearn.datasets import load_iris
     >>> from sklearn_taskneurons import TaskNeuronClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = TaskNeuronClassifier("x**2 + x", hidden_layer_sizes=(8,), max_epochs=20, random_state=0)
+    >>> model = TaskNeuronClassifier("x**2 + x", hidden_layer_sizes=(8,), random_state=0)
     >>> model.fit(X, y).score(X, y) > 0.9
     True
     >>> model.predict_proba(X[:2]).shape
@@ -132,7 +132,7 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         activation="tanh",
         max_epochs=200,
         batch_size="auto",
-        lr=2e-3,
+        lr=5e-3,
         weight_decay=1e-2,
         early_stopping="auto",
         validation_fraction=0.1,
