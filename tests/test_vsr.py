@@ -91,6 +91,18 @@ class TestFormula:
         model = small(selection="loss").fit(X, y + np.random.default_rng(1).normal(size=len(y)))
         assert model.formula_ == model.pareto_front_[-1].formula
 
+    def test_more_features_than_rows_are_no_reason_for_a_perfect_fit(self):
+        rng = np.random.default_rng(0)
+        model = small().fit(rng.normal(size=(30, 60)), rng.normal(size=30))
+        assert model.formula_.degree == 0
+
+    def test_the_scale_of_the_weights_does_not_matter(self, table):
+        X, y = table
+        y = y + np.random.default_rng(1).normal(size=len(y))
+        expected = small(coefficients="shared").fit(X, y)
+        model = small(coefficients="shared").fit(X, y, sample_weight=np.full(len(X), 1 / len(X)))
+        assert_allclose(model.predict(X), expected.predict(X))
+
     def test_noise_gives_a_constant(self):
         rng = np.random.default_rng(0)
         assert small(coefficients="shared").fit(rng.normal(size=(500, 3)), rng.normal(size=500)).formula_.degree == 0

@@ -12,6 +12,8 @@ from sklearn_taskneurons._search._scores import LOSS_FLOOR, FrontEntry
 
 def _bic(entry: FrontEntry, total_weight: float) -> float:
     """Return the negative Bayesian information criterion, but for a constant."""
+    if entry.n_coefficients >= len(entry.formulas) * total_weight:
+        return -math.inf  # as many numbers fit any data
     fit = len(entry.formulas) * total_weight * math.log(max(entry.loss, LOSS_FLOOR))
     return -fit - entry.n_coefficients * math.log(max(total_weight, 1.0))
 
@@ -34,7 +36,8 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
     total_weight : float
         Sum of the weights of the rows: the number of rows, if a weight counts how often a row occurs.
     criterion : {"bic", "loss"}, default="bic"
-        The negative Bayesian information criterion [1]_ (up to a constant), or the negative loss.
+        The negative Bayesian information criterion [1]_ (up to a constant; -inf for as many coefficients as rows), or the
+        negative loss.
 
     Returns
     -------

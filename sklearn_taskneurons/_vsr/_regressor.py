@@ -17,6 +17,7 @@ from sklearn_taskneurons._search import (
     CRITERIA,
     POLYNOMIAL_FUNCTIONS,
     Record,
+    RefitScorer,
     SearchSettings,
     SearchState,
     make_scorer,
@@ -284,12 +285,11 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         )
         progress = ProgressLine() if self.verbose else None
         callback = self._callback(progress)
-        if self.method == "exhaustive":
+        if self.method == "exhaustive" and isinstance(scorer, RefitScorer):
             result = search_exhaustively(scorer, callback=callback, deadline=deadline)
         else:
-            seed = check_random_state(self.random_state).randint(2**31 - 1)
+            rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
             state = self._state if continues else None
-            rng = np.random.default_rng(seed)
             result = search(scorer, settings, rng, callback=callback, deadline=deadline, state=state)
         if progress:
             progress.close()
@@ -298,7 +298,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._state: SearchState | None = result.state
         self.history_: list[Record] = [*self.history_, *result.history] if continues else result.history
         self.n_iter_ = len(self.history_)
-        self._keep(result.front, result.total_weight, y.ndim)
+        # Weights that count rows add up to their number at least; of others only the ratios matter.
+        self._keep(result.front, max(result.total_weight, np.count_nonzero(weights)), y.ndim)
         return self
 
     def predict(self, X):
@@ -390,9 +391,9 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         return call
 
-    def _keep(self, front, total_weight, y_ndim):
+    def _keep(self, front, n_rows, y_ndim):
         """Set what was found."""
-        scores = selection_scores(front, total_weight, self.selection)
+        scores = selection_scores(front, n_rows, self.selection)
         self._y_ndim = y_ndim
         self.pareto_front_ = [pareto_point(entry, score, y_ndim) for entry, score in zip(front, scores.tolist(), strict=True)]
         self.formulas_ = list(front[int(np.argmax(scores))].formulas)
