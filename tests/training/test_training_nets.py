@@ -7,7 +7,7 @@ import pytest
 import torch
 from skorch.callbacks import Callback, EarlyStopping
 
-from sklearn_taskneurons._training import make_net, make_table, predict, train
+from sklearn_taskneurons._training import fit_column_scaler, make_net, make_table, predict, train
 from sklearn_taskneurons._training.training import BLOCK_ROWS
 
 
@@ -268,3 +268,19 @@ def test_predict_is_the_same_row_by_row(data):
     train(net, make_table(X, y), max_epochs=1)
     single = np.concatenate([predict(net, row[None]) for row in X])
     np.testing.assert_allclose(single, predict(net, X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+@pytest.mark.parametrize(
+    "formula", ["x**7 + x**6 + x**5 + x**4 + x**3 + x**2 + x", "dot(w, x)*dot(w, x)*dot(w, x) + x", "1/x + log(x)"]
+)
+def test_heavy_tails_and_high_powers_do_not_diverge(formula, activation):
+    rng = np.random.default_rng(0)
+    X = rng.standard_t(1.5, size=(300, 3))
+    y = np.clip(X[:, :1] ** 3, -10, 10)
+    scaler = fit_column_scaler(X)
+    net = make_net(3, 1, formula, hidden_layer_sizes=(16, 16, 16), activation=activation, lr=0.02, batch_size=32)
+    training = train(net, make_table(scaler.transform(X), y), max_epochs=10)
+    assert training.stopped is None
+    assert np.isfinite(training.loss_curve).all()
+    assert np.isfinite(predict(net, X * 1e6, scaler.transform)).all()
