@@ -41,7 +41,7 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         The number of rows of a gradient step; "auto" is ``min(128, n_rows)``.
     lr : float, default=0.005
         The learning rate of AdamW [2]_.
-    weight_decay : float, default=0.01
+    weight_decay : float, default=0.1
         Its decoupled weight decay, at least 0.
     early_stopping : bool or "auto", default="auto"
         Hold out `validation_fraction` of the rows, keep the weights of the epoch with the lowest loss on them, and stop
@@ -133,7 +133,7 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         max_epochs=200,
         batch_size="auto",
         lr=5e-3,
-        weight_decay=1e-2,
+        weight_decay=0.1,
         early_stopping="auto",
         validation_fraction=0.1,
         n_iter_no_change=20,

@@ -37,7 +37,7 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
         The number of rows of a gradient step; "auto" is ``min(128, n_rows)``.
     lr : float, default=0.005
         The learning rate of AdamW [2]_.
-    weight_decay : float, default=0.01
+    weight_decay : float, default=0.1
         Its decoupled weight decay, at least 0.
     early_stopping : bool or "auto", default="auto"
         Hold out `validation_fraction` of the rows, keep the weights of the epoch with the lowest loss on them, and stop
