@@ -1,6 +1,6 @@
 """Seconds per epoch of a task-based network against scikit-learn's and plain skorch's, and rows predicted per second.
 
-python benchmarks/speed/training.py [--rows 20000] [--features 10] [--epochs 3] [--repeats 7] [--output FILE]
+python benchmarks/speed/training.py [--rows 20000] [--features 10] [--epochs 10] [--repeats 5] [--output FILE]
 
 All train the same layers (64, 32, "relu") on the same rows in float32 with Adam, one thread, no validation; the formula is
 "x", a linear network, and "x**3 + x", which has twice the weights. The runs of all models take turns, so that whatever
@@ -94,8 +94,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--features", type=int, default=10)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/training.json"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)

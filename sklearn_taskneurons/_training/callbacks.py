@@ -67,7 +67,7 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
     def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Average, and stop in time."""
         if training:
-            self._average.update(net.module_)
+            self._average.update(net.optimizer_.param_groups[0]["params"])
             if self.deadline is not None and time.monotonic() > self.deadline:
                 self._stop("time")
 
