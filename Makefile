@@ -15,7 +15,7 @@ TASK ?=
 # Many small tensors gain nothing from threads, and the workers share the cores.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test test-oldest check format docs bench-search bench-training bench-recovery clean
+.PHONY: help demo test test-oldest check format docs bench-search bench-training bench-recovery bench-baselines clean
 
 help:
 	@echo "make demo [DATA=table.csv[.gz] TARGET=column]  search a formula, train its network, draw demo.png"
@@ -25,6 +25,7 @@ help:
 	@echo "make docs                                      build the documentation into docs/_build/html"
 	@echo "make bench-search | bench-training             measure (benchmarks/README.md)"
 	@echo "make bench-recovery DATA_DIR=folder            recover known formulas (benchmarks/README.md)"
+	@echo "make bench-baselines DATA_DIR=folder           compare with linear models (benchmarks/README.md)"
 
 demo: $(VENV)/.installed-examples
 	$(PY) examples/demo.py $(if $(DATA),--data '$(DATA)') $(if $(TARGET),--target '$(TARGET)') $(if $(TASK),--task '$(TASK)')
@@ -57,6 +58,9 @@ bench-training: $(VENV)/.installed-bench
 
 bench-recovery: $(VENV)/.installed-bench
 	$(PY) benchmarks/paper/recovery.py --data-dir '$(DATA_DIR)'
+
+bench-baselines: $(VENV)/.installed-bench
+	$(PY) benchmarks/accuracy/baselines.py --data-dir '$(DATA_DIR)'
 
 clean:
 	rm -rf .venv .venv-oldest .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis demo.png
