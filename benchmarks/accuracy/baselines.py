@@ -85,7 +85,7 @@ def main():
     parser.add_argument("--sets", nargs="+", default=["airfoil_self_noise", "abalone", "phoneme"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--max-rows", type=int, default=20_000)
-    parser.add_argument("--output", type=Path, default=Path("baselines.json"))
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/baselines.json"))
     arguments = parser.parse_args()
     versions = {
         "python": platform.python_version(),
