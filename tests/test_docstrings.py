@@ -14,7 +14,7 @@ validate = pytest.importorskip("numpydoc.validate")
 
 PYPROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
 LEFT_OUT = set(PYPROJECT["tool"]["numpydoc_validation"]["checks"]) - {"all"}
-MODULES = ["sklearn_taskneurons", "sklearn_taskneurons.plotting"]
+MODULES = ["sklearn_taskneurons", "sklearn_taskneurons.nn", "sklearn_taskneurons.plotting"]
 
 
 def public_paths() -> Iterator[str]:
@@ -23,7 +23,7 @@ def public_paths() -> Iterator[str]:
         module = import_module(module_name)
         for name in module.__all__:
             public = getattr(module, name)
-            if not callable(public):
+            if not (inspect.isclass(public) or inspect.isfunction(public)):
                 continue
             yield f"{module_name}.{name}"
             for method, member in vars(public).items() if inspect.isclass(public) else ():

@@ -264,7 +264,12 @@ class TaskNeuronLinear(WeightedSum):
         return x if self.bound is None else bound_inputs(x, self.bound)
 
     def extra_repr(self) -> str:
-        """Return what the layer's printed form says."""
+        """Return what the layer's printed form says.
+
+        Returns
+        -------
+        str
+        """
         bound = "" if self.bound is None else f", bound={self.bound}"
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, formula={str(self.formula)!r}, "

@@ -188,5 +188,10 @@ class TaskNeuronMLP(nn.Module):
         return output
 
     def extra_repr(self) -> str:
-        """Return what the network's printed form says beside its layers."""
+        """Return what the network's printed form says beside its layers.
+
+        Returns
+        -------
+        str
+        """
         return f"activation={self.activation!r}"
