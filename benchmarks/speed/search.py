@@ -6,7 +6,8 @@ The setting of the paper: 500 programs, 80 generations, tournaments of 15, of ad
 [-20, 20), crossover 0.3, mutation 0.6, copies 0.1; no constants are fitted. gplearn gets the same. A program counts once
 for each generation that it is in, so programs a second are population * generations / seconds; the seconds are those
 of `fit`, with the pass over the data and, in the second column, without it. gplearn is left out where the rows are
-more than --peer-max-rows. Both search on the same rows, in turns; the table shows medians over the repeats.
+more than --peer-max-rows. Both search on the same rows, in turns with all numbers of rows; the table shows medians over the
+repeats, "of first" the median of the time of a generation divided by that for the first number of rows in the same repeat.
 """
 
 import os
@@ -111,20 +112,29 @@ def medians(runs):
     return {key: statistics.median(run[key] for run in runs) for key in runs[0]} if runs else None
 
 
-def measure(n_rows, options):
-    """Search on the same rows in turns."""
-    runs = {"sklearn_taskneurons": [], "gplearn": []}
+def measure(options):
+    """Search in turns: each repeat goes once through all numbers of rows, with the peer on the same rows."""
+    runs = {n_rows: {"sklearn_taskneurons": [], "gplearn": []} for n_rows in options.rows}
     for seed in range(options.repeats):
-        X, y = make_rows(n_rows, seed)
-        runs["sklearn_taskneurons"].append(ours(X, y, options, seed))
-        if n_rows <= options.peer_max_rows:
-            runs["gplearn"].append(peer(X, y, options, seed))
-    return {"rows": n_rows, **{name: medians(results) for name, results in runs.items()}, "runs": runs}
+        for n_rows in options.rows:
+            X, y = make_rows(n_rows, seed)
+            runs[n_rows]["sklearn_taskneurons"].append(ours(X, y, options, seed))
+            if n_rows <= options.peer_max_rows:
+                runs[n_rows]["gplearn"].append(peer(X, y, options, seed))
+    return [summary(n_rows, runs[n_rows], runs[options.rows[0]]) for n_rows in options.rows]
+
+
+def summary(n_rows, runs, first):
+    """Return the medians for a number of rows, and how its time of a generation compares with that of the first."""
+    pairs = zip(runs["sklearn_taskneurons"], first["sklearn_taskneurons"], strict=True)
+    of_first = statistics.median(run["ms_per_generation"] / other["ms_per_generation"] for run, other in pairs)
+    figures = {name: medians(results) for name, results in runs.items()}
+    return {"rows": n_rows, **figures, "ms_per_generation_of_first": of_first, "runs": runs}
 
 
 def show_header():
     """Print the names of the columns."""
-    print(f"{'rows':>9} {'programs/s':>11} {'no pass':>9} {'ms/gen':>7} {'length':>6} {'loss':>7}", end="")
+    print(f"{'rows':>9} {'programs/s':>11} {'no pass':>9} {'ms/gen':>7} {'of first':>8} {'length':>6} {'loss':>7}", end="")
     print(f" | {'gplearn/s':>9} {'ms/gen':>7} {'length':>6} {'loss':>7} | {'ratio':>6}")
 
 
@@ -133,7 +143,8 @@ def show(result):
     mine, theirs = result["sklearn_taskneurons"], result["gplearn"]
     line = (
         f"{result['rows']:>9} {mine['programs_per_second']:>11.0f} {mine['programs_per_second_without_pass']:>9.0f} "
-        f"{mine['ms_per_generation']:>7.2f} {mine['mean_length']:>6.1f} {mine['loss']:>7.4f} |"
+        f"{mine['ms_per_generation']:>7.2f} {result['ms_per_generation_of_first']:>8.2f} {mine['mean_length']:>6.1f} "
+        f"{mine['loss']:>7.4f} |"
     )
     if theirs:
         ratio = mine["programs_per_second"] / theirs["programs_per_second"]
@@ -159,12 +170,11 @@ def main():
     print("  ".join(f"{name} {number}" for name, number in versions.items()), "  1 thread")
     setting = {"population": options.population, "generations": options.generations, "repeats": options.repeats}
     print("  ".join(f"{name} {number}" for name, number in setting.items()), f"  {N_FEATURES} features")
-    show_header()
     ours(*make_rows(100, 0), options, 0)  # what is done once in a process
-    results = []
-    for n_rows in options.rows:
-        results.append(measure(n_rows, options))
-        show(results[-1])
+    results = measure(options)
+    show_header()
+    for result in results:
+        show(result)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps({"versions": versions, "threads": 1, **setting, "results": results}, indent=2))
     print(f"written to {options.output}")
