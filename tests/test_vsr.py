@@ -103,6 +103,11 @@ class TestFormula:
         model = small(coefficients="shared").fit(X, y, sample_weight=np.full(len(X), 1 / len(X)))
         assert_allclose(model.predict(X), expected.predict(X))
 
+    def test_the_mean_of_a_standardized_target_is_zero(self, table):
+        X, y = table
+        y = (y - y.mean()) / y.std()
+        assert str(small().fit(X, y).pareto_front_[0].formula) in ("0", "0.0")
+
     def test_noise_gives_a_constant(self):
         rng = np.random.default_rng(0)
         assert small(coefficients="shared").fit(rng.normal(size=(500, 3)), rng.normal(size=500)).formula_.degree == 0
