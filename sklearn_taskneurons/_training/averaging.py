@@ -1,10 +1,7 @@
 """The average of a network's weights over its last steps."""
 
-from collections.abc import Iterable
-
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch import Tensor
 
 # A step counts for 1/HORIZON of the average, so that it is over about as many steps; in the beginning, when the weights
 # of a few steps ago are of no use, over about a tenth of all steps so far.
@@ -13,55 +10,45 @@ WARM_UP = 10
 
 
 class WeightAverage:
-    """An exponential moving average of parameters, which can take their place.
+    """An exponential moving average of a vector of parameters, which can take its place.
 
     The steps of a constant learning rate end somewhere around the minimum; their average is nearer to it, as with a
     learning rate that falls to zero, but at any time and not only at the end of a schedule.
 
     Parameters
     ----------
-    module : torch.nn.Module
-        The module whose parameters are averaged.
+    vector : torch.Tensor of shape (n_parameters,)
+        The first parameters.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, vector: Tensor) -> None:
         self.n_steps = 0
         self.is_in = False
-        self.average = _copies(module.parameters())
-        self.latest = _copies(module.parameters())
+        self.average = vector.detach().clone()
+        self.latest = self.average
 
-    def update(self, parameters: list[Tensor]) -> None:
-        """Take in the parameters after a step, in the module's order: a walk over its parts would take as long as the sums."""
+    @torch.no_grad()
+    def update(self, vector: Tensor) -> None:
+        """Take in the parameters after a step."""
         share = max(1 / HORIZON, (WARM_UP - 1) / (WARM_UP + self.n_steps))
-        average = get_ema_multi_avg_fn(1 - share)  # type: ignore[no-untyped-call]
-        average(self.average, parameters, self.n_steps)
+        self.average.lerp_(vector, share)
         self.n_steps += 1
 
-    def swap_in(self, module: nn.Module) -> None:
-        """Give the module the average; its own parameters are kept."""
+    @torch.no_grad()
+    def swap_in(self, vector: Tensor) -> None:
+        """Give the vector the average's values; its own are kept."""
         if not self.is_in:
-            self.latest = _copies(module.parameters())
-            _assign(module, self.average)
+            self.latest = vector.detach().clone()
+            vector.copy_(self.average)
             self.is_in = True
 
-    def swap_out(self, module: nn.Module) -> None:
-        """Give the module its own parameters back."""
+    @torch.no_grad()
+    def swap_out(self, vector: Tensor) -> None:
+        """Give the vector its own values back."""
         if self.is_in:
-            _assign(module, self.latest)
+            vector.copy_(self.latest)
             self.is_in = False
 
-    def is_of(self, module: nn.Module) -> bool:
-        """Return whether the module has the average and nothing else."""
-        return self.is_in and all(
-            torch.equal(average, parameter) for average, parameter in zip(self.average, module.parameters(), strict=True)
-        )
-
-
-def _copies(parameters: Iterable[Tensor]) -> list[Tensor]:
-    return [parameter.detach().clone() for parameter in parameters]
-
-
-def _assign(module: nn.Module, values: list[Tensor]) -> None:
-    with torch.no_grad():
-        for parameter, value in zip(module.parameters(), values, strict=True):
-            parameter.copy_(value)
+    def is_of(self, vector: Tensor) -> bool:
+        """Return whether the vector has the average's values."""
+        return self.is_in and torch.equal(self.average, vector)

@@ -13,21 +13,27 @@ from skorch.utils import to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
-Batch: TypeAlias = tuple[Tensor, tuple[Tensor, Tensor]]
+from sklearn_taskneurons._training.losses import Target
+
+Batch: TypeAlias = tuple[Tensor, Target]
 
 
 class TensorTable(Dataset[Batch]):
-    """Rows ``(X, (y, weight))`` as whole tensors, on the device that trains."""
+    """Rows ``(X, y)``, or ``(X, (y, weight))`` where they have weights, as whole tensors on the device that trains."""
 
-    def __init__(self, X: Tensor, y: Tensor, weight: Tensor) -> None:
-        self.tensors = (X, y, weight)
+    def __init__(self, X: Tensor, y: Tensor, weight: Tensor | None = None) -> None:
+        self.tensors: tuple[Tensor, ...] = (X, y) if weight is None else (X, y, weight)
 
     def __len__(self) -> int:
         return len(self.tensors[0])
 
     def __getitem__(self, index: Any) -> Batch:
-        X, y, weight = (tensor[index] for tensor in self.tensors)
-        return X, (y, weight)
+        return batch_of(*(tensor[index] for tensor in self.tensors))
+
+
+def batch_of(X: Tensor, y: Tensor, weight: Tensor | None = None) -> Batch:
+    """Return the batch as skorch and the losses expect it."""
+    return X, y if weight is None else (y, weight)
 
 
 class RowOrder:
@@ -75,14 +81,13 @@ class TensorBatches:
         if not isinstance(self.dataset, TensorTable):
             yield from self._unknown_targets()
             return
-        X, y, weight = self.dataset.tensors
+        tensors = self.dataset.tensors
         if self.order is not None:
             # One gather for the epoch: batches are then slices, which copy nothing.
-            order = self.order.next(len(X)).to(X.device)
-            X, y, weight = (tensor.index_select(0, order) for tensor in (X, y, weight))
-        n_batches = len(self)
-        for batch in zip(X.tensor_split(n_batches), y.tensor_split(n_batches), weight.tensor_split(n_batches), strict=True):
-            yield batch[0], batch[1:]
+            order = self.order.next(len(self.dataset)).to(tensors[0].device)
+            tensors = tuple(tensor.index_select(0, order) for tensor in tensors)
+        for batch in zip(*(tensor.tensor_split(len(self)) for tensor in tensors), strict=True):
+            yield batch_of(*batch)
 
     def _unknown_targets(self) -> Iterator[tuple[Tensor, Tensor]]:
         X = to_tensor(self.dataset.X, device="cpu")

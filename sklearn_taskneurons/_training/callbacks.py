@@ -48,41 +48,41 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         self.n_waited_ = 0
         self.stopped_: str | None = None
         self.validated_ = False
-        self._keep(net)
-        if self.average_ is None or not self.average_.is_of(net.module_):
-            self.average_ = WeightAverage(net.module_)
-        self.average_.swap_out(net.module_)
+        self.best_ = net.vector_.detach().clone()
+        if self.average_ is None or not self.average_.is_of(net.vector_):
+            self.average_ = WeightAverage(net.vector_)
+        self.average_.swap_out(net.vector_)
 
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Go on with the steps, and drop the batches of the epoch before: those of all epochs would outgrow the data."""
-        self._average.swap_out(net.module_)
+        self._average.swap_out(net.vector_)
         if len(net.history) > 1:
             net.history[-2]["batches"].clear()
 
     def on_batch_begin(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Validate the average."""
         if not training:
-            self._average.swap_in(net.module_)
+            self._average.swap_in(net.vector_)
 
     def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Average, and stop in time."""
         if training:
-            self._average.update(net.optimizer_.param_groups[0]["params"])
+            self._average.update(net.vector_)
             if self.deadline is not None and time.monotonic() > self.deadline:
                 self._stop("time")
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Keep the weights if they are the best, and stop if nothing better has come for long."""
-        self._average.swap_in(net.module_)
+        self._average.swap_in(net.vector_)
         row = net.history[-1]
         self.validated_ = dataset_valid is not None
         loss = row["valid_loss" if self.validated_ else "train_loss"]
-        if not (math.isfinite(loss) and math.isfinite(row["train_loss"]) and _are_finite(net)):
+        if not (math.isfinite(loss) and math.isfinite(row["train_loss"]) and _is_finite(net.vector_)):
             self._stop("diverged")
         if loss < self.best_loss_:
             self.best_loss_, self.best_epoch_ = loss, len(net.history)
         if not self.validated_ or self.best_epoch_ == len(net.history):
-            self._keep(net)
+            self.best_.copy_(net.vector_.detach())
         self.n_waited_ += 1
         if loss < self.threshold_:
             self.threshold_, self.n_waited_ = loss * (1 - self.tol), 0
@@ -91,12 +91,12 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Leave the weights that were kept."""
-        self._average.swap_in(net.module_)
-        if self.validated_ or not _are_finite(net):
-            net.module_.load_state_dict(self.state_)
-        if not self._average.is_of(net.module_):
+        self._average.swap_in(net.vector_)
+        if self.validated_ or not _is_finite(net.vector_):
+            net.vector_.data.copy_(self.best_)
+        if not self._average.is_of(net.vector_):
             self.average_ = None  # the steps after the best epoch were in vain
-        del self.state_  # or it would be pickled with the net
+        del self.best_  # or it would be pickled with the net
         if len(net.history):
             net.history[-1]["batches"].clear()
 
@@ -106,13 +106,10 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
             raise RuntimeError("training has not begun")
         return self.average_
 
-    def _keep(self, net: NeuralNet) -> None:
-        self.state_: dict[str, Tensor] = {name: value.clone() for name, value in net.module_.state_dict().items()}
-
     def _stop(self, reason: str) -> None:
         self.stopped_ = reason
         raise StopTraining
 
 
-def _are_finite(net: NeuralNet) -> bool:
-    return all(bool(torch.isfinite(parameter).all()) for parameter in net.module_.parameters())
+def _is_finite(vector: Tensor) -> bool:
+    return bool(torch.isfinite(vector).all())

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.utils import TeeGenerator
+from torch import nn
 
 from sklearn_taskneurons._training.batches import RowOrder, TensorBatches
 from sklearn_taskneurons._training.callbacks import BestEpoch
 from sklearn_taskneurons._training.losses import WeightedCrossEntropyLoss, WeightedMSELoss
+from sklearn_taskneurons._training.vector import parameter_vector, tied
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn import Activation, TaskNeuronMLP
 
@@ -38,15 +40,14 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
         module, criterion, optimizer, history = self.module_, self.criterion_, self.optimizer_, self.history
-        parameters = list(module.parameters())
+        gradient = self.vector_.grad
         begins, computes, ends = (self._is_heard(f"on_{event}") for event in ("batch_begin", "grad_computed", "batch_end"))
         self._set_training(True)
         n_batches = 0
         for batch in iterator:
             if begins:
                 self.notify("on_batch_begin", batch=batch, training=True)
-            for parameter in parameters:
-                parameter.grad = None
+            gradient.zero_()  # type: ignore[union-attr]  # while the net is trained there is one
             X, y = batch
             y_pred = module(X)
             loss = criterion(y_pred, y)
@@ -61,6 +62,24 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
                 self.notify("on_batch_end", batch=batch, training=True, loss=loss, y_pred=y_pred)
             n_batches += 1
         history.record("train_batch_count", n_batches)
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Self:
+        """Train on from where the net stands."""
+        if not self.initialized_:
+            self.initialize()
+        with tied(self.module_, self.vector_):
+            super().partial_fit(X, y, classes, **fit_params)
+        return self
+
+    @property
+    def vector_(self) -> nn.Parameter:
+        """All parameters as the optimizer has them; those of the module are parts of it while the net is trained."""
+        vector: nn.Parameter = self.optimizer_.param_groups[0]["params"][0]
+        return vector
+
+    def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
+        """Let the optimizer see one parameter, for which it takes a third of the time that it takes for six."""
+        return super().get_params_for_optimizer(prefix, [("vector", parameter_vector(self.module_))])
 
     def _is_heard(self, event: str) -> bool:
         """Return whether a callback does anything at an event; to tell those that do not would take longer than they do."""
@@ -84,7 +103,7 @@ def make_net(
     callbacks: Sequence[Any] | None = None,
     verbose: int = 0,
     seed: int = 0,
-) -> NeuralNet:
+) -> TableNet:
     """Return an initialized net; the seed decides its weights and the order of its rows.
 
     Parameters
@@ -116,7 +135,7 @@ def make_net(
 
     Returns
     -------
-    NeuralNet
+    TableNet
         Pass it to `train` and `predict`.
     """
     device = torch.device(device)

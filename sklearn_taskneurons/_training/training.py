@@ -4,6 +4,7 @@ import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ from skorch.helper import predefined_split
 from sklearn_taskneurons._device import single_torch_thread, to_array, to_tensor
 from sklearn_taskneurons._training.batches import TensorTable
 from sklearn_taskneurons._training.callbacks import BestEpoch
+from sklearn_taskneurons._training.nets import TableNet
 
 Stopped: TypeAlias = Literal["converged", "time", "diverged", "callback", "interrupted"] | None
 
@@ -67,19 +69,20 @@ def make_table(
     -------
     TensorTable
     """
-    weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    if not weight.all():
-        # A batch of rows without weight would have no mean.
-        X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
+    y_tensor = partial(to_tensor, dtype=torch.int64 if y.dtype.kind in "iu" else torch.float32, device=device)
+    if sample_weight is None or (sample_weight == sample_weight[0]).all():
+        return TensorTable(to_tensor(X, device=device), y_tensor(y))
+    # A batch of rows without weight would have no mean.
+    positive = sample_weight > 0
+    X, y, weight = X[positive], y[positive], sample_weight[positive].astype(np.float64)
     # float32 has room for any ratio of weights only if they are about 1.
     weight = weight / weight.max()
     weight = weight / weight.mean()
-    target_dtype = torch.int64 if y.dtype.kind in "iu" else torch.float32
-    return TensorTable(to_tensor(X, device=device), to_tensor(y, target_dtype, device), to_tensor(weight, device=device))
+    return TensorTable(to_tensor(X, device=device), y_tensor(y), to_tensor(weight, device=device))
 
 
 def train(
-    net: NeuralNet,
+    net: TableNet,
     table: TensorTable,
     validation: TensorTable | None = None,
     *,
@@ -95,7 +98,7 @@ def train(
 
     Parameters
     ----------
-    net : NeuralNet
+    net : TableNet
         As `make_net` returns it, or trained before: the optimizer goes on with its state.
     table : TensorTable
         The rows to train on.

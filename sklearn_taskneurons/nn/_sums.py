@@ -58,17 +58,17 @@ class WeightedSum(nn.Module):
 
     def combine(self, maps: list[Tensor]) -> Tensor:
         """Return the sum (*, out_features) for the values of the maps, each (*, in_features)."""
-        parts = [product(maps) for product in self.products]
-        weight = self.weight
+        weight, bias = self.weight, self.bias
+        total: Tensor | None = bias
         if weight is not None:
             own = [maps[index] for index in self.plan.maps]
             features = own[0] if len(own) == 1 else torch.cat(own, -1)
             scale = self.scale
-            parts.append(nn.functional.linear(features, weight if scale is None else weight * scale, self.bias))
-        elif self.bias is not None:
-            parts.append(self.bias)
-        total: Tensor = functools.reduce(operator.add, parts)
-        return total
+            total = nn.functional.linear(features, weight if scale is None else weight * scale, bias)
+        if self.plan.products:
+            parts = [product(maps) for product in self.products]
+            total = functools.reduce(operator.add, parts if total is None else [total, *parts])
+        return total  # type: ignore[return-value]  # a plan is never empty
 
     @torch.no_grad()
     def set_scales(self, maps: list[Tensor], row_weights: Tensor, joint: bool) -> None:
