@@ -2,9 +2,11 @@
 
 from typing import Literal
 
+import numpy as np
+
 from sklearn_taskneurons._search._moment_scorer import MomentScorer
 from sklearn_taskneurons._search._moments import Moments
-from sklearn_taskneurons._search._population import Floats
+from sklearn_taskneurons._search._population import Floats, Ints
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
 from sklearn_taskneurons._search._row_scorer import RowScorer
 from sklearn_taskneurons._search._rows import Rows
@@ -23,6 +25,7 @@ def make_scorer(
     linear_scaling: bool = True,
     refit_constants: bool = True,
     coefficients: Literal["shared", "per_feature"] = "shared",
+    folds: Ints | None = None,
 ) -> Scorer:
     """Return what scores programs against these rows.
 
@@ -47,6 +50,8 @@ def make_scorer(
         Fit all coefficients of each program's terms.
     coefficients : {"shared", "per_feature"}, default="shared"
         One refitted coefficient for each term, or one for each term and feature.
+    folds : ndarray of intp, shape (N,), optional
+        The fold of each row, at least two, to cross-validate the refitted coefficients of the reported formulas.
 
     Returns
     -------
@@ -64,7 +69,16 @@ def make_scorer(
                 linear_scaling=linear_scaling,
                 coefficients=coefficients if refit_constants else None,
             )
-        moments = Moments(degree, per_feature=refit_constants and coefficients == "per_feature").update(X, Y, sample_weight)
+        per_feature = refit_constants and coefficients == "per_feature"
+        if folds is not None:
+            parts = [
+                Moments(degree, per_feature=per_feature).update(
+                    X[folds == fold], Y[folds == fold], None if sample_weight is None else sample_weight[folds == fold]
+                )
+                for fold in np.unique(folds)
+            ]
+            return RefitScorer(Moments.merged(parts), parts)
+        moments = Moments(degree, per_feature=per_feature).update(X, Y, sample_weight)
         if refit_constants:
             return RefitScorer(moments)
         return MomentScorer(moments, linear_scaling=linear_scaling)

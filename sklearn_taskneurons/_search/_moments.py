@@ -1,5 +1,6 @@
 """Everything that a polynomial's squared error needs to know of the data, in one small triangular factor."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -129,6 +130,18 @@ class Moments:
         self.total_weight += other.total_weight
         self.n_rows += other.n_rows
         return self
+
+    @classmethod
+    def merged(cls, parts: "Sequence[Moments]") -> "Moments":
+        """Return the moments of the rows of all parts; the parts get the same radius and shift."""
+        total = cls(parts[0].degree, per_feature=parts[0].per_feature)
+        for part in parts:
+            total.merge(part)
+        for part in parts:
+            part.rebase(total.radius)
+            part.factor[:, part.n_columns :] += part.factor[:, :1] * (part.shift - total.shift)
+            part.shift = total.shift
+        return total
 
     def rebase(self, largest: Floats) -> None:
         """Widen the intervals so that they cover ``[-largest, largest]``; they never shrink."""
