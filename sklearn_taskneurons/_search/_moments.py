@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import scipy.linalg
 
 from sklearn_taskneurons._search._polynomials import covering_radius, monomials_in_chebyshev, rebase_matrix
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._settings import MAX_EXPONENT
 
 MAX_COLUMNS: Final = 4096
-_BLOCK_BYTES: Final = 1 << 23
+_BLOCK_BYTES: Final = 1 << 20  # what stays in the cache of one core
 
 
 class Moments:
@@ -93,13 +94,13 @@ class Moments:
             if not self.n_rows:
                 self.shift = Y[0].copy()
             n_columns = self.n_columns + self.n_outputs
-            block = max(n_columns, _BLOCK_BYTES // (8 * (n_columns + 4 * self.n_features)))
+            block = max(4 * n_columns, _BLOCK_BYTES // (8 * (n_columns + 4 * self.n_features)))
             for start in range(0, len(X), block):
                 rows = slice(start, start + block)
-                matrix = np.concatenate([self._basis(X[rows]), Y[rows] - self.shift], axis=1)
+                columns = np.concatenate([self._basis(X[rows]), (Y[rows] - self.shift).T])
                 if sample_weight is not None:
-                    matrix *= np.sqrt(sample_weight[rows, None])
-                self._stack(matrix)
+                    columns *= np.sqrt(sample_weight[rows])
+                self._stack(columns.T)
         self.total_weight += float(len(X) if sample_weight is None else sample_weight.sum())
         self.n_rows += len(X)
         return self
@@ -175,23 +176,31 @@ class Moments:
             )
 
     def _basis(self, X: Floats) -> Floats:
-        """Return the columns of the basis for some rows, shape (N, C)."""
-        basis = np.empty((len(X), self.n_columns))
-        basis[:, 0] = 1.0
+        """Return the basis for some rows, one row for each of its columns: shape (C, N)."""
+        basis = np.empty((self.n_columns, len(X)))
+        basis[0] = 1.0
         wide = self.n_features if self.per_feature else 1
-        # Features first: sums over the first axis are fast, and rounding grows slowly.
-        scaled = np.ascontiguousarray(X.T) / self.radius[:, None]
-        before, current = np.ones_like(scaled), scaled
-        twice = 2.0 * scaled
+        ones = np.ones(self.n_features)
+        # T_(k+1) = 2 x T_k - T_(k-1), in three arrays that take turns; they stay in the cache.
+        current: Floats = np.divide(X.T, self.radius[:, None], order="C")
+        twice = current + current
+        before, following = np.ones_like(current), np.empty_like(current)
         for power in range(1, self.degree + 1):
-            columns = current.T if self.per_feature else current.sum(axis=0)[:, None]
-            basis[:, 1 + (power - 1) * wide : 1 + power * wide] = columns
-            before, current = current, twice * current - before
+            columns = basis[1 + (power - 1) * wide : 1 + power * wide]
+            if self.per_feature:
+                columns[:] = current
+            else:
+                np.dot(ones, current, out=columns[0])
+            np.multiply(twice, current, out=following)
+            following -= before
+            before, current, following = current, following, before
         return basis
 
     def _stack(self, matrix: Floats) -> None:
         """Merge rows into the factor."""
-        self.factor = triangular(np.concatenate([self.factor, matrix]) if self.factor.size else matrix)
+        # Column by column, as LAPACK wants it, or the factorization would begin with a copy.
+        stacked = np.concatenate([self.factor.T, matrix.T], axis=1) if self.factor.size else matrix.T
+        self.factor = triangular(stacked.T)
 
     def _rebased(self, radius: Floats) -> Floats:
         """Return the factor for wider intervals; it is not triangular."""
@@ -211,8 +220,11 @@ class Moments:
 
 
 def triangular(matrix: Floats) -> Floats:
-    """Return the square upper triangular factor; rows of zeros fill it up while there are few rows."""
-    factor = np.asarray(np.linalg.qr(matrix, mode="r"), dtype=np.float64)
+    """Return the square upper triangular factor; rows of zeros fill it up while there are few rows.
+
+    The matrix may be overwritten.
+    """
+    _, factor = scipy.linalg.qr(matrix, overwrite_a=True, mode="raw", check_finite=False)
     missing = matrix.shape[1] - len(factor)
     result: Floats = np.pad(factor, ((0, missing), (0, 0))) if missing else factor
     return result
