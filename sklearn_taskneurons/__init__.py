@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sklearn_taskneurons._task_neuron import TaskNeuronClassifier, TaskNeuronRegressor
     from sklearn_taskneurons._vsr import VSRRegressor
-    from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
+    from sklearn_taskneurons.formula import Formula, FormulaSyntaxError, make_function
 
 __version__ = "0.1.0.dev0"
 
@@ -21,6 +21,7 @@ __all__ = [
     "TaskNeuronRegressor",
     "VSRRegressor",
     "__version__",
+    "make_function",
 ]
 
 # A formula is usable without waiting for scikit-learn and PyTorch: a module is imported with its first name.
@@ -30,6 +31,7 @@ _MODULES = {
     "TaskNeuronClassifier": "_task_neuron",
     "TaskNeuronRegressor": "_task_neuron",
     "VSRRegressor": "_vsr",
+    "make_function": "formula",
 }
 
 

@@ -226,5 +226,5 @@ def triangular(matrix: Floats) -> Floats:
     """
     _, factor = scipy.linalg.qr(matrix, overwrite_a=True, mode="raw", check_finite=False)
     missing = matrix.shape[1] - len(factor)
-    result: Floats = np.pad(factor, ((0, missing), (0, 0))) if missing else factor
+    result: Floats = np.asarray(np.pad(factor, ((0, missing), (0, 0))) if missing else factor, dtype=np.float64)
     return result
