@@ -60,6 +60,9 @@ FUNCTIONS: Final[list[Function]] = [
     Function("abs", 1, "abs", latex=r"\lvert {0} \rvert"),
 ]
 
+# As many rows the table can have: what is indexed by opcode is made for so many.
+MAX_FUNCTIONS: Final = 64
+
 OPCODES: Final[dict[str, int]] = {function.name: opcode for opcode, function in enumerate(FUNCTIONS)}
 ARITIES: Final[list[int]] = [function.arity for function in FUNCTIONS]
 
@@ -72,9 +75,11 @@ def add_function(function: Function) -> Function:
     Raises
     ------
     ValueError
-        If the name stands for another function.
+        If the name stands for another function, or the table is full.
     """
     if function.name not in OPCODES:
+        if len(FUNCTIONS) == MAX_FUNCTIONS:
+            raise ValueError(f"there can be at most {MAX_FUNCTIONS} functions, and {function.name!r} would be one more")
         OPCODES[function.name] = len(FUNCTIONS)
         FUNCTIONS.append(function)
         ARITIES.append(function.arity)
