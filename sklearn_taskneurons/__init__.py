@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sklearn_taskneurons._task_neuron import TaskNeuronClassifier, TaskNeuronRegressor
-    from sklearn_taskneurons._vsr import VSRRegressor
+    from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
     from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
 
 __version__ = "0.1.0.dev0"
@@ -19,6 +19,7 @@ __all__ = [
     "FormulaSyntaxError",
     "TaskNeuronClassifier",
     "TaskNeuronRegressor",
+    "VSRClassifier",
     "VSRRegressor",
     "__version__",
 ]
@@ -29,6 +30,7 @@ _MODULES = {
     "FormulaSyntaxError": "formula",
     "TaskNeuronClassifier": "_task_neuron",
     "TaskNeuronRegressor": "_task_neuron",
+    "VSRClassifier": "_vsr",
     "VSRRegressor": "_vsr",
 }
 

@@ -1,5 +1,6 @@
 """Symbolic search on arrays: vectorized genetic programming, and how programs are scored."""
 
+from sklearn_taskneurons._search._columns import TermColumns, distinct_terms
 from sklearn_taskneurons._search._evolution import Record, SearchResult, SearchState, search
 from sklearn_taskneurons._search._exhaustive import search_exhaustively
 from sklearn_taskneurons._search._make_scorer import make_scorer
@@ -26,6 +27,8 @@ __all__ = [
     "SearchResult",
     "SearchSettings",
     "SearchState",
+    "TermColumns",
+    "distinct_terms",
     "make_scorer",
     "search",
     "search_exhaustively",

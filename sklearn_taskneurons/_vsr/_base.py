@@ -146,9 +146,7 @@ class BaseVSR(BaseEstimator, metaclass=ABCMeta):
         str
             Lines to be printed.
         """
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        return "\n".join(formula.report(names, digits=digits) for formula in self.formulas_)
+        return "\n".join(self._reports(digits))
 
     def neuron_formula(self):
         """Return the formula of a neuron: the best of the front that depends on x, its constant vectors left free.
@@ -160,6 +158,11 @@ class BaseVSR(BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self)
         return neuron_formula(self.pareto_front_)
+
+    def _reports(self, digits):
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        return [formula.report(names, digits=digits) for formula in self.formulas_]
 
     def _continues(self):
         return self.warm_start and getattr(self, "_state", None) is not None
