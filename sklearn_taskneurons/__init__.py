@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sklearn_taskneurons._task_neuron import TaskNeuronClassifier, TaskNeuronRegressor
-    from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
+    from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor, VSRTransformer
     from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
 
 __version__ = "0.1.0.dev0"
@@ -21,6 +21,7 @@ __all__ = [
     "TaskNeuronRegressor",
     "VSRClassifier",
     "VSRRegressor",
+    "VSRTransformer",
     "__version__",
 ]
 
@@ -32,6 +33,7 @@ _MODULES = {
     "TaskNeuronRegressor": "_task_neuron",
     "VSRClassifier": "_vsr",
     "VSRRegressor": "_vsr",
+    "VSRTransformer": "_vsr",
 }
 
 

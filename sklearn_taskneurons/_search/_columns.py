@@ -8,7 +8,9 @@ import numpy as np
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons.formula import Formula, RowSum, Term, evaluate
 from sklearn_taskneurons.formula._build import ONE
+from sklearn_taskneurons.formula._entries import entry_texts
 from sklearn_taskneurons.formula._expression import Expression
+from sklearn_taskneurons.formula._printer import Printer
 from sklearn_taskneurons.formula._terms import expanded_expression
 
 _WEIGHT_DIGITS = 12
@@ -55,6 +57,17 @@ class TermColumns:
         for expression, start, stop in zip(self.expressions, self._starts[:-1], self._starts[1:], strict=True):
             columns[:, start:stop] = evaluate(expression, X)
         return columns
+
+    def names(self, features: Sequence[str]) -> list[str]:
+        """Return a name for each column, made of the names of the features, to 3 digits where that tells them apart."""
+        for digits in (3, None):
+            printer = Printer(digits, features)
+            names: list[str] = []
+            for expression, wide in zip(self.expressions, self.is_wide, strict=True):
+                names += entry_texts(expression, features, digits) if wide else [printer.text(expression)]
+            if len(set(names)) == len(names):
+                break
+        return names
 
     def expression(self, coefficients: Floats, intercept: float) -> Expression:
         """Return the sum of the columns times coefficients, shape (C,), and of a constant."""

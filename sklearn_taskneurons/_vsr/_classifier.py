@@ -7,10 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_taskneurons._search import TermColumns, distinct_terms
@@ -18,7 +16,7 @@ from sklearn_taskneurons._validation import check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
 from sklearn_taskneurons._vsr._logistic import fit_logits
 from sklearn_taskneurons._vsr._pareto import best_first
-from sklearn_taskneurons._vsr._targets import check_finite, class_indicators
+from sklearn_taskneurons._vsr._targets import check_finite, check_labels, class_indicators, class_numbers
 from sklearn_taskneurons.formula import Formula
 
 
@@ -237,16 +235,11 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         settings = self._settings()
         continues = self._continues()
         X, y = validate_data(self, X, y, reset=not continues, dtype=np.float64, ensure_min_samples=2)
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
+        y = check_labels(y)
         weights = check_weights(sample_weight, X)
         weighted = weights * self._class_weights(y, weights)
         used = weighted > 0
-        classes, numbers = np.unique(y[used], return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(
-                f"y must have two classes at least in rows of positive weight, got {len(classes)} class: {classes}"
-            )
+        classes, numbers = class_numbers(y[used])
         X, weights, weighted = X[used], weights[used], weighted[used]
         targets = class_indicators(numbers, len(classes))
         scorer = self._scorer(X, targets, weighted, settings)

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_taskneurons._validation import check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
 from sklearn_taskneurons._vsr._pareto import best_first
+from sklearn_taskneurons._vsr._targets import check_numbers
 
 
 class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
@@ -152,6 +153,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         X, y = validate_data(
             self, X, y, reset=not continues, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2
         )
+        y = check_numbers(y)
         weights = check_weights(sample_weight, X)
         scorer = self._scorer(X, y, weights, settings)
         self._search(scorer, settings, deadline, continues=continues, n_rows=count_rows(weights), y_ndim=y.ndim)
