@@ -65,6 +65,10 @@ def make_scorer(
                 coefficients=coefficients if refit_constants else None,
             )
         moments = Moments(degree, per_feature=refit_constants and coefficients == "per_feature").update(X, Y, sample_weight)
-        if refit_constants:
-            return RefitScorer(moments)
-        return MomentScorer(moments, linear_scaling=linear_scaling)
+        return make_moment_scorer(moments, linear_scaling=linear_scaling, refit_constants=refit_constants)
+
+
+def make_moment_scorer(moments: Moments, *, linear_scaling: bool, refit_constants: bool) -> Scorer:
+    """Return what scores polynomials from moments: those of each feature where the constants are refitted for each."""
+    with single_blas_thread():
+        return RefitScorer(moments) if refit_constants else MomentScorer(moments, linear_scaling=linear_scaling)

@@ -190,12 +190,13 @@ class BaseVSR(BaseEstimator, metaclass=ABCMeta):
             **{name: getattr(self, name) for name in _SETTINGS},
         )
 
-    def _degree(self, n_features, n_rows):
+    def _degree(self, n_features, n_rows=None):
+        """Return the degree for so many rows, or the largest that any number of rows would have."""
         if self.max_degree != "auto":
             return self.max_degree
         if self.coefficients == "shared":
             return AUTO_MAX_DEGREE
-        columns = min(n_rows // 3, AUTO_MAX_COLUMNS)
+        columns = AUTO_MAX_COLUMNS if n_rows is None else min(n_rows // 3, AUTO_MAX_COLUMNS)
         return int(np.clip(columns // n_features, 1, AUTO_MAX_DEGREE))
 
     def _scorer(self, X, y, weights, settings):

@@ -1,15 +1,37 @@
 """Vectorized symbolic regression as a scikit-learn estimator."""
 
+import copy
 import time
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS, Moments, make_moment_scorer
+from sklearn_taskneurons._threads import single_blas_thread
 from sklearn_taskneurons._validation import check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
 from sklearn_taskneurons._vsr._pareto import best_first
 from sklearn_taskneurons._vsr._targets import check_numbers
+
+
+class _Blocks(NamedTuple):
+    """What is kept of rows: their moments, and how many had a weight."""
+
+    moments: Moments
+    n_used: int
+
+
+def _is_scored_from_moments(estimator):
+    """Tell whether blocks of rows can be added; raise AttributeError, which says why, if not."""
+    if POLYNOMIAL_FUNCTIONS.issuperset(estimator.function_set):
+        return True
+    raise AttributeError(
+        f"partial_fit needs functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, which are scored from moments of the rows; "
+        f"got function_set={estimator.function_set!r}"
+    )
 
 
 class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
@@ -73,7 +95,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     max_time : float or None, default=None
         After how many seconds the search ends with the best so far.
     warm_start : bool, default=False
-        Whether `fit` continues with the last population.
+        Whether `fit` and `partial_fit` continue with the last population.
     callbacks : list of callable or None, default=None
         Called after each generation with a dict: "generation", "best_loss", "seconds" and more, as in ``history_``. One
         that returns True ends the search.
@@ -147,17 +169,47 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         ValueError
             If a parameter, the data or the weights are not as described.
         """
-        deadline = None if self.max_time is None else time.monotonic() + self.max_time
-        settings = self._settings()
-        continues = self._continues()
-        X, y = validate_data(
-            self, X, y, reset=not continues, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2
-        )
-        y = check_numbers(y)
-        weights = check_weights(sample_weight, X)
-        scorer = self._scorer(X, y, weights, settings)
-        self._search(scorer, settings, deadline, continues=continues, n_rows=count_rows(weights), y_ndim=y.ndim)
-        return self._select(y.ndim)
+        return self._fit(X, y, sample_weight, None, reset=not self._continues(), ensure_min_samples=2)
+
+    @available_if(_is_scored_from_moments)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Add a block of rows, and search the formula for all rows so far.
+
+        The rows are not kept, but moments of them, whose size does not depend on their number; :meth:`fit` starts with new
+        ones and may be the first block. The formula after the last block is, but for rounding, that of :meth:`fit` on all
+        rows with the same ``random_state``, an int: ``max_degree="auto"`` goes by all rows so far. With ``warm_start=True``
+        each call continues with the last population instead of a new one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets, finite numbers, with as many outputs in every block.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows, at least 0 and not all 0; all 1 by default.
+
+        Returns
+        -------
+        VSRRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        AttributeError
+            If `function_set` has functions that are no polynomials: their programs need the rows.
+        ValueError
+            If a parameter, the data or the weights are not as described, or if `function_set`, `coefficients`,
+            `refit_constants` or `max_degree` no longer go with the first block.
+        """
+        blocks = getattr(self, "_blocks", None)
+        if blocks is None and hasattr(self, "formula_"):
+            raise ValueError(
+                "partial_fit must follow a fit whose functions were polynomials, as others keep nothing to add rows to; "
+                "got an estimator whose function_set has been changed since: take a clone of it"
+            )
+        return self._fit(X, y, sample_weight, blocks, reset=blocks is None, ensure_min_samples=1)
 
     def predict(self, X):
         """Predict the targets: the values of the formulas.
@@ -177,6 +229,52 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         if self._y_ndim == 1:
             return self.formula_(X)
         return np.stack([formula(X) for formula in self.formulas_], axis=1)
+
+    def _fit(self, X, y, sample_weight, blocks, **how):
+        """Add rows to the blocks before, if there are any, and search on all of them."""
+        deadline = None if self.max_time is None else time.monotonic() + self.max_time
+        settings = self._settings()
+        continues = self._continues()
+        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, **how)
+        y = check_numbers(y)
+        weights = check_weights(sample_weight, X)
+        if settings.is_polynomial:
+            blocks = self._added(blocks, X, y, weights)
+            scorer, n_rows = self._block_scorer(blocks), max(blocks.moments.total_weight, blocks.n_used)
+        else:
+            scorer, n_rows = self._scorer(X, y, weights, settings), count_rows(weights)
+        self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y.ndim)
+        # Only now: a block whose search did not end in a formula is not there.
+        self._blocks: _Blocks | None = blocks
+        return self._select(y.ndim)
+
+    def _added(self, blocks, X, y, weights):
+        """Return the blocks with one more; those given stay as they are."""
+        # Of the degree that many rows would have: that of the rows so far is at most this, and needs a part of these.
+        moments = Moments(self._degree(X.shape[1]), per_feature=self.refit_constants and self.coefficients == "per_feature")
+        n_used = int(np.count_nonzero(weights))
+        if blocks is not None:
+            self._check_block(blocks.moments, y, moments)
+            moments, n_used = copy.copy(blocks.moments), n_used + blocks.n_used
+        with single_blas_thread():
+            return _Blocks(moments.update(X, y, weights), n_used)
+
+    def _block_scorer(self, blocks):
+        with single_blas_thread():
+            moments = blocks.moments.truncated(self._degree(blocks.moments.n_features, blocks.n_used))
+        return make_moment_scorer(moments, linear_scaling=self.linear_scaling, refit_constants=self.refit_constants)
+
+    def _check_block(self, known, y, wanted):
+        """Raise ValueError unless a block goes with those before; `wanted` are the moments that the parameters ask for."""
+        if (known.degree, known.per_feature) != (wanted.degree, wanted.per_feature):
+            raise ValueError(
+                "coefficients, refit_constants and max_degree must be those of the first block, which make moments of degree "
+                f"{known.degree}{' for each feature' if known.per_feature else ''}, got coefficients={self.coefficients!r}, "
+                f"refit_constants={self.refit_constants} and max_degree={self.max_degree!r}"
+            )
+        if (y.ndim, y.size) != (self._y_ndim, len(y) * known.n_outputs):
+            shape = "(n_samples,)" if self._y_ndim == 1 else f"(n_samples, {known.n_outputs})"
+            raise ValueError(f"y must have the shape {shape} of the first block, got {y.shape}")
 
     def _select(self, y_ndim):
         """Take the best formula of the front."""
