@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sklearn_taskneurons._task_neuron import TaskNeuronClassifier, TaskNeuronRegressor
-    from sklearn_taskneurons._vsr import VSRRegressor
+    from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor, VSRTransformer
     from sklearn_taskneurons.formula import Formula, FormulaSyntaxError, make_function
 
 __version__ = "0.1.0.dev0"
@@ -19,7 +19,9 @@ __all__ = [
     "FormulaSyntaxError",
     "TaskNeuronClassifier",
     "TaskNeuronRegressor",
+    "VSRClassifier",
     "VSRRegressor",
+    "VSRTransformer",
     "__version__",
     "make_function",
 ]
@@ -30,7 +32,9 @@ _MODULES = {
     "FormulaSyntaxError": "formula",
     "TaskNeuronClassifier": "_task_neuron",
     "TaskNeuronRegressor": "_task_neuron",
+    "VSRClassifier": "_vsr",
     "VSRRegressor": "_vsr",
+    "VSRTransformer": "_vsr",
     "make_function": "formula",
 }
 

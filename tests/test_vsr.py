@@ -172,6 +172,10 @@ class TestParameters:
         with pytest.raises(ValueError, match=message):
             small(**parameters).fit(*table)
 
+    def test_labels_are_no_targets(self, table):
+        with pytest.raises(ValueError, match="y must be numbers"):
+            small().fit(table[0], ["a"] * 200)
+
     def test_several_outputs_need_constants_of_their_own(self, table):
         X, y = table
         with pytest.raises(ValueError, match="linear_scaling"):

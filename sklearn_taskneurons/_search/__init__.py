@@ -1,8 +1,9 @@
 """Symbolic search on arrays: vectorized genetic programming, and how programs are scored."""
 
+from sklearn_taskneurons._search._columns import TermColumns, distinct_terms
 from sklearn_taskneurons._search._evolution import Record, SearchResult, SearchState, search
 from sklearn_taskneurons._search._exhaustive import search_exhaustively
-from sklearn_taskneurons._search._make_scorer import make_scorer
+from sklearn_taskneurons._search._make_scorer import make_moment_scorer, make_scorer
 from sklearn_taskneurons._search._moment_scorer import MomentScorer
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
@@ -26,6 +27,9 @@ __all__ = [
     "SearchResult",
     "SearchSettings",
     "SearchState",
+    "TermColumns",
+    "distinct_terms",
+    "make_moment_scorer",
     "make_scorer",
     "search",
     "search_exhaustively",

@@ -71,14 +71,17 @@ def make_scorer(
             )
         per_feature = refit_constants and coefficients == "per_feature"
         if folds is not None:
+            weights = np.ones(len(X)) if sample_weight is None else sample_weight
             parts = [
-                Moments(degree, per_feature=per_feature).update(
-                    X[folds == fold], Y[folds == fold], None if sample_weight is None else sample_weight[folds == fold]
-                )
+                Moments(degree, per_feature=per_feature).update(X[folds == fold], Y[folds == fold], weights[folds == fold])
                 for fold in np.unique(folds)
             ]
             return RefitScorer(Moments.merged(parts), parts)
         moments = Moments(degree, per_feature=per_feature).update(X, Y, sample_weight)
-        if refit_constants:
-            return RefitScorer(moments)
-        return MomentScorer(moments, linear_scaling=linear_scaling)
+        return make_moment_scorer(moments, linear_scaling=linear_scaling, refit_constants=refit_constants)
+
+
+def make_moment_scorer(moments: Moments, *, linear_scaling: bool, refit_constants: bool) -> Scorer:
+    """Return what scores polynomials from moments: those of each feature where the constants are refitted for each."""
+    with single_blas_thread():
+        return RefitScorer(moments) if refit_constants else MomentScorer(moments, linear_scaling=linear_scaling)

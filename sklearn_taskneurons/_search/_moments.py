@@ -1,5 +1,6 @@
 """Everything that a polynomial's squared error needs to know of the data, in one small triangular factor."""
 
+import copy
 from collections.abc import Sequence
 from typing import Final
 
@@ -143,6 +144,18 @@ class Moments:
             part.factor[:, part.n_columns :] += part.factor[:, :1] * (part.shift - total.shift)
             part.shift = total.shift
         return total
+
+    def truncated(self, degree: int) -> "Moments":
+        """Return the moments that a smaller degree would have, or these for the same; the rows are not needed."""
+        if not 1 <= degree <= self.degree:
+            raise ValueError(f"degree must be in [1, {self.degree}]; got {degree}")
+        if degree == self.degree:
+            return self
+        result = copy.copy(self)
+        result.degree = degree
+        # The columns of the lower powers come first, and their basis is the same for every degree.
+        result.factor = triangular(np.delete(self.factor, np.s_[result.n_columns : self.n_columns], axis=1))
+        return result
 
     def rebase(self, largest: Floats) -> None:
         """Widen the intervals so that they cover ``[-largest, largest]``; they never shrink."""

@@ -1,54 +1,40 @@
 """Vectorized symbolic regression as a scikit-learn estimator."""
 
+import copy
 import time
-import warnings
-from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_context
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_taskneurons._progress import ProgressLine
-from sklearn_taskneurons._search import (
-    CRITERIA,
-    POLYNOMIAL_FUNCTIONS,
-    Record,
-    RefitScorer,
-    SearchSettings,
-    SearchState,
-    make_scorer,
-    search,
-    search_exhaustively,
-    selection_scores,
-)
+from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS, Moments, make_moment_scorer
+from sklearn_taskneurons._threads import single_blas_thread
 from sklearn_taskneurons._validation import check_weights
-from sklearn_taskneurons._vsr._pareto import neuron_formula, pareto_point
-
-# With "auto", no power beyond this one, and no more columns of powers than can be solved in a moment.
-AUTO_MAX_DEGREE = 8
-AUTO_MAX_COLUMNS = 1024
-
-# The parameters that are settings of the search, by the same names.
-_SETTINGS = (
-    "population_size",
-    "generations",
-    "n_iter_no_change",
-    "tournament_size",
-    "p_crossover",
-    "p_mutation",
-    "p_constant_mutation",
-    "p_reproduction",
-    "elite_fraction",
-    "max_length",
-    "parsimony_coefficient",
-)
+from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
+from sklearn_taskneurons._vsr._pareto import best_first
+from sklearn_taskneurons._vsr._targets import check_numbers
 
 
-class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class _Blocks(NamedTuple):
+    """What is kept of rows: their moments, and how many had a weight."""
+
+    moments: Moments
+    n_used: int
+
+
+def _is_scored_from_moments(estimator):
+    """Tell whether blocks of rows can be added; raise AttributeError, which says why, if not."""
+    if POLYNOMIAL_FUNCTIONS.issuperset(estimator.function_set):
+        return True
+    raise AttributeError(
+        f"partial_fit needs functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, which are scored from moments of the rows; "
+        f"got function_set={estimator.function_set!r}"
+    )
+
+
+class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     """Vectorized symbolic regression: find a formula in which every feature undergoes the same computation.
 
     A formula over the whole row ``x`` is evolved by genetic programming [1]_ [2]_; its value, one number for each
@@ -109,7 +95,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     max_time : float or None, default=None
         After how many seconds the search ends with the best so far.
     warm_start : bool, default=False
-        Whether `fit` continues with the last population.
+        Whether `fit` and `partial_fit` continue with the last population.
     callbacks : list of callable or None, default=None
         Called after each generation with a dict: "generation", "best_loss", "seconds" and more, as in ``history_``. One
         that returns True ends the search.
@@ -159,89 +145,6 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     1.0
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "method": [StrOptions({"genetic", "exhaustive"})],
-        "function_set": ["array-like"],
-        "coefficients": [StrOptions({"per_feature", "shared"})],
-        "refit_constants": ["boolean"],
-        "linear_scaling": ["boolean"],
-        "max_degree": [StrOptions({"auto"}), Interval(Integral, 1, 32, closed="both")],
-        "population_size": [Interval(Integral, 2, None, closed="left")],
-        "generations": [Interval(Integral, 1, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "tournament_size": [Interval(Integral, 1, None, closed="left")],
-        "p_crossover": [Interval(Real, 0, 1, closed="both")],
-        "p_mutation": [Interval(Real, 0, 1, closed="both")],
-        "p_constant_mutation": [Interval(Real, 0, 1, closed="both")],
-        "p_reproduction": [Interval(Real, 0, 1, closed="both")],
-        "elite_fraction": [Interval(Real, 0, 1, closed="both")],
-        "init_depth": [tuple, list],
-        "const_range": [tuple, list],
-        "max_length": [Interval(Integral, 1, None, closed="left")],
-        "parsimony_coefficient": [Interval(Real, 0, None, closed="left")],
-        "selection": [StrOptions(set(CRITERIA))],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
-        "warm_start": ["boolean"],
-        "callbacks": [list, tuple, None],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-    }
-
-    def __init__(
-        self,
-        *,
-        method="genetic",
-        function_set=("add", "sub", "mul", "neg"),
-        coefficients="per_feature",
-        refit_constants=True,
-        linear_scaling=True,
-        max_degree="auto",
-        population_size=500,
-        generations=80,
-        n_iter_no_change=20,
-        tournament_size=15,
-        p_crossover=0.3,
-        p_mutation=0.5,
-        p_constant_mutation=0.1,
-        p_reproduction=0.1,
-        elite_fraction=0.05,
-        init_depth=(2, 6),
-        const_range=(-20, 20),
-        max_length=64,
-        parsimony_coefficient=0.0,
-        selection="bic",
-        max_time=None,
-        warm_start=False,
-        callbacks=None,
-        verbose=0,
-        random_state=None,
-    ):
-        self.method = method
-        self.function_set = function_set
-        self.coefficients = coefficients
-        self.refit_constants = refit_constants
-        self.linear_scaling = linear_scaling
-        self.max_degree = max_degree
-        self.population_size = population_size
-        self.generations = generations
-        self.n_iter_no_change = n_iter_no_change
-        self.tournament_size = tournament_size
-        self.p_crossover = p_crossover
-        self.p_mutation = p_mutation
-        self.p_constant_mutation = p_constant_mutation
-        self.p_reproduction = p_reproduction
-        self.elite_fraction = elite_fraction
-        self.init_depth = init_depth
-        self.const_range = const_range
-        self.max_length = max_length
-        self.parsimony_coefficient = parsimony_coefficient
-        self.selection = selection
-        self.max_time = max_time
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.random_state = random_state
-
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Search the formula.
@@ -266,41 +169,47 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If a parameter, the data or the weights are not as described.
         """
-        deadline = None if self.max_time is None else time.monotonic() + self.max_time
-        settings = self._settings()
-        continues = self.warm_start and getattr(self, "_state", None) is not None
-        X, y = validate_data(
-            self, X, y, reset=not continues, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2
-        )
-        weights = check_weights(sample_weight, X)
-        scorer = make_scorer(
-            X,
-            y,
-            weights,
-            settings=settings,
-            degree=self._degree(X.shape[1], np.count_nonzero(weights)),
-            linear_scaling=self.linear_scaling,
-            refit_constants=self.refit_constants,
-            coefficients=self.coefficients,
-        )
-        progress = ProgressLine() if self.verbose else None
-        callback = self._callback(progress)
-        if self.method == "exhaustive" and isinstance(scorer, RefitScorer):
-            result = search_exhaustively(scorer, callback=callback, deadline=deadline)
-        else:
-            rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
-            state = self._state if continues else None
-            result = search(scorer, settings, rng, callback=callback, deadline=deadline, state=state)
-        if progress:
-            progress.close()
-        if result.interrupted:
-            warnings.warn("The search was interrupted; the best formulas so far are kept.", ConvergenceWarning, stacklevel=2)
-        self._state: SearchState | None = result.state
-        self.history_: list[Record] = [*self.history_, *result.history] if continues else result.history
-        self.n_iter_ = len(self.history_)
-        # Weights that count rows add up to their number at least; of others only the ratios matter.
-        self._keep(result.front, max(result.total_weight, np.count_nonzero(weights)), y.ndim)
-        return self
+        return self._fit(X, y, sample_weight, None, reset=not self._continues(), ensure_min_samples=2)
+
+    @available_if(_is_scored_from_moments)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Add a block of rows, and search the formula for all rows so far.
+
+        The rows are not kept, but moments of them, whose size does not depend on their number; :meth:`fit` starts with new
+        ones and may be the first block. The formula after the last block is, but for rounding, that of :meth:`fit` on all
+        rows with the same ``random_state``, an int: ``max_degree="auto"`` goes by all rows so far. With ``warm_start=True``
+        each call continues with the last population instead of a new one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets, finite numbers, with as many outputs in every block.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows, at least 0 and not all 0; all 1 by default.
+
+        Returns
+        -------
+        VSRRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        AttributeError
+            If `function_set` has functions that are no polynomials: their programs need the rows.
+        ValueError
+            If a parameter, the data or the weights are not as described, or if `function_set`, `coefficients`,
+            `refit_constants` or `max_degree` no longer go with the first block.
+        """
+        blocks = getattr(self, "_blocks", None)
+        if blocks is None and hasattr(self, "formula_"):
+            raise ValueError(
+                "partial_fit must follow a fit whose functions were polynomials, as others keep nothing to add rows to; "
+                "got an estimator whose function_set has been changed since: take a clone of it"
+            )
+        return self._fit(X, y, sample_weight, blocks, reset=blocks is None, ensure_min_samples=1)
 
     def predict(self, X):
         """Predict the targets: the values of the formulas.
@@ -321,80 +230,55 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return self.formula_(X)
         return np.stack([formula(X) for formula in self.formulas_], axis=1)
 
-    def report(self, digits=3):
-        """Write the selected formulas out, with the names of the features.
+    def _fit(self, X, y, sample_weight, blocks, **how):
+        """Add rows to the blocks before, if there are any, and search on all of them."""
+        deadline = None if self.max_time is None else time.monotonic() + self.max_time
+        settings = self._settings()
+        continues = self._continues()
+        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, **how)
+        y = check_numbers(y)
+        weights = check_weights(sample_weight, X)
+        if settings.is_polynomial:
+            blocks = self._added(blocks, X, y, weights)
+            scorer, n_rows = self._block_scorer(blocks), max(blocks.moments.total_weight, blocks.n_used)
+        else:
+            scorer, n_rows = self._scorer(X, y, weights, settings), count_rows(weights)
+        self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y.ndim)
+        # Only now: a block whose search did not end in a formula is not there.
+        self._blocks: _Blocks | None = blocks
+        return self._select(y.ndim)
 
-        Parameters
-        ----------
-        digits : int, default=3
-            The number of significant digits.
+    def _added(self, blocks, X, y, weights):
+        """Return the blocks with one more; those given stay as they are."""
+        # Of the degree that many rows would have: that of the rows so far is at most this, and needs a part of these.
+        moments = Moments(self._degree(X.shape[1]), per_feature=self.refit_constants and self.coefficients == "per_feature")
+        n_used = int(np.count_nonzero(weights))
+        if blocks is not None:
+            self._check_block(blocks.moments, y, moments)
+            moments, n_used = copy.copy(blocks.moments), n_used + blocks.n_used
+        with single_blas_thread():
+            return _Blocks(moments.update(X, y, weights), n_used)
 
-        Returns
-        -------
-        str
-            Lines to be printed.
-        """
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        return "\n".join(formula.report(names, digits=digits) for formula in self.formulas_)
+    def _block_scorer(self, blocks):
+        with single_blas_thread():
+            moments = blocks.moments.truncated(self._degree(blocks.moments.n_features, blocks.n_used))
+        return make_moment_scorer(moments, linear_scaling=self.linear_scaling, refit_constants=self.refit_constants)
 
-    def neuron_formula(self):
-        """Return the formula of a neuron: the best of the front that depends on x, its constant vectors left free.
-
-        Returns
-        -------
-        Formula
-            For a target that no formula in x explains, the formula of the linear neuron, ``x``.
-        """
-        check_is_fitted(self)
-        return neuron_formula(self.pareto_front_)
-
-    def _settings(self):
-        """Check what the search may do; its errors come before any work."""
-        if self.refit_constants is False and self.coefficients != "shared":
+    def _check_block(self, known, y, wanted):
+        """Raise ValueError unless a block goes with those before; `wanted` are the moments that the parameters ask for."""
+        if (known.degree, known.per_feature) != (wanted.degree, wanted.per_feature):
             raise ValueError(
-                f"coefficients must be 'shared' where refit_constants is False: a program has no constants for each feature; "
-                f"got {self.coefficients!r}"
+                "coefficients, refit_constants and max_degree must be those of the first block, which make moments of degree "
+                f"{known.degree}{' for each feature' if known.per_feature else ''}, got coefficients={self.coefficients!r}, "
+                f"refit_constants={self.refit_constants} and max_degree={self.max_degree!r}"
             )
-        polynomial = POLYNOMIAL_FUNCTIONS.issuperset(self.function_set)
-        if self.method == "exhaustive" and not (self.refit_constants and polynomial):
-            raise ValueError(
-                f"method='exhaustive' needs refit_constants=True and functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, got "
-                f"refit_constants={self.refit_constants} and function_set={self.function_set!r}"
-            )
-        total = self.p_crossover + self.p_mutation + self.p_constant_mutation + self.p_reproduction
-        if abs(total - 1) > 1e-9:
-            raise ValueError(f"p_crossover, p_mutation, p_constant_mutation and p_reproduction must add up to 1, got {total:g}")
-        return SearchSettings(
-            function_set=tuple(self.function_set),
-            init_depth=tuple(self.init_depth),
-            const_range=tuple(self.const_range),
-            **{name: getattr(self, name) for name in _SETTINGS},
-        )
+        if (y.ndim, y.size) != (self._y_ndim, len(y) * known.n_outputs):
+            shape = "(n_samples,)" if self._y_ndim == 1 else f"(n_samples, {known.n_outputs})"
+            raise ValueError(f"y must have the shape {shape} of the first block, got {y.shape}")
 
-    def _degree(self, n_features, n_rows):
-        if self.max_degree != "auto":
-            return self.max_degree
-        if self.coefficients == "shared":
-            return AUTO_MAX_DEGREE
-        columns = min(n_rows // 3, AUTO_MAX_COLUMNS)
-        return int(np.clip(columns // n_features, 1, AUTO_MAX_DEGREE))
-
-    def _callback(self, progress):
-        """Return what is called after each generation."""
-
-        def call(record):
-            if progress:
-                progress.show(f"generation {record['generation']}: loss {record['best_loss']:.4g}")
-            wishes = [callback(dict(record)) is True for callback in self.callbacks or ()]
-            return any(wishes)
-
-        return call
-
-    def _keep(self, front, n_rows, y_ndim):
-        """Set what was found."""
-        scores = selection_scores(front, n_rows, self.selection)
+    def _select(self, y_ndim):
+        """Take the best formula of the front."""
         self._y_ndim = y_ndim
-        self.pareto_front_ = [pareto_point(entry, score, y_ndim) for entry, score in zip(front, scores.tolist(), strict=True)]
-        self.formulas_ = list(front[int(np.argmax(scores))].formulas)
+        self.formulas_ = list(best_first(self.pareto_front_)[0])
         self.formula_ = self.formulas_[0]
+        return self

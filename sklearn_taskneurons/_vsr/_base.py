@@ -1,0 +1,254 @@
+"""What the estimators that search a formula share: the parameters, the search itself and what it leaves behind."""
+
+import warnings
+from abc import ABCMeta
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_taskneurons._progress import ProgressLine
+from sklearn_taskneurons._search import (
+    CRITERIA,
+    POLYNOMIAL_FUNCTIONS,
+    Record,
+    RefitScorer,
+    SearchSettings,
+    SearchState,
+    make_scorer,
+    search,
+    search_exhaustively,
+    selection_scores,
+)
+from sklearn_taskneurons._vsr._pareto import neuron_formula, pareto_point
+
+# With "auto", no power beyond this one, and no more columns of powers than can be solved in a moment.
+AUTO_MAX_DEGREE = 8
+AUTO_MAX_COLUMNS = 1024
+
+# The parameters that are settings of the search, by the same names.
+_SETTINGS = (
+    "population_size",
+    "generations",
+    "n_iter_no_change",
+    "tournament_size",
+    "p_crossover",
+    "p_mutation",
+    "p_constant_mutation",
+    "p_reproduction",
+    "elite_fraction",
+    "max_length",
+    "parsimony_coefficient",
+)
+
+
+class BaseVSR(BaseEstimator, metaclass=ABCMeta):
+    """A search of formulas for targets that are numbers; subclasses say where these come from and what the formulas are for."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "method": [StrOptions({"genetic", "exhaustive"})],
+        "function_set": ["array-like"],
+        "coefficients": [StrOptions({"per_feature", "shared"})],
+        "refit_constants": ["boolean"],
+        "linear_scaling": ["boolean"],
+        "max_degree": [StrOptions({"auto"}), Interval(Integral, 1, 32, closed="both")],
+        "population_size": [Interval(Integral, 2, None, closed="left")],
+        "generations": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+        "tournament_size": [Interval(Integral, 1, None, closed="left")],
+        "p_crossover": [Interval(Real, 0, 1, closed="both")],
+        "p_mutation": [Interval(Real, 0, 1, closed="both")],
+        "p_constant_mutation": [Interval(Real, 0, 1, closed="both")],
+        "p_reproduction": [Interval(Real, 0, 1, closed="both")],
+        "elite_fraction": [Interval(Real, 0, 1, closed="both")],
+        "init_depth": [tuple, list],
+        "const_range": [tuple, list],
+        "max_length": [Interval(Integral, 1, None, closed="left")],
+        "parsimony_coefficient": [Interval(Real, 0, None, closed="left")],
+        "selection": [StrOptions(set(CRITERIA))],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        *,
+        method="genetic",
+        function_set=("add", "sub", "mul", "neg"),
+        coefficients="per_feature",
+        refit_constants=True,
+        linear_scaling=True,
+        max_degree="auto",
+        population_size=500,
+        generations=80,
+        n_iter_no_change=20,
+        tournament_size=15,
+        p_crossover=0.3,
+        p_mutation=0.5,
+        p_constant_mutation=0.1,
+        p_reproduction=0.1,
+        elite_fraction=0.05,
+        init_depth=(2, 6),
+        const_range=(-20, 20),
+        max_length=64,
+        parsimony_coefficient=0.0,
+        selection="bic",
+        max_time=None,
+        warm_start=False,
+        callbacks=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.method = method
+        self.function_set = function_set
+        self.coefficients = coefficients
+        self.refit_constants = refit_constants
+        self.linear_scaling = linear_scaling
+        self.max_degree = max_degree
+        self.population_size = population_size
+        self.generations = generations
+        self.n_iter_no_change = n_iter_no_change
+        self.tournament_size = tournament_size
+        self.p_crossover = p_crossover
+        self.p_mutation = p_mutation
+        self.p_constant_mutation = p_constant_mutation
+        self.p_reproduction = p_reproduction
+        self.elite_fraction = elite_fraction
+        self.init_depth = init_depth
+        self.const_range = const_range
+        self.max_length = max_length
+        self.parsimony_coefficient = parsimony_coefficient
+        self.selection = selection
+        self.max_time = max_time
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def report(self, digits=3):
+        """Write the selected formulas out, with the names of the features.
+
+        Parameters
+        ----------
+        digits : int, default=3
+            The number of significant digits.
+
+        Returns
+        -------
+        str
+            Lines to be printed.
+        """
+        return "\n".join(self._reports(digits))
+
+    def neuron_formula(self):
+        """Return the formula of a neuron: the best of the front that depends on x, its constant vectors left free.
+
+        Returns
+        -------
+        Formula
+            For a target that no formula in x explains, the formula of the linear neuron, ``x``.
+        """
+        check_is_fitted(self)
+        return neuron_formula(self.pareto_front_)
+
+    def _reports(self, digits):
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        return [formula.report(names, digits=digits) for formula in self.formulas_]
+
+    def _continues(self):
+        return self.warm_start and getattr(self, "_state", None) is not None
+
+    def _settings(self):
+        """Check what the search may do; its errors come before any work."""
+        if self.refit_constants is False and self.coefficients != "shared":
+            raise ValueError(
+                f"coefficients must be 'shared' where refit_constants is False: a program has no constants for each feature; "
+                f"got {self.coefficients!r}"
+            )
+        polynomial = POLYNOMIAL_FUNCTIONS.issuperset(self.function_set)
+        if self.method == "exhaustive" and not (self.refit_constants and polynomial):
+            raise ValueError(
+                f"method='exhaustive' needs refit_constants=True and functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, got "
+                f"refit_constants={self.refit_constants} and function_set={self.function_set!r}"
+            )
+        total = self.p_crossover + self.p_mutation + self.p_constant_mutation + self.p_reproduction
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"p_crossover, p_mutation, p_constant_mutation and p_reproduction must add up to 1, got {total:g}")
+        return SearchSettings(
+            function_set=tuple(self.function_set),
+            init_depth=tuple(self.init_depth),
+            const_range=tuple(self.const_range),
+            **{name: getattr(self, name) for name in _SETTINGS},
+        )
+
+    def _degree(self, n_features, n_rows=None):
+        """Return the degree for so many rows, or the largest that any number of rows would have."""
+        if self.max_degree != "auto":
+            return self.max_degree
+        if self.coefficients == "shared":
+            return AUTO_MAX_DEGREE
+        columns = AUTO_MAX_COLUMNS if n_rows is None else min(n_rows // 3, AUTO_MAX_COLUMNS)
+        return int(np.clip(columns // n_features, 1, AUTO_MAX_DEGREE))
+
+    def _scorer(self, X, y, weights, settings):
+        """Return what scores programs against targets that are numbers, (N,) or (N, O)."""
+        return make_scorer(
+            X,
+            y,
+            weights,
+            settings=settings,
+            degree=self._degree(X.shape[1], np.count_nonzero(weights)),
+            linear_scaling=self.linear_scaling,
+            refit_constants=self.refit_constants,
+            coefficients=self.coefficients,
+        )
+
+    def _search(self, scorer, settings, deadline, *, continues, n_rows, y_ndim):
+        """Search, and keep the front and how it was found; the selection takes the data for so many rows."""
+        progress = ProgressLine() if self.verbose else None
+        callback = self._callback(progress)
+        if self.method == "exhaustive" and isinstance(scorer, RefitScorer):
+            result = search_exhaustively(scorer, callback=callback, deadline=deadline)
+        else:
+            rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+            state = self._state if continues else None
+            result = search(scorer, settings, rng, callback=callback, deadline=deadline, state=state)
+        if progress:
+            progress.close()
+        if result.interrupted:
+            warnings.warn("The search was interrupted; the best formulas so far are kept.", ConvergenceWarning, stacklevel=3)
+        self._state: SearchState | None = result.state
+        self.history_: list[Record] = [*self.history_, *result.history] if continues else result.history
+        self.n_iter_ = len(self.history_)
+        scores = selection_scores(result.front, n_rows, self.selection)
+        self.pareto_front_ = [
+            pareto_point(entry, score, y_ndim) for entry, score in zip(result.front, scores.tolist(), strict=True)
+        ]
+
+    def _callback(self, progress):
+        """Return what is called after each generation."""
+
+        def call(record):
+            if progress:
+                progress.show(f"generation {record['generation']}: loss {record['best_loss']:.4g}")
+            wishes = [callback(dict(record)) is True for callback in self.callbacks or ()]
+            return any(wishes)
+
+        return call
+
+
+def count_rows(weights):
+    """Return for how many rows they count: weights that count rows add up to their number at least.
+
+    Of other weights only the ratios matter.
+    """
+    return max(float(weights.sum()), np.count_nonzero(weights))
