@@ -245,3 +245,29 @@ class TestSearch:
     def test_clones_share_nothing(self, table):
         model = small().fit(*table)
         assert not hasattr(clone(model), "formula_")
+
+
+class TestSelection:
+    def test_cross_validation_takes_the_terms_that_predict(self):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(60, 6))
+        y = (X**2).sum(axis=1) + rng.normal(size=60)
+        models = {
+            selection: VSRRegressor(method="exhaustive", max_degree=4, selection=selection).fit(X, y)
+            for selection in ("loss", "cv", "bic", "knee")
+        }
+        assert {name: model.formula_.degree for name, model in models.items()} == {"loss": 4, "cv": 2, "bic": 2, "knee": 2}
+        # By hand: every fifth row is held out.
+        squares, powers = 0.0, {term.degree for term in models["cv"].formula_.terms} - {0}
+        for fold in range(5):
+            held_out = np.arange(60) % 5 == fold
+            columns = np.column_stack([np.ones(60), *(X**power for power in powers)])
+            solution = np.linalg.lstsq(columns[~held_out], y[~held_out])[0]
+            squares += np.sum((y[held_out] - columns[held_out] @ solution) ** 2)
+        (best,) = [point for point in models["cv"].pareto_front_ if point.formula == models["cv"].formula_]
+        assert_allclose(-best.score, squares / np.sum((y - y.mean()) ** 2))
+
+    def test_cross_validation_needs_constants_that_are_fitted(self):
+        model = VSRRegressor(selection="cv", refit_constants=False, coefficients="shared")
+        with pytest.raises(ValueError, match="selection='cv' needs refit_constants=True"):
+            model.fit(np.ones((5, 1)), np.arange(5.0))

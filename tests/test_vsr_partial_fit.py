@@ -48,8 +48,9 @@ class TestBlocks:
             {"coefficients": "shared", "refit_constants": False, "linear_scaling": False},
             {"method": "exhaustive", "max_degree": 5},
             {"function_set": ("add", "mul", "pow"), "max_degree": 4},
+            {"selection": "cv"},
         ],
-        ids=["per feature", "shared", "own constants", "unscaled", "exhaustive", "pow"],
+        ids=["per feature", "shared", "own constants", "unscaled", "exhaustive", "pow", "cross-validated"],
     )
     @pytest.mark.parametrize("size", [200, 64, 17])
     def test_they_add_up_to_fit(self, size, parameters, table):

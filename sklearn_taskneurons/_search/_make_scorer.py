@@ -1,5 +1,6 @@
 """The scorer that fits the functions and the data."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -76,12 +77,16 @@ def make_scorer(
                 Moments(degree, per_feature=per_feature).update(X[folds == fold], Y[folds == fold], weights[folds == fold])
                 for fold in np.unique(folds)
             ]
-            return RefitScorer(Moments.merged(parts), parts)
+            return make_moment_scorer(Moments.merged(parts), folds=parts)
         moments = Moments(degree, per_feature=per_feature).update(X, Y, sample_weight)
         return make_moment_scorer(moments, linear_scaling=linear_scaling, refit_constants=refit_constants)
 
 
-def make_moment_scorer(moments: Moments, *, linear_scaling: bool, refit_constants: bool) -> Scorer:
+def make_moment_scorer(
+    moments: Moments, *, linear_scaling: bool = True, refit_constants: bool = True, folds: Sequence[Moments] = ()
+) -> Scorer:
     """Return what scores polynomials from moments: those of each feature where the constants are refitted for each."""
     with single_blas_thread():
-        return RefitScorer(moments) if refit_constants else MomentScorer(moments, linear_scaling=linear_scaling)
+        if refit_constants:
+            return RefitScorer(moments, folds)
+        return MomentScorer(moments, linear_scaling=linear_scaling)

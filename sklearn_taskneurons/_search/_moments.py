@@ -135,15 +135,20 @@ class Moments:
 
     @classmethod
     def merged(cls, parts: "Sequence[Moments]") -> "Moments":
-        """Return the moments of the rows of all parts; the parts get the same radius and shift."""
+        """Return the moments of the rows of all parts."""
         total = cls(parts[0].degree, per_feature=parts[0].per_feature)
         for part in parts:
             total.merge(part)
-        for part in parts:
-            part.rebase(total.radius)
-            part.factor[:, part.n_columns :] += part.factor[:, :1] * (part.shift - total.shift)
-            part.shift = total.shift
         return total
+
+    def aligned(self, whole: "Moments") -> "Moments":
+        """Return the moments of the same rows, with the radius and the shift of others that cover them."""
+        result = copy.copy(self)
+        result.rebase(whole.radius)
+        result.factor = result.factor.copy()
+        result.factor[:, self.n_columns :] += result.factor[:, :1] * (self.shift - whole.shift)
+        result.shift = whole.shift
+        return result
 
     def truncated(self, degree: int) -> "Moments":
         """Return the moments that a smaller degree would have, or these for the same; the rows are not needed."""

@@ -41,7 +41,7 @@ class RefitScorer:
     moments : Moments
         With one coefficient for each power, or for each power and feature.
     folds : sequence of Moments, default=()
-        The parts of the same rows to cross-validate the reported formulas on, as :meth:`Moments.merged` leaves them.
+        Parts of the same rows, at least two, to cross-validate the reported formulas on.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class RefitScorer:
         self._radius = moments.radius
         targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
         self._least_squares = LeastSquares(moments.monomial_factor(), targets)
-        self._cross_validation = _cross_validation(folds) if folds else None
+        self._cross_validation = _cross_validation([fold.aligned(moments) for fold in folds]) if folds else None
         self._fits: dict[int, Fit] = {}
         self.largest_power = _largest_power(moments.radius, self.degree)
         powers = np.arange(self.degree + 1)

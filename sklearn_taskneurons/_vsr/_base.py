@@ -25,7 +25,9 @@ from sklearn_taskneurons._search import (
     search_exhaustively,
     selection_scores,
 )
+from sklearn_taskneurons._vsr._blocks import folds_of
 from sklearn_taskneurons._vsr._pareto import neuron_formula, pareto_point
+from sklearn_taskneurons.formula import Function
 
 # With "auto", no power beyond this one, and no more columns of powers than can be solved in a moment.
 AUTO_MAX_DEGREE = 8
@@ -174,7 +176,13 @@ class BaseVSR(BaseEstimator, metaclass=ABCMeta):
                 f"coefficients must be 'shared' where refit_constants is False: a program has no constants for each feature; "
                 f"got {self.coefficients!r}"
             )
-        polynomial = POLYNOMIAL_FUNCTIONS.issuperset(self.function_set)
+        if self.selection == "cv" and not self.refit_constants:
+            raise ValueError(
+                "selection='cv' needs refit_constants=True, as the constants of programs have evolved on all rows; "
+                "got refit_constants=False"
+            )
+        functions = function_names(self.function_set)
+        polynomial = POLYNOMIAL_FUNCTIONS.issuperset(functions)
         if self.method == "exhaustive" and not (self.refit_constants and polynomial):
             raise ValueError(
                 f"method='exhaustive' needs refit_constants=True and functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, got "
@@ -184,7 +192,7 @@ class BaseVSR(BaseEstimator, metaclass=ABCMeta):
         if abs(total - 1) > 1e-9:
             raise ValueError(f"p_crossover, p_mutation, p_constant_mutation and p_reproduction must add up to 1, got {total:g}")
         return SearchSettings(
-            function_set=tuple(self.function_set),
+            function_set=functions,
             init_depth=tuple(self.init_depth),
             const_range=tuple(self.const_range),
             **{name: getattr(self, name) for name in _SETTINGS},
@@ -210,6 +218,7 @@ class BaseVSR(BaseEstimator, metaclass=ABCMeta):
             linear_scaling=self.linear_scaling,
             refit_constants=self.refit_constants,
             coefficients=self.coefficients,
+            folds=folds_of(len(X)) if self.selection == "cv" else None,
         )
 
     def _search(self, scorer, settings, deadline, *, continues, n_rows, y_ndim):
@@ -244,6 +253,11 @@ class BaseVSR(BaseEstimator, metaclass=ABCMeta):
             return any(wishes)
 
         return call
+
+
+def function_names(function_set):
+    """Return the names of functions that are given by their names or as `make_function` returns them."""
+    return tuple(function.name if isinstance(function, Function) else function for function in function_set)
 
 
 def count_rows(weights):

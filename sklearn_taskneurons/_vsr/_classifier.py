@@ -33,7 +33,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         How the formula is found. "exhaustive" tries every set of powers up to `max_degree`, at most 14, and so finds the
         best polynomial of each number of terms with certainty; it needs refitted constants and a function set of
         polynomials, and none of the parameters from `population_size` to `parsimony_coefficient`.
-    function_set : sequence of str, default=("add", "sub", "mul", "neg")
+    function_set : sequence of str or of what :func:`make_function` returns, default=("add", "sub", "mul", "neg")
         The functions of the formulas, of "add", "sub", "mul", "div", "neg", "pow", "dot", "sum", "sin", "cos", "tan",
         "tanh", "exp", "log", "sqrt" and "abs"; "w" adds constant vectors. Formulas of the first three, "neg" and "pow"
         alone are scored from moments. Nothing is protected: a formula that is not finite on the data loses.
@@ -75,9 +75,11 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         The largest number of nodes of a program.
     parsimony_coefficient : float, default=0.0
         What each node adds to the loss when programs compete, at least 0.
-    selection : {"bic", "loss"}, default="bic"
-        Which formula of the Pareto front gives its terms: the one with the best Bayesian information criterion [4]_, or the
-        one with the least loss.
+    selection : {"bic", "cv", "knee", "loss"}, default="bic"
+        Which formula of the Pareto front gives its terms: the one with the best Bayesian information criterion [4]_;
+        the one with the least error in 5-fold cross-validation of its refitted constants, row i in fold i modulo 5,
+        which costs no second pass over the data; the knee of the front, where the logarithm of the loss lies farthest
+        below the line from the simplest formula to the last [5]_; or the one with the least loss.
     C : float, default=1.0
         The inverse of the strength of the penalty on the logits' coefficients, above 0. It is that of
         :class:`sklearn.linear_model.LogisticRegression` on standardized terms, so that units do not matter.
@@ -125,6 +127,8 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
        :doi:`10.1007/3-540-36599-0_7`.
     .. [4] G. Schwarz, "Estimating the Dimension of a Model", Annals of Statistics 6(2), 1978,
        :doi:`10.1214/aos/1176344136`.
+    .. [5] V. Satopaa et al., "Finding a 'Kneedle' in a Haystack: Detecting Knee Points in System Behavior", ICDCS Workshops
+       2011, :doi:`10.1109/ICDCSW.2011.20`.
 
     Examples
     --------

@@ -1,32 +1,23 @@
 """Vectorized symbolic regression as a scikit-learn estimator."""
 
-import copy
 import time
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS, Moments, make_moment_scorer
-from sklearn_taskneurons._threads import single_blas_thread
+from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS
 from sklearn_taskneurons._validation import check_weights
-from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
+from sklearn_taskneurons._vsr._base import BaseVSR, count_rows, function_names
+from sklearn_taskneurons._vsr._blocks import N_FOLDS, RowBlocks
 from sklearn_taskneurons._vsr._pareto import best_first
 from sklearn_taskneurons._vsr._targets import check_numbers
 
 
-class _Blocks(NamedTuple):
-    """What is kept of rows: their moments, and how many had a weight."""
-
-    moments: Moments
-    n_used: int
-
-
 def _is_scored_from_moments(estimator):
     """Tell whether blocks of rows can be added; raise AttributeError, which says why, if not."""
-    if POLYNOMIAL_FUNCTIONS.issuperset(estimator.function_set):
+    if POLYNOMIAL_FUNCTIONS.issuperset(function_names(estimator.function_set)):
         return True
     raise AttributeError(
         f"partial_fit needs functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, which are scored from moments of the rows; "
@@ -47,7 +38,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         How the formula is found. "exhaustive" tries every set of powers up to `max_degree`, at most 14, and so finds the
         best polynomial of each number of terms with certainty; it needs refitted constants and a function set of
         polynomials, and none of the parameters from `population_size` to `parsimony_coefficient`.
-    function_set : sequence of str, default=("add", "sub", "mul", "neg")
+    function_set : sequence of str or of what :func:`make_function` returns, default=("add", "sub", "mul", "neg")
         The functions of the formulas, of "add", "sub", "mul", "div", "neg", "pow", "dot", "sum", "sin", "cos", "tan",
         "tanh", "exp", "log", "sqrt" and "abs"; "w" adds constant vectors. Formulas of the first three, "neg" and "pow"
         alone are scored from moments. Nothing is protected: a formula that is not finite on the data loses.
@@ -89,9 +80,11 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         The largest number of nodes of a program.
     parsimony_coefficient : float, default=0.0
         What each node adds to the loss when programs compete, at least 0.
-    selection : {"bic", "loss"}, default="bic"
-        Which formula of the Pareto front is taken: the one with the best Bayesian information criterion [4]_, or the one
-        with the least loss.
+    selection : {"bic", "cv", "knee", "loss"}, default="bic"
+        Which formula of the Pareto front is taken: the one with the best Bayesian information criterion [4]_; the one
+        with the least error in 5-fold cross-validation of its refitted constants, row i in fold i modulo 5, which costs
+        no second pass over the data; the knee of the front, where the logarithm of the loss lies farthest below the
+        line from the simplest formula to the last [5]_; or the one with the least loss.
     max_time : float or None, default=None
         After how many seconds the search ends with the best so far.
     warm_start : bool, default=False
@@ -131,6 +124,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
        :doi:`10.1007/3-540-36599-0_7`.
     .. [4] G. Schwarz, "Estimating the Dimension of a Model", Annals of Statistics 6(2), 1978,
        :doi:`10.1214/aos/1176344136`.
+    .. [5] V. Satopaa et al., "Finding a 'Kneedle' in a Haystack: Detecting Knee Points in System Behavior", ICDCS Workshops
+       2011, :doi:`10.1109/ICDCSW.2011.20`.
 
     Examples
     --------
@@ -201,7 +196,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
             If `function_set` has functions that are no polynomials: their programs need the rows.
         ValueError
             If a parameter, the data or the weights are not as described, or if `function_set`, `coefficients`,
-            `refit_constants` or `max_degree` no longer go with the first block.
+            `refit_constants`, `max_degree` or `selection` no longer go with the first block.
         """
         blocks = getattr(self, "_blocks", None)
         if blocks is None and hasattr(self, "formula_"):
@@ -239,38 +234,37 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         y = check_numbers(y)
         weights = check_weights(sample_weight, X)
         if settings.is_polynomial:
-            blocks = self._added(blocks, X, y, weights)
-            scorer, n_rows = self._block_scorer(blocks), max(blocks.moments.total_weight, blocks.n_used)
+            empty = self._no_rows(X.shape[1])
+            if blocks is not None:
+                self._check_block(blocks, y, empty)
+            blocks = (blocks or empty).added(X, y, weights)
+            scorer = blocks.scorer(
+                self._degree(X.shape[1], blocks.n_used),
+                linear_scaling=self.linear_scaling,
+                refit_constants=self.refit_constants,
+            )
+            n_rows = max(blocks.total_weight, blocks.n_used)
         else:
             scorer, n_rows = self._scorer(X, y, weights, settings), count_rows(weights)
         self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y.ndim)
         # Only now: a block whose search did not end in a formula is not there.
-        self._blocks: _Blocks | None = blocks
+        self._blocks: RowBlocks | None = blocks
         return self._select(y.ndim)
 
-    def _added(self, blocks, X, y, weights):
-        """Return the blocks with one more; those given stay as they are."""
-        # Of the degree that many rows would have: that of the rows so far is at most this, and needs a part of these.
-        moments = Moments(self._degree(X.shape[1]), per_feature=self.refit_constants and self.coefficients == "per_feature")
-        n_used = int(np.count_nonzero(weights))
-        if blocks is not None:
-            self._check_block(blocks.moments, y, moments)
-            moments, n_used = copy.copy(blocks.moments), n_used + blocks.n_used
-        with single_blas_thread():
-            return _Blocks(moments.update(X, y, weights), n_used)
+    def _no_rows(self, n_features):
+        """Return moments of the degree that many rows would have: that of the rows so far needs a part of these."""
+        per_feature = self.refit_constants and self.coefficients == "per_feature"
+        return RowBlocks.empty(self._degree(n_features), per_feature, N_FOLDS if self.selection == "cv" else 1)
 
-    def _block_scorer(self, blocks):
-        with single_blas_thread():
-            moments = blocks.moments.truncated(self._degree(blocks.moments.n_features, blocks.n_used))
-        return make_moment_scorer(moments, linear_scaling=self.linear_scaling, refit_constants=self.refit_constants)
-
-    def _check_block(self, known, y, wanted):
+    def _check_block(self, blocks, y, wanted):
         """Raise ValueError unless a block goes with those before; `wanted` are the moments that the parameters ask for."""
-        if (known.degree, known.per_feature) != (wanted.degree, wanted.per_feature):
+        known = blocks.first
+        if blocks.kind() != wanted.kind():
             raise ValueError(
-                "coefficients, refit_constants and max_degree must be those of the first block, which make moments of degree "
-                f"{known.degree}{' for each feature' if known.per_feature else ''}, got coefficients={self.coefficients!r}, "
-                f"refit_constants={self.refit_constants} and max_degree={self.max_degree!r}"
+                "coefficients, refit_constants, max_degree and selection must be those of the first block, which make moments "
+                f"of degree {known.degree}{' for each feature' if known.per_feature else ''} in {len(blocks.parts)} parts, got "
+                f"coefficients={self.coefficients!r}, refit_constants={self.refit_constants}, max_degree={self.max_degree!r} "
+                f"and selection={self.selection!r}"
             )
         if (y.ndim, y.size) != (self._y_ndim, len(y) * known.n_outputs):
             shape = "(n_samples,)" if self._y_ndim == 1 else f"(n_samples, {known.n_outputs})"
