@@ -1,6 +1,7 @@
 """Scores elementwise polynomials by the best coefficients that their powers of x can have."""
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Fit(NamedTuple):
 class RefitScorer:
     """Scores a program by the powers of x that it contains, with the best coefficients for them.
 
-    No set of powers is solved twice.
+    No set of powers is solved twice, nor by the copies in another process.
 
     Parameters
     ----------
@@ -54,10 +55,20 @@ class RefitScorer:
         targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
         self._least_squares = LeastSquares(moments.monomial_factor(), targets)
         self._fits: dict[int, Fit] = {}
+        self._key = uuid4().hex
         self.largest_power = _largest_power(moments.radius, self.degree)
         powers = np.arange(self.degree + 1)
         # A term is `+ c * x**k`: five nodes; x itself needs no power, and the constant is one number.
         self._nodes: Ints = np.where(powers == 0, 0, np.where(powers == 1, 4, 5))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return everything but the solutions, which are soon more than the moments."""
+        return {**self.__dict__, "_fits": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Go on with the solutions that this process found for an earlier copy."""
+        self.__dict__.update(state)
+        self._fits = _fits_of_copies(self._key)
 
     def score(self, population: Population, bank: Floats) -> Scores:
         """Score all programs."""
@@ -118,6 +129,20 @@ class RefitScorer:
         shaped = coefficients.reshape(len(powers), self._wide, self.n_outputs)
         scale = np.array([self._radius**-power for power in powers]).reshape(len(powers), self._wide, 1)
         return Fit(loss, rank, intercept, shaped * scale)
+
+
+# A worker is sent a copy of the scorer for each of its tasks, and what it has solved for the last scorer is kept here.
+_KEPT: Final[dict[str, dict[int, Fit]]] = {}
+
+
+def _fits_of_copies(key: str) -> dict[int, Fit]:
+    """Return the solutions that all copies of one scorer share; those for another one are forgotten."""
+    fits = _KEPT.get(key)
+    if fits is None:
+        fits = {}
+        _KEPT.clear()
+        _KEPT[key] = fits
+    return fits
 
 
 def _largest_power(radius: Floats, degree: int) -> int:
