@@ -1,13 +1,16 @@
 """The genetic search: generations of programs, scored by whatever scorer is given."""
 
 import copy
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
+from sklearn_taskneurons._search._checkpoint import Checkpoint
 from sklearn_taskneurons._search._clock import Clock
+from sklearn_taskneurons._search._fingerprint import fingerprint
 from sklearn_taskneurons._search._front import Front
 from sklearn_taskneurons._search._islands import check_islands, emigrants_after, following, round_length, workers
 from sklearn_taskneurons._search._random_trees import Grammar
@@ -56,6 +59,7 @@ def search(
     n_islands: int = 1,
     migration_interval: int | None = 10,
     n_jobs: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     callback: Callback | None = None,
     deadline: float | None = None,
     state: SearchState | None = None,
@@ -84,6 +88,11 @@ def search(
     n_jobs : int or None, default=None
         How many islands are advanced at the same time, as in joblib: None is 1 unless ``parallel_config`` says
         otherwise, and -1 all processors. One island is advanced in this process.
+    checkpoint : str or path-like, optional
+        File in which the state of the search is kept, written about once a second at most and at the end. If it exists, the
+        search goes on from there, with the generators of the file, and ends as if it had never stopped; what was found
+        in a round that was not finished is found again. The data and the settings must be the same, but for
+        ``generations``, ``n_iter_no_change`` and ``tolerance``. With ``state`` the file is not read, only written.
     callback : callable, optional
         Called with each generation's entry of the history, at the end of its round; the search stops after the round when
         it returns ``True``. A ``KeyboardInterrupt`` that it raises ends the search like one from the keyboard.
@@ -99,17 +108,25 @@ def search(
     Raises
     ------
     ValueError
-        If the islands are not as described, or the state is of other features or another number of islands.
+        If the islands are not as described, the state is of other features or another number of islands, or the
+        checkpoint is damaged or of another search.
+    FileNotFoundError
+        If the checkpoint's folder does not exist.
     """
     check_islands(n_islands, migration_interval)
     grammar = Grammar(settings)
     with single_blas_thread():
-        rng = copy.deepcopy(rng)
-        rngs = [rng, *rng.spawn(n_islands - 1)]
-        state = _first_state(grammar, scorer.n_features, rngs) if state is None else _resumed(state, scorer, rngs)
+        depends_on = fingerprint(scorer, settings, n_islands, migration_interval) if checkpoint is not None else {}
+        keeper = Checkpoint(checkpoint, depends_on) if checkpoint is not None else None
+        saved = keeper.restore() if keeper is not None and state is None else None
         history: list[Record] = []
-        clock = Clock(deadline)
-        stopped = interrupted = timed_out = converged = False
+        if saved is None:
+            state = _beginning(grammar, scorer, rng, n_islands, state)
+        else:
+            state, history, _ = saved
+        clock = Clock(deadline, _seconds(history))
+        stopped = interrupted = timed_out = False
+        converged = bool(history) and _has_converged(state, settings)
         try:
             with workers(scorer, grammar, n_islands, n_jobs) as advance:
                 while len(history) < settings.generations and not (stopped or converged or timed_out):
@@ -117,8 +134,10 @@ def search(
                     n_emigrants = emigrants_after(n_islands, migration_interval, len(history) + count, settings.population_size)
                     rounds = advance(state, count, n_emigrants, clock)
                     timed_out = any(round_.timed_out for round_ in rounds)
-                    state, records = following(state, rounds, history[-1]["seconds"] if history else 0.0)
+                    state, records = following(state, rounds, _seconds(history))
                     history += records
+                    if keeper is not None and not timed_out:
+                        keeper.offer(state, history)
                     if callback is not None:
                         wishes = [callback(record) is True for record in records]
                         stopped = any(wishes)
@@ -128,10 +147,26 @@ def search(
             if state.front.programs is None:
                 raise
             interrupted = True
+        if keeper is not None:
+            keeper.write()
         programs = state.front.programs
         front = [] if programs is None else scorer.report(programs, state.bank)
     front = front or [scorer.constant()]
     return SearchResult(front, history, state, scorer.total_weight, interrupted, timed_out, converged)
+
+
+def _seconds(history: list[Record]) -> float:
+    """Return how long a search has run."""
+    return float(history[-1]["seconds"]) if history else 0.0
+
+
+def _beginning(
+    grammar: Grammar, scorer: Scorer, rng: np.random.Generator, n_islands: int, state: SearchState | None
+) -> SearchState:
+    """Return where a search begins: with first programs, or with those of an earlier search."""
+    rng = copy.deepcopy(rng)
+    rngs = [rng, *rng.spawn(n_islands - 1)]
+    return _first_state(grammar, scorer.n_features, rngs) if state is None else _resumed(state, scorer, rngs)
 
 
 def _first_state(grammar: Grammar, n_features: int, rngs: list[np.random.Generator]) -> SearchState:

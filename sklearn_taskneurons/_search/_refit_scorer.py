@@ -50,6 +50,7 @@ class RefitScorer:
         self.n_outputs = moments.n_outputs
         self.total_weight = moments.total_weight
         self.degree = moments.degree
+        self._data = moments.fingerprint()
         self._wide = moments.n_features if moments.per_feature else 1
         self._radius = moments.radius
         targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
@@ -83,6 +84,10 @@ class RefitScorer:
         """Return the formulas of the programs' supports."""
         found = self._supports(population)
         return pareto([self.constant(), *(self.entry(support) for support in np.unique(found[found >= 0]).tolist())])
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what tells this scorer from one of other data or another kind."""
+        return {"scored by": "refitted moments", **self._data}
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""
