@@ -1,8 +1,9 @@
 """Symbolic search on arrays: vectorized genetic programming, and how programs are scored."""
 
+from sklearn_taskneurons._search._block_moments import block_moments
 from sklearn_taskneurons._search._evolution import SearchResult, search
 from sklearn_taskneurons._search._exhaustive import search_exhaustively
-from sklearn_taskneurons._search._make_scorer import make_scorer
+from sklearn_taskneurons._search._make_scorer import make_scorer, scorer_of_moments
 from sklearn_taskneurons._search._moment_scorer import MomentScorer
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
@@ -27,7 +28,9 @@ __all__ = [
     "SearchResult",
     "SearchSettings",
     "SearchState",
+    "block_moments",
     "make_scorer",
+    "scorer_of_moments",
     "search",
     "search_exhaustively",
     "select",

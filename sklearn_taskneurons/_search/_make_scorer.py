@@ -65,6 +65,26 @@ def make_scorer(
                 coefficients=coefficients if refit_constants else None,
             )
         moments = Moments(degree, per_feature=refit_constants and coefficients == "per_feature").update(X, Y, sample_weight)
-        if refit_constants:
-            return RefitScorer(moments)
-        return MomentScorer(moments, linear_scaling=linear_scaling)
+        return scorer_of_moments(moments, linear_scaling=linear_scaling, refit_constants=refit_constants)
+
+
+def scorer_of_moments(
+    moments: Moments, *, linear_scaling: bool = True, refit_constants: bool = True
+) -> MomentScorer | RefitScorer:
+    """Return what scores polynomials against rows of which only the moments are left.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of any number of rows, from wherever; with the powers of each feature apart only if constants are refitted.
+    linear_scaling : bool, default=True
+        Fit a slope and an intercept to each program.
+    refit_constants : bool, default=True
+        Fit all coefficients of each program's terms.
+
+    Returns
+    -------
+    MomentScorer or RefitScorer
+    """
+    with single_blas_thread():
+        return RefitScorer(moments) if refit_constants else MomentScorer(moments, linear_scaling=linear_scaling)
