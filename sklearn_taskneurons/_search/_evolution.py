@@ -1,6 +1,5 @@
 """The genetic search: generations of programs, scored by whatever scorer is given."""
 
-import copy
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from sklearn_taskneurons._search._islands import check_islands, emigrants_after,
 from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._scores import FrontEntry, Scorer
 from sklearn_taskneurons._search._settings import SearchSettings
-from sklearn_taskneurons._search._state import Island, Record, SearchState
+from sklearn_taskneurons._search._state import Island, Record, SearchState, generators
 from sklearn_taskneurons._threads import single_blas_thread
 
 Callback: TypeAlias = Callable[[Record], object]
@@ -79,7 +78,7 @@ def search(
         What programs may contain and how they evolve; ``population_size`` is that of each island.
     rng : numpy.random.Generator
         The only source of randomness: the same generator state gives the same result. The first island has a copy of
-        it, the others have generators that are spawned from the copy; the generator itself stays as it is.
+        it, the others have generators of their own whose seeds it decides; the generator itself stays as it is.
     n_islands : int, default=1
         Number of populations.
     migration_interval : int or None, default=10
@@ -164,8 +163,7 @@ def _beginning(
     grammar: Grammar, scorer: Scorer, rng: np.random.Generator, n_islands: int, state: SearchState | None
 ) -> SearchState:
     """Return where a search begins: with first programs, or with those of an earlier search."""
-    rng = copy.deepcopy(rng)
-    rngs = [rng, *rng.spawn(n_islands - 1)]
+    rngs = generators(rng, n_islands)
     return _first_state(grammar, scorer.n_features, rngs) if state is None else _resumed(state, scorer, rngs)
 
 

@@ -63,3 +63,13 @@ def copied(rng: np.random.Generator) -> np.random.Generator:
     bit_generator = type(rng.bit_generator)(0)
     bit_generator.state = rng.bit_generator.state
     return np.random.Generator(bit_generator)
+
+
+def generators(rng: np.random.Generator, count: int) -> list[np.random.Generator]:
+    """Return a copy of a generator and, with seeds that it decides, independent ones; it stays as it is.
+
+    The state of the generator decides everything. Its own seed would not do: a generator that was pickled with NumPy 1
+    has lost it.
+    """
+    seeds = np.random.SeedSequence(copied(rng).integers(2**32, size=8).tolist()).spawn(count - 1)
+    return [copied(rng), *(np.random.Generator(type(rng.bit_generator)(seed)) for seed in seeds)]
