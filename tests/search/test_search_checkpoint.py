@@ -110,6 +110,7 @@ def test_a_killed_process_is_resumed_to_the_same_end(cubic, tmp_path, function_s
     assert outcome(resumed) == outcome(run(cubic, islands=islands, function_set=function_set))
     seconds = [record["seconds"] for record in resumed.history]
     assert seconds == sorted(seconds)
+    assert seconds[-1] > seconds[known - 1]
 
 
 @pytest.mark.parametrize("kind", [np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64])
@@ -159,7 +160,7 @@ def test_a_search_that_converged_stays_so(rng, tmp_path):
     assert outcome(again) == outcome(first)
 
 
-def test_a_search_out_of_time_goes_on_from_its_last_whole_round(cubic, tmp_path, always):
+def test_a_search_out_of_time_goes_on_from_its_last_whole_round(cubic, tmp_path):
     path = tmp_path / "search.npz"
     clock = {"deadline": None}
 

@@ -119,7 +119,7 @@ def test_moments_of_arrays(table, workers, per_feature):
 
 def test_moments_of_dataframes(table, workers):
     pd = pytest.importorskip("pandas")
-    dd = pytest.importorskip("dask.dataframe")
+    dd = pytest.importorskip("dask.dataframe", exc_type=ImportError)
     X, Y, weight = table
     frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "y": Y[:, 0], "weight": weight})
     frame["integer"] = np.arange(400) % 7
@@ -136,7 +136,7 @@ def test_moments_of_dataframes(table, workers):
 
 def test_partitions_without_rows_add_nothing(table, workers):
     pd = pytest.importorskip("pandas")
-    dd = pytest.importorskip("dask.dataframe")
+    dd = pytest.importorskip("dask.dataframe", exc_type=ImportError)
     X, Y, _ = table
     frame = pd.DataFrame({"a": X[:, 0], "y": Y[:, 0], "row": np.arange(400)})
     parts = dd.from_pandas(frame, npartitions=4)
@@ -169,7 +169,7 @@ def test_blocks_that_do_not_fit_are_refused(table, workers):
         block_moments(X, Y, weight - 1.0, degree=3)
     with pytest.raises(ValueError, match="must be finite"):
         block_moments(X, Y / 0.0, degree=3)
-    dd = pytest.importorskip("dask.dataframe")
+    dd = pytest.importorskip("dask.dataframe", exc_type=ImportError)
     pd = pytest.importorskip("pandas")
     frame = dd.from_pandas(pd.DataFrame(table[0], columns=list("abc")), npartitions=3)
     with pytest.raises(ValueError, match=r"the same number of blocks of rows; got \[3, 4, 3\]"):

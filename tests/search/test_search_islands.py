@@ -11,12 +11,12 @@ from sklearn_taskneurons._search import Moments, RefitScorer, Rows, RowScorer, S
 from sklearn_taskneurons._search import _refit_scorer as refit_scorer
 from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._front import Front
-from sklearn_taskneurons._search._island import Task, advance
-from sklearn_taskneurons._search._islands import merged, migrated, round_length
+from sklearn_taskneurons._search._island import Generation, Round, Task, advance
+from sklearn_taskneurons._search._islands import following, merged, migrated, round_length
 from sklearn_taskneurons._search._population import Population
 from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._scores import Scores
-from sklearn_taskneurons._search._state import Island, copied, generators
+from sklearn_taskneurons._search._state import Island, SearchState, copied, generators
 from sklearn_taskneurons.formula import Formula
 
 SMALL = {"population_size": 60, "generations": 7}
@@ -118,6 +118,32 @@ def test_fronts_are_merged_to_the_best_of_each_complexity():
         Formula(text).expression for text in ("x", "x + 2", "x*x*x")
     ]
     assert fronts[1].loss.tolist() == [0.9, 0.5]
+
+
+def round_of(*generations):
+    """A round in which the front improved or did not, and what the losses, the lengths and the seconds were."""
+    parts = [
+        Generation(Scores(np.array(losses), np.arange(len(losses)) + 3), length, improved, seconds)
+        for losses, length, improved, seconds in generations
+    ]
+    nobody = programs("x").take(slice(0))
+    return Round(Island(programs("x"), np.random.default_rng(0)), Front(), parts, nobody, False)
+
+
+def test_a_round_is_told_as_one_search():
+    first = round_of(([0.5, 0.25], 4.0, True, 1.0), ([0.5, np.inf], 4.0, False, 2.0), ([0.5, 0.5], 4.0, False, 3.0))
+    second = round_of(([0.75, 0.5], 8.0, False, 4.0), ([0.1, 0.3], 8.0, True, 5.0))  # its time was up
+    before = SearchState([first.island, second.island], np.zeros((0, 1)), Front(), generation=10, unimproved=7)
+    state, records = following(before, [first, second], 4.5)
+    assert (state.generation, state.unimproved) == (13, 1)
+    assert [record["generation"] for record in records] == [11, 12, 13]
+    assert [record["best_loss"] for record in records] == [0.25, 0.1, 0.5]
+    assert [record["best_complexity"] for record in records] == [4, 3, 3]
+    assert [record["mean_loss"] for record in records] == pytest.approx([0.5, 0.3, 0.5])
+    assert [record["median_loss"] for record in records] == pytest.approx([0.5, 0.4, 0.5])
+    assert [record["mean_length"] for record in records] == [6.0, 6.0, 4.0]
+    assert [record["seconds"] for record in records] == [4.5, 5.0, 5.0]
+    assert following(before, [round_of(([0.5], 1.0, False, 0.0))], 0.0)[0].unimproved == 8
 
 
 def test_rounds_end_at_migrations_and_with_the_search():
