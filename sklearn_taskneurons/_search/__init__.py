@@ -1,7 +1,8 @@
 """Symbolic search on arrays: vectorized genetic programming, and how programs are scored."""
 
+from sklearn_taskneurons._search._block_moments import block_moments
 from sklearn_taskneurons._search._columns import TermColumns, distinct_terms
-from sklearn_taskneurons._search._evolution import Record, SearchResult, SearchState, search
+from sklearn_taskneurons._search._evolution import SearchResult, search
 from sklearn_taskneurons._search._exhaustive import search_exhaustively
 from sklearn_taskneurons._search._make_scorer import make_moment_scorer, make_scorer
 from sklearn_taskneurons._search._moment_scorer import MomentScorer
@@ -12,6 +13,7 @@ from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._scores import FrontEntry, Scorer
 from sklearn_taskneurons._search._selection import CRITERIA, select, selection_scores
 from sklearn_taskneurons._search._settings import POLYNOMIAL_FUNCTIONS, SearchSettings
+from sklearn_taskneurons._search._state import Record, SearchState
 
 __all__ = [
     "CRITERIA",
@@ -28,6 +30,7 @@ __all__ = [
     "SearchSettings",
     "SearchState",
     "TermColumns",
+    "block_moments",
     "distinct_terms",
     "make_moment_scorer",
     "make_scorer",

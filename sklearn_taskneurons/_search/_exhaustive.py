@@ -5,10 +5,11 @@ from typing import Final
 
 import numpy as np
 
-from sklearn_taskneurons._search._evolution import Callback, Record, SearchResult
+from sklearn_taskneurons._search._evolution import Callback, SearchResult
 from sklearn_taskneurons._search._formulas import pareto
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
 from sklearn_taskneurons._search._scores import quantised
+from sklearn_taskneurons._search._state import Record
 from sklearn_taskneurons._threads import single_blas_thread
 
 MAX_SUPPORTS: Final = 1 << 14

@@ -85,7 +85,23 @@ def make_scorer(
 def make_moment_scorer(
     moments: Moments, *, linear_scaling: bool = True, refit_constants: bool = True, folds: Sequence[Moments] = ()
 ) -> Scorer:
-    """Return what scores polynomials from moments: those of each feature where the constants are refitted for each."""
+    """Return what scores polynomials against rows of which only the moments are left.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of any number of rows, from wherever; with the powers of each feature apart only if constants are refitted.
+    linear_scaling : bool, default=True
+        Fit a slope and an intercept to each program.
+    refit_constants : bool, default=True
+        Fit all coefficients of each program's terms.
+    folds : sequence of Moments, default=()
+        Parts of the same rows, at least two, to cross-validate refitted coefficients on.
+
+    Returns
+    -------
+    MomentScorer or RefitScorer
+    """
     with single_blas_thread():
         if refit_constants:
             return RefitScorer(moments, folds)

@@ -1,6 +1,6 @@
 """Scores elementwise polynomials from moments: no row of the data is touched."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -63,6 +63,7 @@ class MomentScorer:
         self.n_outputs = moments.n_outputs
         self.total_weight = moments.total_weight
         self.degree = moments.degree
+        self._data = moments.fingerprint()
         self.linear_scaling = linear_scaling
         self._targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
         self._points: Floats = moments.radius * chebyshev_points(self.degree)
@@ -91,6 +92,10 @@ class MomentScorer:
             if formulas is not None:
                 entries.append(self._entry(formulas))
         return pareto([entry for entry in entries if np.isfinite(entry.loss)])
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what tells this scorer from one of other data or another kind."""
+        return {"scored by": "moments", "linear_scaling": self.linear_scaling, **self._data}
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import scipy.linalg
@@ -177,6 +177,20 @@ class Moments:
         and add up to 1, so that nothing cancels.
         """
         return self._transformed(monomials_in_chebyshev(self.degree)[None])
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return numbers by which other rows can be told, the same for all orders and signs of the factor's rows."""
+        norms = np.linalg.norm(self.factor, axis=0)
+        direction = np.random.Generator(np.random.PCG64(0)).standard_normal(len(norms))
+        return {
+            "degree": self.degree,
+            "per_feature": self.per_feature,
+            "number of rows": self.n_rows,
+            "sum of the weights": self.total_weight,
+            "first targets": self.shift.tolist(),
+            "lengths of the targets": norms[self.n_columns :].tolist(),
+            "moments": float(np.linalg.norm(self.factor @ (direction / np.where(norms > 0.0, norms, 1.0)))),
+        }
 
     def _check(self, X: Floats, Y: Floats) -> None:
         """Compare the shapes with those of the rows seen so far."""

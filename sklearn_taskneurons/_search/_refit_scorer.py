@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Fit(NamedTuple):
 class RefitScorer:
     """Scores a program by the powers of x that it contains, with the best coefficients for them.
 
-    No set of powers is solved twice.
+    No set of powers is solved twice, nor by the copies in another process.
 
     Parameters
     ----------
@@ -54,16 +55,27 @@ class RefitScorer:
         self.n_outputs = moments.n_outputs
         self.total_weight = moments.total_weight
         self.degree = moments.degree
+        self._data = moments.fingerprint()
         self._wide = moments.n_features if moments.per_feature else 1
         self._radius = moments.radius
         targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
         self._least_squares = LeastSquares(moments.monomial_factor(), targets)
         self._cross_validation = _cross_validation([fold.aligned(moments) for fold in folds]) if folds else None
         self._fits: dict[int, Fit] = {}
+        self._key = uuid4().hex
         self.largest_power = _largest_power(moments.radius, self.degree)
         powers = np.arange(self.degree + 1)
         # A term is `+ c * x**k`: five nodes; x itself needs no power, and the constant is one number.
         self._nodes: Ints = np.where(powers == 0, 0, np.where(powers == 1, 4, 5))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return everything but the solutions, which are soon more than the moments."""
+        return {**self.__dict__, "_fits": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Go on with the solutions that this process found for an earlier copy."""
+        self.__dict__.update(state)
+        self._fits = _fits_of_copies(self._key)
 
     def score(self, population: Population, bank: Floats) -> Scores:
         """Score all programs."""
@@ -78,6 +90,10 @@ class RefitScorer:
         """Return the formulas of the programs' supports."""
         found = self._supports(population)
         return pareto([self.constant(), *(self.entry(support) for support in np.unique(found[found >= 0]).tolist())])
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what tells this scorer from one of other data or another kind."""
+        return {"scored by": "refitted moments", **self._data}
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""
@@ -136,6 +152,20 @@ class RefitScorer:
         shaped = coefficients.reshape(len(powers), self._wide, self.n_outputs)
         scale = np.array([self._radius**-power for power in powers]).reshape(len(powers), self._wide, 1)
         return Fit(loss, rank, intercept, shaped * scale)
+
+
+# A worker is sent a copy of the scorer for each of its tasks, and what it has solved for the last scorer is kept here.
+_KEPT: Final[dict[str, dict[int, Fit]]] = {}
+
+
+def _fits_of_copies(key: str) -> dict[int, Fit]:
+    """Return the solutions that all copies of one scorer share; those for another one are forgotten."""
+    fits = _KEPT.get(key)
+    if fits is None:
+        fits = {}
+        _KEPT.clear()
+        _KEPT[key] = fits
+    return fits
 
 
 def _cross_validation(folds: Sequence[Moments]) -> CrossValidation:

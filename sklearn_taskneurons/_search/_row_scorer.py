@@ -1,6 +1,6 @@
 """Scores any programs on the rows of the data, block by block."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -62,6 +62,11 @@ class RowScorer:
         for row in range(len(population)):
             entries += self._fitter.entries(population.expression(row, bank))
         return pareto(entries)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what tells this scorer from one of other data or another kind."""
+        how = {"linear_scaling": self.linear_scaling, "coefficients": self.coefficients, "budget": self.budget}
+        return {"scored by": "rows", **how, **self._rows.fingerprint()}
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""

@@ -1,7 +1,8 @@
 """The rows of the data, in blocks."""
 
+import hashlib
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -56,6 +57,14 @@ class Rows:
         for start in range(0, self.n_rows, size):
             rows = slice(start, start + size)
             yield self._X[rows], self._Y[rows], self._root_weight[rows]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return numbers by which other rows can be told."""
+        digest = hashlib.sha256()
+        for block in self.blocks(_BLOCK_ROWS):
+            for array in block:
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return {"number of rows": self.n_rows, "sum of the weights": self.total_weight, "rows": digest.hexdigest()}
 
     def factor(self, columns: Callable[[Floats], Floats], size: int) -> Floats:
         """Return the factor of ``[columns, Y]``, where ``columns`` gives C columns for a block of ``size`` rows."""

@@ -1,7 +1,7 @@
 """What scoring returns, and how losses are compared."""
 
 import math
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,9 @@ class Scorer(Protocol):
 
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
         """Return the formulas of a few programs; programs that no formula can state are left out."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what tells this scorer from one of other data or another kind: names, numbers and texts."""
 
     def constant(self) -> FrontEntry:
         """Return the best constant, for when nothing else is found."""

@@ -14,15 +14,14 @@ from sklearn_taskneurons._search import (
     Rows,
     RowScorer,
     SearchSettings,
-    SearchState,
     make_scorer,
     search,
     search_exhaustively,
     select,
     selection_scores,
 )
-from sklearn_taskneurons._search._evolution import _Run
 from sklearn_taskneurons._search._front import Front
+from sklearn_taskneurons._search._island import score_new
 from sklearn_taskneurons._search._population import Population
 from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._scores import FrontEntry, Scores, quantised
@@ -382,12 +381,10 @@ def test_nothing_is_scored_twice_and_every_score_is_right(cubic):
     scorer = Counting(Moments(5).update(*cubic))
     settings = SearchSettings(**SMALL)
     grammar = Grammar(settings)
-    state = SearchState(grammar.ramped(np.random.default_rng(0), 60, (0, 2)), np.zeros((0, 4)), Front())
-    run_ = _Run(scorer, grammar, np.random.default_rng(0), state, None)
-    population = state.population
+    population, bank, known = grammar.ramped(np.random.default_rng(0), 60, (0, 2)), np.zeros((0, 4)), None
     for _ in range(2):
-        expected = MomentScorer(Moments(5).update(*cubic)).score(population, state.bank)
-        found = run_.score(population)
+        expected = MomentScorer(Moments(5).update(*cubic)).score(population, bank)
+        found, known = score_new(scorer, population, bank, known, None)
         np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-12)
         assert (found.complexity == expected.complexity).all()
         population = population.take(np.arange(60)[::-1])

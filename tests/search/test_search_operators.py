@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sklearn_taskneurons._search import _evolution
+from sklearn_taskneurons._search import _breeding
 from sklearn_taskneurons._search._operators import (
     Cut,
     constant_mutation,
@@ -155,7 +155,7 @@ def test_every_node_is_crossed_over():
 
 def test_a_tournament_is_won_by_the_best_of_those_drawn():
     order = np.random.default_rng(0).permutation(50)
-    winners = _evolution._winners(np.random.default_rng(1), order, 200_000, 4)
+    winners = _breeding._winners(np.random.default_rng(1), order, 200_000, 4)
     counts = np.bincount(np.argsort(order)[winners], minlength=50)
     ranks = np.arange(51)
     expected = -np.diff(((50 - ranks) / 50) ** 4) * 200_000
@@ -167,11 +167,11 @@ def test_the_elite_is_the_best_and_has_no_equals():
     loss = np.array([0.5, 0.1, 0.1, 0.3, np.inf, 0.1], dtype=np.float32)
     complexity = np.array([1, 7, 7, 2, 1, 9])
     order = np.lexsort((complexity, loss))
-    assert _evolution._elite(order, loss, complexity, 3).tolist() == [1, 5, 3]
-    assert _evolution._elite(order, loss, complexity, 10).tolist() == [1, 5, 3, 0]
+    assert _breeding._elite(order, loss, complexity, 3).tolist() == [1, 5, 3]
+    assert _breeding._elite(order, loss, complexity, 10).tolist() == [1, 5, 3, 0]
 
 
 def test_offspring_is_shared_out_in_full():
     settings = SearchSettings(p_crossover=0.3, p_mutation=0.5, p_constant_mutation=0.1, p_reproduction=0.1)
-    assert _evolution._counts(settings, 475).sum() == 475
-    assert _evolution._counts(settings, 100).tolist() == [30, 25, 25, 10, 10]
+    assert _breeding._counts(settings, 475).sum() == 475
+    assert _breeding._counts(settings, 100).tolist() == [30, 25, 25, 10, 10]

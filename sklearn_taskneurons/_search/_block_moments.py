@@ -1,0 +1,107 @@
+"""Moments of rows that lie in blocks on a cluster: no machine needs to hold them all."""
+
+from importlib import import_module
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_taskneurons._search._moments import Moments
+from sklearn_taskneurons._threads import single_blas_thread
+
+_MERGED_AT_ONCE: Final = 8
+
+
+def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, degree: int, per_feature: bool = False) -> Moments:
+    """Reduce rows to moments where they are, block by block.
+
+    Each block becomes one small triangular factor, and factors are merged a few at a time, always in the same order: the
+    result does not depend on which worker does what, nor on one that is lost. Only factors move.
+
+    Parameters
+    ----------
+    X : dask Array or DataFrame, shape (N, D)
+        The features, finite, in blocks of rows.
+    Y : dask Array, Series or DataFrame, shape (N,) or (N, O)
+        The targets, finite, in blocks of the same rows; arrays are cut as ``X`` is.
+    sample_weight : dask Array or Series, shape (N,), optional
+        Weights, finite and not negative, likewise.
+    degree : int
+        Largest power, at most 32.
+    per_feature : bool, default=False
+        Keep the powers of each feature apart instead of their sum.
+
+    Returns
+    -------
+    Moments
+        Equal to those of all rows at once, but for rounding.
+
+    Raises
+    ------
+    ImportError
+        If dask is not installed.
+    TypeError
+        If something is not a collection of dask.
+    ValueError
+        If the blocks do not fit each other, a number is not finite, a weight is negative, or there are no rows.
+    """
+    try:
+        dask: Any = import_module("dask")
+    except ImportError as error:
+        raise ImportError("blocks on a cluster need dask: pip install 'sklearn_taskneurons[dask]'") from error
+    Moments(degree, per_feature=per_feature)  # refuses a wrong degree here and not on a worker
+    columns = [_blocks("X", X, X), _blocks("Y", Y, X)]
+    columns.append([None] * len(columns[0]) if sample_weight is None else _blocks("sample_weight", sample_weight, X))
+    counts = [len(blocks) for blocks in columns]
+    if len(set(counts)) > 1:
+        raise ValueError(f"X, Y and sample_weight must have the same number of blocks of rows; got {counts}")
+    of_block, merged = dask.delayed(_of_block, pure=False), dask.delayed(_merged, pure=False)
+    parts = [of_block(*block, degree, per_feature) for block in zip(*columns, strict=True)]
+    while len(parts) > 1:
+        parts = [merged(parts[start : start + _MERGED_AT_ONCE]) for start in range(0, len(parts), _MERGED_AT_ONCE)]
+    (moments,) = dask.compute(*parts)
+    if not isinstance(moments, Moments) or not moments.n_rows:
+        raise ValueError("X must have at least one row; got none in any block")
+    return moments
+
+
+def _blocks(name: str, data: Any, like: Any) -> list[Any]:
+    """Return the blocks of rows as delayed objects, those of an array cut as ``like`` is where the sizes are known."""
+    if not hasattr(data, "to_delayed"):
+        raise TypeError(f"{name} must be an array or a dataframe of dask; got {type(data).__name__}")
+    if hasattr(data, "rechunk"):
+        rows = getattr(like, "chunks", data.chunks)[0]
+        is_known = not np.isnan([*rows, *data.chunks[0]]).any()
+        if is_known and sum(rows) != sum(data.chunks[0]):
+            raise ValueError(f"{name} must have as many rows as X, {sum(rows)}; got {sum(data.chunks[0])}")
+        data = data.rechunk({0: rows if is_known else data.chunks[0], **dict.fromkeys(range(1, data.ndim), -1)})
+    return list(np.ravel(data.to_delayed()))
+
+
+def _of_block(X: Any, Y: Any, sample_weight: Any, degree: int, per_feature: bool) -> Moments:
+    """Return the moments of a block; it may have no rows."""
+    moments = Moments(degree, per_feature=per_feature)
+    if len(X) == 0 and len(Y) == 0:
+        return moments
+    weight = None if sample_weight is None else _floats(sample_weight)
+    if weight is not None and (len(weight) != len(X) or not np.isfinite(weight).all() or weight.min() < 0.0):
+        raise ValueError(
+            f"sample_weight must be one finite number of at least 0 for each of the {len(X)} rows of a block; got "
+            f"{len(weight)} numbers from {weight.min(initial=np.inf):g} to {weight.max(initial=-np.inf):g}"
+        )
+    with single_blas_thread():
+        return moments.update(_floats(X), _floats(Y), weight)
+
+
+def _merged(parts: list[Moments]) -> Moments:
+    """Return the moments of all parts, which stay as they are: a worker may need them again."""
+    moments = Moments(parts[0].degree, per_feature=parts[0].per_feature)
+    with single_blas_thread():
+        for part in parts:
+            moments.merge(part)
+    return moments
+
+
+def _floats(data: Any) -> NDArray[np.float64]:
+    """Return a block as an array."""
+    return np.asarray(data, dtype=np.float64)
