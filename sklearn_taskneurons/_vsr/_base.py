@@ -1,5 +1,6 @@
 """What the estimators that search a formula share: the parameters, the search itself and what it leaves behind."""
 
+import os
 import warnings
 from abc import ABCMeta
 from numbers import Integral, Real
@@ -12,12 +13,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_taskneurons._callbacks import CallbackSupportMixin, FitTasks
 from sklearn_taskneurons._progress import ProgressLine
 from sklearn_taskneurons._search import (
     CRITERIA,
     POLYNOMIAL_FUNCTIONS,
     Record,
-    RefitScorer,
     SearchSettings,
     SearchState,
     make_scorer,
@@ -49,7 +50,7 @@ _SETTINGS = (
 )
 
 
-class BaseVSR(BaseEstimator, metaclass=ABCMeta):
+class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """A search of formulas for targets that are numbers; subclasses say where these come from and what the formulas are for."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -72,8 +73,12 @@ class BaseVSR(BaseEstimator, metaclass=ABCMeta):
         "const_range": [tuple, list],
         "max_length": [Interval(Integral, 1, None, closed="left")],
         "parsimony_coefficient": [Interval(Real, 0, None, closed="left")],
+        "n_islands": [Interval(Integral, 1, None, closed="left")],
+        "migration_interval": [Interval(Integral, 1, None, closed="left"), None],
+        "n_jobs": [Integral, None],
         "selection": [StrOptions(set(CRITERIA))],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "checkpoint": [str, os.PathLike, None],
         "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
         "verbose": ["verbose"],
@@ -102,8 +107,12 @@ class BaseVSR(BaseEstimator, metaclass=ABCMeta):
         const_range=(-20, 20),
         max_length=64,
         parsimony_coefficient=0.0,
+        n_islands=1,
+        migration_interval=10,
+        n_jobs=None,
         selection="bic",
         max_time=None,
+        checkpoint=None,
         warm_start=False,
         callbacks=None,
         verbose=0,
@@ -128,8 +137,12 @@ class BaseVSR(BaseEstimator, metaclass=ABCMeta):
         self.const_range = const_range
         self.max_length = max_length
         self.parsimony_coefficient = parsimony_coefficient
+        self.n_islands = n_islands
+        self.migration_interval = migration_interval
+        self.n_jobs = n_jobs
         self.selection = selection
         self.max_time = max_time
+        self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.verbose = verbose
@@ -176,6 +189,8 @@ class BaseVSR(BaseEstimator, metaclass=ABCMeta):
                 f"coefficients must be 'shared' where refit_constants is False: a program has no constants for each feature; "
                 f"got {self.coefficients!r}"
             )
+        if self.method == "exhaustive" and self.checkpoint is not None:
+            raise ValueError(f"checkpoint must be None where method='exhaustive', got {self.checkpoint!r}")
         if self.selection == "cv" and not self.refit_constants:
             raise ValueError(
                 "selection='cv' needs refit_constants=True, as the constants of programs have evolved on all rows; "
@@ -223,36 +238,81 @@ class BaseVSR(BaseEstimator, metaclass=ABCMeta):
 
     def _search(self, scorer, settings, deadline, *, continues, n_rows, y_ndim):
         """Search, and keep the front and how it was found; the selection takes the data for so many rows."""
-        progress = ProgressLine() if self.verbose else None
-        callback = self._callback(progress)
-        if self.method == "exhaustive" and isinstance(scorer, RefitScorer):
-            result = search_exhaustively(scorer, callback=callback, deadline=deadline)
-        else:
-            rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
-            state = self._state if continues else None
-            result = search(scorer, settings, rng, callback=callback, deadline=deadline, state=state)
-        if progress:
-            progress.close()
+        watcher = _Watcher(self, scorer, n_rows, y_ndim)
+        try:
+            if self.method == "exhaustive":
+                result = search_exhaustively(scorer, callback=watcher.report, deadline=deadline)
+            else:
+                rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+                result = search(
+                    scorer,
+                    settings,
+                    rng,
+                    n_islands=self.n_islands,
+                    migration_interval=self.migration_interval,
+                    n_jobs=self.n_jobs,
+                    checkpoint=self.checkpoint,
+                    callback=watcher.report,
+                    watch=watcher.see,
+                    deadline=deadline,
+                    state=self._state if continues else None,
+                )
+        finally:
+            watcher.close()
         if result.interrupted:
             warnings.warn("The search was interrupted; the best formulas so far are kept.", ConvergenceWarning, stacklevel=3)
         self._state: SearchState | None = result.state
         self.history_: list[Record] = [*self.history_, *result.history] if continues else result.history
         self.n_iter_ = len(self.history_)
-        scores = selection_scores(result.front, n_rows, self.selection)
-        self.pareto_front_ = [
-            pareto_point(entry, score, y_ndim) for entry, score in zip(result.front, scores.tolist(), strict=True)
-        ]
+        self.pareto_front_ = self._points(result.front, n_rows, y_ndim)
 
-    def _callback(self, progress):
-        """Return what is called after each generation."""
+    def _points(self, front, n_rows, y_ndim):
+        """Return the lines of a front, with what the selection says of them."""
+        scores = selection_scores(front, n_rows, self.selection)
+        return [pareto_point(entry, score, y_ndim) for entry, score in zip(front, scores.tolist(), strict=True)]
 
-        def call(record):
-            if progress:
-                progress.show(f"generation {record['generation']}: loss {record['best_loss']:.4g}")
-            wishes = [callback(dict(record)) is True for callback in self.callbacks or ()]
-            return any(wishes)
+    def _attributes(self, points, y_ndim):
+        """Return with which attributes a copy predicts as if the search ended at this front, None where that takes more."""
 
-        return call
+
+class _Watcher:
+    """Tells all who watch a search what a generation has brought."""
+
+    def __init__(self, estimator, scorer, n_rows, y_ndim):
+        self.estimator = estimator
+        self.scorer = scorer
+        self.n_rows = n_rows
+        self.y_ndim = y_ndim
+        self.state = None
+        self.progress = ProgressLine() if estimator.verbose else None
+        self.tasks = FitTasks(estimator, "generation", None, {}, self.attributes)
+        self.tasks.begin()
+
+    def see(self, state):
+        """Take note of where the search stands."""
+        self.state = state
+
+    def report(self, record):
+        """Pass a generation on; return whether somebody wants no other."""
+        if self.progress:
+            self.progress.show(f"generation {record['generation']}: loss {record['best_loss']:.4g}")
+        wishes = [callback(dict(record)) is True for callback in self.estimator.callbacks or ()]
+        wishes.append(self.tasks.end())
+        self.tasks.begin()
+        return any(wishes)
+
+    def attributes(self):
+        """Return the attributes of the estimator, did the search end here."""
+        if self.state is None or self.state.front.programs is None:
+            return None
+        front = self.scorer.report(self.state.front.programs, self.state.bank)
+        return self.estimator._attributes(self.estimator._points(front, self.n_rows, self.y_ndim), self.y_ndim)
+
+    def close(self):
+        """End the progress line and the tasks."""
+        self.tasks.close()
+        if self.progress:
+            self.progress.close()
 
 
 def function_names(function_set):

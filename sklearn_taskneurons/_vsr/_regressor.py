@@ -7,6 +7,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS
 from sklearn_taskneurons._validation import check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows, function_names
@@ -37,7 +38,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     method : {"genetic", "exhaustive"}, default="genetic"
         How the formula is found. "exhaustive" tries every set of powers up to `max_degree`, at most 14, and so finds the
         best polynomial of each number of terms with certainty; it needs refitted constants and a function set of
-        polynomials, and none of the parameters from `population_size` to `parsimony_coefficient`.
+        polynomials, and none of the parameters from `population_size` to `n_jobs`.
     function_set : sequence of str or of what :func:`make_function` returns, default=("add", "sub", "mul", "neg")
         The functions of the formulas, of "add", "sub", "mul", "div", "neg", "pow", "dot", "sum", "sin", "cos", "tan",
         "tanh", "exp", "log", "sqrt" and "abs"; "w" adds constant vectors. Formulas of the first three, "neg" and "pow"
@@ -80,6 +81,15 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         The largest number of nodes of a program.
     parsimony_coefficient : float, default=0.0
         What each node adds to the loss when programs compete, at least 0.
+    n_islands : int, default=1
+        The number of populations that evolve side by side, each of `population_size` programs, and exchange their best ones
+        along a ring.
+    migration_interval : int or None, default=10
+        After how many generations programs migrate; None makes the islands searches of their own, whose best formulas
+        are put together. It is without effect on a single island.
+    n_jobs : int or None, default=None
+        How many islands are advanced at the same time; None is 1 unless :class:`joblib.parallel_config` says otherwise, which
+        also decides where: in processes, threads or on a cluster. The result is the same.
     selection : {"bic", "cv", "knee", "loss"}, default="bic"
         Which formula of the Pareto front is taken: the one with the best Bayesian information criterion [4]_; the one
         with the least error in 5-fold cross-validation of its refitted constants, row i in fold i modulo 5, which costs
@@ -87,6 +97,9 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         line from the simplest formula to the last [5]_; or the one with the least loss.
     max_time : float or None, default=None
         After how many seconds the search ends with the best so far.
+    checkpoint : str, path or None, default=None
+        A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
+        from there, and with the same data, parameters and `random_state` ends in the same formula as without a stop.
     warm_start : bool, default=False
         Whether `fit` and `partial_fit` continue with the last population.
     callbacks : list of callable or None, default=None
@@ -140,6 +153,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     1.0
     """
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Search the formula.
@@ -167,6 +181,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         return self._fit(X, y, sample_weight, None, reset=not self._continues(), ensure_min_samples=2)
 
     @available_if(_is_scored_from_moments)
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Add a block of rows, and search the formula for all rows so far.
@@ -198,6 +213,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
             If a parameter, the data or the weights are not as described, or if `function_set`, `coefficients`,
             `refit_constants`, `max_degree` or `selection` no longer go with the first block.
         """
+        if self.checkpoint is not None:
+            raise ValueError(f"checkpoint must be None for partial_fit, whose data grow; got {self.checkpoint!r}")
         blocks = getattr(self, "_blocks", None)
         if blocks is None and hasattr(self, "formula_"):
             raise ValueError(
@@ -272,7 +289,10 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
 
     def _select(self, y_ndim):
         """Take the best formula of the front."""
-        self._y_ndim = y_ndim
-        self.formulas_ = list(best_first(self.pareto_front_)[0])
-        self.formula_ = self.formulas_[0]
+        for name, value in self._attributes(self.pareto_front_, y_ndim).items():
+            setattr(self, name, value)
         return self
+
+    def _attributes(self, points, y_ndim):
+        formulas = list(best_first(points)[0])
+        return {"formulas_": formulas, "formula_": formulas[0], "_y_ndim": y_ndim}

@@ -8,6 +8,7 @@ from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import TermColumns, distinct_terms
 from sklearn_taskneurons._validation import check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
@@ -37,7 +38,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     method : {"genetic", "exhaustive"}, default="genetic"
         How the formula is found. "exhaustive" tries every set of powers up to `max_degree`, at most 14, and so finds the
         best polynomial of each number of terms with certainty; it needs refitted constants and a function set of
-        polynomials, and none of the parameters from `population_size` to `parsimony_coefficient`.
+        polynomials, and none of the parameters from `population_size` to `n_jobs`.
     function_set : sequence of str or of what :func:`make_function` returns, default=("add", "sub", "mul", "neg")
         The functions of the formulas, of "add", "sub", "mul", "div", "neg", "pow", "dot", "sum", "sin", "cos", "tan",
         "tanh", "exp", "log", "sqrt" and "abs"; "w" adds constant vectors. Formulas of the first three, "neg" and "pow"
@@ -81,6 +82,15 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         The largest number of nodes of a program.
     parsimony_coefficient : float, default=0.0
         What each node adds to the loss when programs compete, at least 0.
+    n_islands : int, default=1
+        The number of populations that evolve side by side, each of `population_size` programs, and exchange their best ones
+        along a ring.
+    migration_interval : int or None, default=10
+        After how many generations programs migrate; None makes the islands searches of their own, whose best formulas
+        are put together. It is without effect on a single island.
+    n_jobs : int or None, default=None
+        How many islands are advanced at the same time; None is 1 unless :class:`joblib.parallel_config` says otherwise, which
+        also decides where: in processes, threads or on a cluster. The result is the same.
     selection : {"bic", "cv", "knee", "loss"}, default="bic"
         Which formula of the Pareto front gives its terms, of those that depend on x: the one with the best Bayesian
         information criterion [4]_; the one with the least error in 5-fold cross-validation of its refitted constants,
@@ -89,6 +99,9 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         loss.
     max_time : float or None, default=None
         After how many seconds the search ends with the best so far.
+    checkpoint : str, path or None, default=None
+        A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
+        from there, and with the same data, parameters and `random_state` ends in the same formula as without a stop.
     warm_start : bool, default=False
         Whether `fit` continues with the last population.
     callbacks : list of callable or None, default=None
@@ -173,8 +186,12 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         const_range=(-20, 20),
         max_length=64,
         parsimony_coefficient=0.0,
+        n_islands=1,
+        migration_interval=10,
+        n_jobs=None,
         selection="bic",
         max_time=None,
+        checkpoint=None,
         warm_start=False,
         callbacks=None,
         verbose=0,
@@ -200,8 +217,12 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             const_range=const_range,
             max_length=max_length,
             parsimony_coefficient=parsimony_coefficient,
+            n_islands=n_islands,
+            migration_interval=migration_interval,
+            n_jobs=n_jobs,
             selection=selection,
             max_time=max_time,
+            checkpoint=checkpoint,
             warm_start=warm_start,
             callbacks=callbacks,
             verbose=verbose,
@@ -209,6 +230,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         )
         self.task = task
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Search the terms.
