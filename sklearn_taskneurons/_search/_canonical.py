@@ -37,10 +37,18 @@ class Canonical:
         distinct, last = np.unique(hashes[::-1], return_index=True)
         order = np.argsort(last)
         index = len(hashes) - 1 - last[order]
-        columns = distinct[order], nodes.opcode[index], nodes.value[index], hashes[nodes.left[index]], hashes[nodes.right[index]]
+        columns = (
+            distinct[order],
+            nodes.opcode[index],
+            nodes.value[index],
+            hashes[nodes.left[index]],
+            hashes[nodes.right[index]],
+        )
         for key, opcode, value, *arguments in zip(*(column.tolist() for column in columns), strict=True):
             if key not in self._known:
-                self._known[key] = self._sum(opcode, value, [self._known[argument] for argument in arguments[: ARITIES[opcode]]])
+                self._known[key] = self._sum(
+                    opcode, value, [self._known[argument] for argument in arguments[: ARITIES[opcode]]]
+                )
         found = [self._known[key] for key in hashes[nodes.roots].tolist()]
         return [self._algebra.row_sum(value) if value.is_vector else value for value in found]
 

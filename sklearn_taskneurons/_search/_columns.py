@@ -49,8 +49,8 @@ class Columns(Container[Term]):
         fresh = min(len(terms), self.capacity - self._n_used)
         slots = list(range(self._n_used, self._n_used + fresh))
         self._n_used += fresh
-        for key in list(islice(self._slots, max(0, min(len(terms) - fresh, len(self._slots) - in_use)))):
-            slots.append(self._slots.pop(key))
+        dropped = list(islice(self._slots, max(0, min(len(terms) - fresh, len(self._slots) - in_use))))
+        slots += [self._slots.pop(key) for key in dropped]
         return self._index(slots)
 
     def keep(self, terms: Sequence[Term], slots: Tensor) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sklearn_taskneurons._search._sums import Sum, Term
+from sklearn_taskneurons._search._workspace import Workspace
 
 
 class Combinations:
@@ -31,10 +32,14 @@ class Combinations:
             factors = torch.tensor(coefficients, dtype=torch.float64, device=device)[:, None]
             self._passes.append((torch.tensor(rows, dtype=torch.long, device=device), factors))
 
-    def of(self, columns: Tensor) -> Tensor:
+    def of(self, columns: Tensor, workspace: Workspace) -> Tensor:
         """Return the combinations of a block of columns, shape (C, B), in double precision, shape (P, B)."""
-        total = self._constants.repeat(1, columns.shape[1])
+        size = columns.shape[1]
+        total = workspace.tensor("predictions", (len(self._constants), size), torch.float64)
+        total[:] = self._constants
         for rows, factors in self._passes:
             part = total[: len(rows)]
-            torch.addcmul(part, columns.index_select(0, rows).to(total.dtype), factors, out=part)
+            gathered = workspace.tensor("gathered", (len(rows), size), columns.dtype)
+            torch.index_select(columns, 0, rows, out=gathered)
+            torch.addcmul(part, gathered.to(part.dtype), factors, out=part)
         return total

@@ -103,7 +103,7 @@ class ScaledErrors:
             factors = np.concatenate([self._factors, factors], axis=1)
             unexplained = unexplained + self._unexplained
         is_finite = np.isfinite(factors).all(axis=(1, 2))
-        triangles = np.linalg.qr(np.where(is_finite[:, None, None], factors, 0.0), mode="r")
+        triangles = np.asarray(np.linalg.qr(np.where(is_finite[:, None, None], factors, 0.0), mode="r"))
         unexplained = unexplained + np.sum(triangles[:, 2:, 2:] ** 2, axis=1)
         self._factors = triangles[:, :2]
         self._unexplained = np.where(is_finite[:, None], unexplained, np.inf)

@@ -1,6 +1,6 @@
 """The distinct terms of many programs, computed on blocks of rows by torch."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sklearn_taskneurons._search._sums import Constant, Sum, Term
+from sklearn_taskneurons._search._workspace import Workspace
 from sklearn_taskneurons.formula.functions import ARITIES, DOT, FUNCTIONS, POW, SUM, X
 
 Function: TypeAlias = Callable[..., object]  # f(argument, ..., out=)
@@ -17,7 +18,7 @@ class _Place(NamedTuple):
     """Where a value is: the one of this number among values of a kind."""
 
     kind: str  # "x", "given", "column", "constant", "vector" or "scalar"
-    index: int = 0
+    number: int = 0
 
 
 class _Step(NamedTuple):
@@ -39,7 +40,7 @@ class Graph:
     ----------
     terms : iterable of Term
         The scalar terms that are needed.
-    known : collection of Term
+    known : container of Term
         Scalar terms whose columns are there already.
     n_features : int
         D.
@@ -61,7 +62,7 @@ class Graph:
     """
 
     def __init__(
-        self, terms: Iterable[Term], known: Collection[Term], n_features: int, device: torch.device, dtype: torch.dtype
+        self, terms: Iterable[Term], known: Container[Term], n_features: int, device: torch.device, dtype: torch.dtype
     ) -> None:
         plan = _Plan(known)
         for term in terms:
@@ -77,11 +78,11 @@ class Graph:
             torch.as_tensor(constant, **self._options).reshape((-1, 1) if isinstance(constant, np.ndarray) else ())
             for constant in plan.constants
         ]
-        self._x = torch.zeros((0, 0))
+        self._size = 0
+        self._x = self._columns = torch.zeros((0, 0))
         self._calls: list[tuple[Function, tuple[Any, ...], Tensor]] = []
-        self.columns = torch.empty((len(self.row), 0), **self._options)
 
-    def run(self, x: Tensor, given: Tensor) -> Tensor:
+    def run(self, x: Tensor, given: Tensor, workspace: Workspace) -> Tensor:
         """Return the columns of a block of rows, shape (C, B); the tensor is used again by the next call.
 
         Parameters
@@ -90,42 +91,47 @@ class Graph:
             The features.
         given : Tensor, shape (G, B)
             The columns that are known.
+        workspace : Workspace
+            Where to compute, the same one for all blocks.
         """
-        if x.shape[1] != self._x.shape[1]:
-            self._allocate(x.shape[1])
+        if x.shape[1] != self._size:
+            self._allocate(x.shape[1], workspace)
         self._x.copy_(x)
-        self.columns[: len(self.given)] = given
+        self._columns[: len(self.given)] = given
         for function, arguments, out in self._calls:
             function(*arguments, out=out)
-        return self.columns
+        return self._columns
 
-    def _allocate(self, size: int) -> None:
+    def _allocate(self, size: int, workspace: Workspace) -> None:
         """Prepare the tensors for blocks of so many rows."""
-        self._x = torch.empty((self._n_features, size), **self._options)
-        self.columns = torch.empty((len(self.row), size), **self._options)
-        vectors = torch.empty((self._n_vectors, self._n_features, size), **self._options)
-        scalars = torch.empty((self._n_scalars, size), **self._options)
+        self._size = size
+        dtype: torch.dtype = self._options["dtype"]
+        self._x = workspace.tensor("x", (self._n_features, size), dtype)
+        self._columns = workspace.tensor("columns", (len(self.row), size), dtype)
+        vectors = workspace.tensor("vectors", (self._n_vectors, self._n_features, size), dtype)
+        scalars = workspace.tensor("scalars", (self._n_scalars, size), dtype)
         tensors = {
             "x": [self._x],
             "constant": self._constants,
-            "given": list(self.columns[: len(self.given)]),
-            "column": list(self.columns[len(self.given) :]),
+            "given": list(self._columns[: len(self.given)]),
+            "column": list(self._columns[len(self.given) :]),
             "vector": list(vectors),
             "scalar": list(scalars),
         }
 
         def tensor(argument: Any) -> Any:
-            return tensors[argument.kind][argument.index] if isinstance(argument, _Place) else argument
+            return tensors[argument.kind][argument.number] if isinstance(argument, _Place) else argument
 
         self._calls = [
-            (function, tuple(tensor(argument) for argument in arguments), tensor(out)) for function, arguments, out in self._steps
+            (function, tuple(tensor(argument) for argument in arguments), tensor(out))
+            for function, arguments, out in self._steps
         ]
 
 
 class _Plan:
     """Steps in order, each with a place of its own for its value."""
 
-    def __init__(self, known: Collection[Term]) -> None:
+    def __init__(self, known: Container[Term]) -> None:
         self.steps: list[_Step] = []
         self.given: list[Term] = []
         self.computed: list[Term] = []
@@ -149,6 +155,8 @@ class _Plan:
         arguments: tuple[Any, ...] = tuple(self._sum(argument) for argument in term.arguments)
         if term.opcode == POW:
             arguments += (term.exponent,)
+        if term.opcode == DOT:
+            arguments = (self._step(torch.mul, arguments, "vector"),)
         if term.varies:
             return self._step(_FUNCTIONS[term.opcode], arguments, "vector")
         self.computed.append(term)
@@ -187,7 +195,9 @@ class _Plan:
 
 def _share(steps: list[_Step]) -> tuple[list[_Step], dict[str, int]]:
     """Return the steps with few places, each used again when its value is not needed any more, and their numbers."""
-    last = {argument: number for number, step in enumerate(steps) for argument in step.arguments if isinstance(argument, _Place)}
+    last = {
+        argument: number for number, step in enumerate(steps) for argument in step.arguments if isinstance(argument, _Place)
+    }
     free: dict[str, list[_Place]] = {"vector": [], "scalar": []}
     counts = {"vector": 0, "scalar": 0}
     shared: dict[_Place, _Place] = {}
@@ -211,10 +221,6 @@ def _add_multiple(a: Tensor, b: Tensor, factor: float, out: Tensor) -> None:
     torch.add(a, b, alpha=factor, out=out)
 
 
-def _dot(a: Tensor, b: Tensor, out: Tensor) -> None:
-    torch.sum(a * b, 0, out=out)
-
-
 def _sum(a: Tensor, out: Tensor) -> None:
     torch.sum(a, 0, out=out)
 
@@ -232,8 +238,8 @@ def _power(a: Tensor, exponent: int, out: Tensor) -> None:
 
 
 def _function(opcode: int) -> Function:
-    """Return the torch function of an opcode."""
-    special: dict[int, Function] = {DOT: _dot, SUM: _sum, POW: _power}
+    """Return the torch function of an opcode; of an inner product it is what follows the multiplication."""
+    special: dict[int, Function] = {DOT: _sum, SUM: _sum, POW: _power}
     if opcode in special:
         return special[opcode]
     function: Function = getattr(torch, str(FUNCTIONS[opcode].array_name))

@@ -19,6 +19,7 @@ from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._scores import FrontEntry, Scores
 from sklearn_taskneurons._search._sums import Sum, direction
 from sklearn_taskneurons._search._tensor_rows import TensorRows
+from sklearn_taskneurons._search._workspace import Workspace
 
 _BUDGET: Final = 1 << 26  # bytes of all values of a block of rows, however many rows and programs there are
 _COLUMN_BUDGET: Final = 1 << 28  # bytes of the columns that are kept for later generations
@@ -82,6 +83,7 @@ class RowScorer:
         self._rows = rows
         self._tensors = TensorRows(rows, self.device, dtype)
         self._columns = Columns(rows.n_rows, column_budget, self.device, dtype)
+        self._workspace = Workspace(self.device)
         self._canonical: Canonical | None = None
         self._losses: dict[bytes, float] = {}  # of the sums scored so far
         self._fitter = FormulaFitter(rows, linear_scaling=linear_scaling, coefficients=coefficients, budget=budget)
@@ -103,8 +105,9 @@ class RowScorer:
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
         """Return the programs' formulas, scaled or refitted and simplified, with the losses of what is returned."""
         entries = [self.constant()] if self.linear_scaling else []
-        for row in range(len(population)):
-            entries += self._fitter.entries(population.expression(row, bank))
+        with single_torch_thread():
+            for row in range(len(population)):
+                entries += self._fitter.entries(population.expression(row, bank))
         return pareto(entries)
 
     def constant(self) -> FrontEntry:
@@ -135,16 +138,14 @@ class RowScorer:
         kept = self._columns.make_room(graph.computed, len(graph.given))
         parts = [sums[start : start + _PROGRAMS_AT_ONCE] for start in range(0, len(sums), _PROGRAMS_AT_ONCE)]
         predictions = [Combinations(part, graph.row, self.device) for part in parts]
-        errors: list[Errors] = [
-            ScaledErrors(_SPREADS[self.dtype]) if self.linear_scaling else PlainErrors() for _ in parts
-        ]
+        errors: list[Errors] = [ScaledErrors(_SPREADS[self.dtype]) if self.linear_scaling else PlainErrors() for _ in parts]
         for start in range(0, self._rows.n_rows, size):
             rows = slice(start, start + size)
-            columns = graph.run(self._tensors.X[:, rows], self._columns.read(given, rows))
+            columns = graph.run(self._tensors.X[:, rows], self._columns.read(given, rows), self._workspace)
             self._columns.write(kept, rows, columns[len(graph.given) :])
             targets = self._tensors.targets(rows)
             for part, errors_of_part in zip(predictions, errors, strict=True):
-                errors_of_part.add(targets, part.of(columns))
+                errors_of_part.add(targets, part.of(columns, self._workspace))
         self._columns.keep(graph.computed, kept)
         squares = np.concatenate([part.squares() for part in errors])
         is_finite = np.isfinite(squares).all(axis=1)

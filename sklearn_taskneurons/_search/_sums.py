@@ -4,7 +4,9 @@ Row sums distribute over ``+``, ``-``, ``neg`` and factors that are scalars, so 
 is a sum of columns, one for each of its terms, and programs share most of these.
 """
 
+from collections.abc import Callable
 from hashlib import blake2b
+from math import isfinite
 from operator import attrgetter
 from struct import pack
 from typing import Any, Final, TypeAlias
@@ -77,16 +79,26 @@ class Sum:
     def key(self) -> bytes:
         """A hash of the values of a row."""
         if self._key is None:
-            parts = [pack("<?I", isinstance(self.constant, np.ndarray), len(self.terms))]
-            parts.append(np.asarray(self.constant + 0.0).tobytes())
-            for term, coefficient in self.sorted():
-                parts += [term.key, pack("<d", coefficient + 0.0)]
-            self._key = blake2b(b"".join(parts), digest_size=_KEY_BYTES).digest()
+            self._key = self._content_key()
         return self._key
+
+    def _content_key(self) -> bytes:
+        is_array = isinstance(self.constant, np.ndarray)
+        if len(self.terms) == 1 and not is_array and self.constant == 0.0:
+            ((term, coefficient),) = self.terms.items()
+            if coefficient == 1.0:
+                return term.key
+        constant = np.asarray(self.constant + 0.0).tobytes() if is_array else pack("<d", self.constant + 0.0)
+        parts = [pack("<?I", is_array, len(self.terms)), constant]
+        for term, coefficient in self.sorted():
+            parts += [term.key, pack("<d", coefficient + 0.0)]
+        return blake2b(b"".join(parts), digest_size=_KEY_BYTES).digest()
 
     def sorted(self) -> list[tuple[Term, float]]:
         """Return terms and coefficients in an order that depends on nothing else."""
-        return sorted(self.terms.items(), key=lambda item: item[0].key)
+        if len(self.terms) < 2:
+            return list(self.terms.items())
+        return sorted(self.terms.items(), key=_by_key_of_term)
 
 
 class Algebra:
@@ -101,7 +113,14 @@ class Algebra:
     def __init__(self, n_features: int) -> None:
         self.n_features = n_features
         self._terms: WeakValueDictionary[bytes, Term] = WeakValueDictionary()
-        self._functions = {ADD: _add, SUB: _subtract, NEG: _negative, MUL: self._product, DIV: self._quotient, DOT: self._dot}
+        self._functions: dict[int, Callable[..., Sum]] = {
+            ADD: _add,
+            SUB: _subtract,
+            NEG: _negative,
+            MUL: self._product,
+            DIV: self._quotient,
+            DOT: self._dot,
+        }
         self._functions[SUM] = self.row_sum
 
     def number(self, value: float) -> Sum:
@@ -199,12 +218,16 @@ class Algebra:
         return Sum({self._term(DIV, first, second): float(np.divide(one, other))}, 0.0, is_vector)
 
 
+def _by_key_of_term(item: tuple[Term, float]) -> bytes:
+    return item[0].key
+
+
 def direction(value: Sum) -> Sum:
     """Return what is left of a scalar when slope and intercept do not matter: no constant, first coefficient 1."""
     terms = value.sorted()
     leading = next((coefficient for _, coefficient in terms if coefficient), 1.0)
-    scaled = {term: float(np.divide(coefficient, leading)) for term, coefficient in terms}
-    if not np.isfinite([value.constant, *scaled.values()]).all():
+    scaled = {term: coefficient / leading for term, coefficient in terms}
+    if not isfinite(float(value.constant)) or not all(map(isfinite, scaled.values())):
         return value
     return Sum(scaled, 0.0, False)
 
