@@ -11,7 +11,7 @@ made of NumPy's. Our vectors have 10 features, gplearn's variables are single on
    is a feature drawn at random, `w` a number and `dot` a product. "random" are the first programs of a search, "evolved"
    those of the last generation of our search; "scaled" fits slope and intercept.
 3. Nanoseconds a value of some functions on a block of 10 x 2,000 values, by NumPy and by torch, in double precision.
-4. Peak memory of a process that does nothing but a search (--memory-rows, --memory-generations).
+4. Peak memory of a process that does nothing but a search (--memory-rows, --memory-generations), on Linux.
 
 Both take turns on the same data; tables show medians over the repeats.
 """
@@ -24,7 +24,6 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import argparse  # noqa: E402
 import json  # noqa: E402
 import platform  # noqa: E402
-import resource  # noqa: E402
 import statistics  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
@@ -220,13 +219,18 @@ def peak(n_rows, options):
     return json.loads(done.stdout)
 
 
+def peak_megabytes():
+    """Return the peak memory of this process, as Linux knows it; that of getrusage is inherited from the parent."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
 def search_and_tell(options):
     """Search once and print the peak memory of this process."""
     X, y = make_rows(options.peak_of, 0)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_megabytes()
     figures = our_search(X, y, options, 0, options.memory_generations)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    megabytes = {"peak_mb": after / 1024, "peak_mb_of_libraries_and_data": before / 1024}
+    megabytes = {"peak_mb": peak_megabytes(), "peak_mb_of_libraries_and_data": before}
     print(json.dumps({"rows": options.peak_of, **megabytes, "seconds": figures["seconds"], "loss": figures["loss"]}))
 
 

@@ -23,11 +23,12 @@ def make_scorer(
     linear_scaling: bool = True,
     refit_constants: bool = True,
     coefficients: Literal["shared", "per_feature"] = "shared",
+    device: str = "cpu",
 ) -> Scorer:
     """Return what scores programs against these rows.
 
     Polynomials are scored from moments, for which the data is read once, here; everything else reads
-    the rows for each generation.
+    the rows for each generation, on the device.
 
     Parameters
     ----------
@@ -47,6 +48,8 @@ def make_scorer(
         Fit all coefficients of each program's terms.
     coefficients : {"shared", "per_feature"}, default="shared"
         One refitted coefficient for each term, or one for each term and feature.
+    device : str, default="cpu"
+        The torch device on which programs that are no polynomials are evaluated; "auto" is CUDA where there is one.
 
     Returns
     -------
@@ -55,7 +58,7 @@ def make_scorer(
     Raises
     ------
     ValueError
-        If there would be more than 4096 columns, or several outputs and nothing fitted to each.
+        If there would be more than 4096 columns, several outputs and nothing fitted to each, or no such device.
     """
     with single_blas_thread():
         if not settings.is_polynomial:
@@ -63,6 +66,7 @@ def make_scorer(
                 Rows(X, Y, sample_weight),
                 linear_scaling=linear_scaling,
                 coefficients=coefficients if refit_constants else None,
+                device=device,
             )
         moments = Moments(degree, per_feature=refit_constants and coefficients == "per_feature").update(X, Y, sample_weight)
         if refit_constants:

@@ -49,7 +49,7 @@ class RowScorer:
     column_budget : int
         Bytes that columns of earlier programs may take.
     device : str or torch.device
-        Where programs are evaluated; "auto" is CUDA where there is one, else the CPU.
+        Where programs are evaluated; "auto" is CUDA where there is one, else the CPU. It must know double precision.
     dtype : {torch.float64, torch.float32}
         The type of the programs' values; sums over rows are of double precision in any case.
     """
@@ -128,7 +128,7 @@ class RowScorer:
             self._score(sums[half:])
             return
         if self.device.type == "cpu":
-            size = min(size, max(1, _CACHED_VALUES // self.n_features))
+            size = min(size, max(2 * _FEWEST_ROWS, _CACHED_VALUES // self.n_features))
         losses = self._run(graph, sums, size)
         self._losses.update(zip((value.key for value in sums), losses.tolist(), strict=True))
 

@@ -9,14 +9,18 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sklearn_taskneurons._search import Rows, RowScorer, SearchSettings
+from sklearn_taskneurons._search import Rows, RowScorer, SearchSettings, make_scorer
 from sklearn_taskneurons._search import _row_scorer as row_scorer
+from sklearn_taskneurons._search._canonical import Canonical
 from sklearn_taskneurons._search._columns import Columns
+from sklearn_taskneurons._search._combinations import Combinations
 from sklearn_taskneurons._search._errors import PlainErrors, ScaledErrors
+from sklearn_taskneurons._search._graph import Graph
 from sklearn_taskneurons._search._population import Population
 from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._sums import Algebra
 from sklearn_taskneurons._search._tensor_rows import TensorRows
+from sklearn_taskneurons._search._workspace import Workspace
 from sklearn_taskneurons.formula import Formula, evaluate
 from sklearn_taskneurons.formula.functions import OPCODES
 
@@ -218,6 +222,30 @@ def test_what_the_scorer_refuses(data):
         RowScorer(Rows(*data), dtype=torch.int64)
     with pytest.raises(ValueError, match="device must be 'auto' or a device that torch can use here"):
         RowScorer(Rows(*data), device="nowhere")
+
+
+def test_everything_is_computed_on_the_device(data, bank):
+    """The meta device computes nothing, but refuses tensors that are elsewhere."""
+    device = torch.device("meta")
+    sums = sorted(Canonical(bank).sums(generations()[0]), key=lambda value: -len(value.terms))
+    columns, workspace = Columns(150, columns_of(9, 150), device, torch.float64), Workspace(device)
+    graph = Graph(dict.fromkeys(term for value in sums for term in value.terms), columns, 3, device, torch.float64)
+    tensors = TensorRows(Rows(*data, np.arange(1.0, 151.0)), device, torch.float64)
+    part = slice(20, 70)
+    found = graph.run(tensors.X[:, part], columns.read(columns.use(graph.given), part), workspace)
+    columns.write(columns.make_room(graph.computed, 0), part, found)
+    for errors in (ScaledErrors(1e-9), PlainErrors()):
+        predictions = Combinations(sums, graph.row, device).of(found, workspace)
+        assert (predictions.device, predictions.shape) == (device, (80, 50))
+        errors.add(tensors.targets(part), predictions)
+    with pytest.raises(RuntimeError):
+        graph.run(torch.zeros((3, 40), dtype=torch.float64), torch.zeros((0, 40)), Workspace(CPU))
+
+
+def test_the_device_reaches_the_scorer(data):
+    settings = SearchSettings(function_set=GENERAL)
+    assert make_scorer(*data, settings=settings).device == CPU
+    assert make_scorer(*data, settings=settings, device="meta").device.type == "meta"
 
 
 def test_threads_of_torch_are_left_as_they_were(data, bank):
