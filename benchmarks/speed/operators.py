@@ -1,6 +1,7 @@
 """Programs a second with any operators: scoring by rows against gplearn, on one thread.
 
-python benchmarks/speed/operators.py [--rows 10000] [--population 1000] [--generations 20] [--repeats 3] [--output FILE]
+python benchmarks/speed/operators.py [--rows 10000] [--population 1000] [--generations 20] [--repeats 3]
+    [--tables search same_trees kernels memory] [--output FILE]
 
 The operators are add, sub, mul, neg, sin, cos, tanh, dot and constant vectors; gplearn gets those that it has, and a tanh
 made of NumPy's. Our vectors have 10 features, gplearn's variables are single ones. Four tables:
@@ -13,6 +14,7 @@ made of NumPy's. Our vectors have 10 features, gplearn's variables are single on
 3. Nanoseconds a value of some functions on a block of 10 x 2,000 values, by NumPy and by torch, in double precision.
 4. Peak memory of a process that does nothing but a search (--memory-rows, --memory-generations), on Linux.
 
+With --tables only some are measured, and the others stay as they are in the output file.
 Both take turns on the same data; tables show medians over the repeats.
 """
 
@@ -50,6 +52,7 @@ N_FEATURES = 10
 FUNCTIONS = ("add", "sub", "mul", "neg", "sin", "cos", "tanh", "dot", "w")
 TANH = make_function(function=np.tanh, name="tanh", arity=1)
 PEER_FUNCTIONS = ("add", "sub", "mul", "neg", "sin", "cos", TANH)
+TABLES = ("search", "same_trees", "kernels", "memory")
 CONSTANTS = (-20.0, 20.0)
 
 
@@ -67,7 +70,7 @@ def settings(options):
     )
 
 
-def our_search(X, y, options, seed, generations=None):
+def our_search(X, y, options, seed):
     """Return what one search of VSRRegressor took, and the error of its formula."""
     model = VSRRegressor(
         function_set=FUNCTIONS,
@@ -75,7 +78,7 @@ def our_search(X, y, options, seed, generations=None):
         refit_constants=False,
         linear_scaling=False,
         population_size=options.population,
-        generations=generations or options.generations,
+        generations=options.generations,
         n_iter_no_change=None,
         tournament_size=15,
         p_crossover=0.3,
@@ -211,10 +214,10 @@ def kernels():
     return {name: {"numpy": statistics.median(pair[0]), "torch": statistics.median(pair[1])} for name, pair in times.items()}
 
 
-def peak(n_rows, options):
+def peak(n_rows, generations, options):
     """Return the peak memory and the time of a search in a process of its own."""
     arguments = ["--peak-of", str(n_rows), "--population", str(options.population)]
-    arguments += ["--memory-generations", str(options.memory_generations)]
+    arguments += ["--generations", str(generations)]
     done = subprocess.run([sys.executable, __file__, *arguments], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
@@ -229,9 +232,10 @@ def search_and_tell(options):
     """Search once and print the peak memory of this process."""
     X, y = make_rows(options.peak_of, 0)
     before = peak_megabytes()
-    figures = our_search(X, y, options, 0, options.memory_generations)
+    figures = our_search(X, y, options, 0)
     megabytes = {"peak_mb": peak_megabytes(), "peak_mb_of_libraries_and_data": before}
-    print(json.dumps({"rows": options.peak_of, **megabytes, "seconds": figures["seconds"], "loss": figures["loss"]}))
+    setting = {"rows": options.peak_of, "generations": options.generations}
+    print(json.dumps({**setting, **megabytes, "seconds": figures["seconds"], "loss": figures["loss"]}))
 
 
 def medians(runs):
@@ -245,48 +249,54 @@ def medians(runs):
 
 
 def measure(options):
-    """Measure all tables."""
+    """Measure the tables that are asked for."""
     searches, trees = [], []
     for seed in range(options.repeats):
         X, y = make_rows(options.rows, seed)
-        ours, theirs = our_search(X, y, options, seed), peer_search(X, y, options, seed)
-        ratio = ours["programs_per_second"] / theirs["programs_per_second"]
-        searches.append({"sklearn_taskneurons": ours, "gplearn": theirs, "ratio": ratio})
-        trees.append(same_trees(X, y, options, seed))
-        for run in trees[-1].values():
-            run["plain_ratio"] = run["plain_per_second"] / run["gplearn_per_second"]
-    memory = [peak(n_rows, options) for n_rows in options.memory_rows]
-    return {
-        "search": medians(searches),
-        "same_trees": medians(trees),
-        "kernels": kernels(),
-        "memory": memory,
-        "runs": {"search": searches, "same_trees": trees},
-    }
+        if "search" in options.tables:
+            ours, theirs = our_search(X, y, options, seed), peer_search(X, y, options, seed)
+            ratio = ours["programs_per_second"] / theirs["programs_per_second"]
+            searches.append({"sklearn_taskneurons": ours, "gplearn": theirs, "ratio": ratio})
+        if "same_trees" in options.tables:
+            trees.append(same_trees(X, y, options, seed))
+            for run in trees[-1].values():
+                run["plain_ratio"] = run["plain_per_second"] / run["gplearn_per_second"]
+    results = {name: medians(runs) | {"runs": runs} for name, runs in (("search", searches), ("same_trees", trees)) if runs}
+    if "kernels" in options.tables:
+        results["kernels"] = kernels()
+    if "memory" in options.tables:
+        pairs = zip(options.memory_rows, options.memory_generations, strict=True)
+        results["memory"] = [peak(n_rows, generations, options) for n_rows, generations in pairs]
+    return results
 
 
 def show(results):
-    """Print the tables."""
-    found = results["search"]
-    print(f"{'search':>20} {'programs/s':>11} {'length':>7} {'loss':>7}")
-    for name in ("sklearn_taskneurons", "gplearn"):
-        run = found[name]
-        print(f"{name:>20} {run['programs_per_second']:>11.0f} {run['mean_length']:>7.1f} {run['loss']:>7.4f}")
-    print(f"{'ratio':>20} {found['ratio']:>11.1f}\n")
-    print(
-        f"{'the same trees':>20} {'length':>7} {'plain/s':>8} {'scaled/s':>9} {'float32/s':>10} {'gplearn/s':>10} {'ratio':>6}"
-    )
-    for name, run in results["same_trees"].items():
-        print(
-            f"{name:>20} {run['mean_length']:>7.1f} {run['plain_per_second']:>8.0f} {run['scaled_per_second']:>9.0f} "
-            f"{run['scaled_float32_per_second']:>10.0f} {run['gplearn_per_second']:>10.0f} {run['plain_ratio']:>6.1f}"
-        )
-    print(f"\n{'ns a value':>20} {'numpy':>7} {'torch':>7}")
-    for name, pair in results["kernels"].items():
-        print(f"{name:>20} {pair['numpy']:>7.2f} {pair['torch']:>7.2f}")
-    print(f"\n{'memory, rows':>20} {'peak MB':>8} {'before MB':>10} {'seconds':>8}")
-    for run in results["memory"]:
-        print(f"{run['rows']:>20} {run['peak_mb']:>8.0f} {run['peak_mb_of_libraries_and_data']:>10.0f} {run['seconds']:>8.1f}")
+    """Print the tables that there are."""
+    if "search" in results:
+        found = results["search"]
+        print(f"{'search':>20} {'programs/s':>11} {'length':>7} {'loss':>7}")
+        for name in ("sklearn_taskneurons", "gplearn"):
+            run = found[name]
+            print(f"{name:>20} {run['programs_per_second']:>11.0f} {run['mean_length']:>7.1f} {run['loss']:>7.4f}")
+        print(f"{'ratio':>20} {found['ratio']:>11.1f}")
+    if "same_trees" in results:
+        names = f"{'plain/s':>8} {'scaled/s':>9} {'float32/s':>10} {'gplearn/s':>10} {'ratio':>6}"
+        print(f"\n{'the same trees':>20} {'length':>7} {names}")
+        for name in ("random", "evolved"):
+            run = results["same_trees"][name]
+            print(
+                f"{name:>20} {run['mean_length']:>7.1f} {run['plain_per_second']:>8.0f} {run['scaled_per_second']:>9.0f} "
+                f"{run['scaled_float32_per_second']:>10.0f} {run['gplearn_per_second']:>10.0f} {run['plain_ratio']:>6.1f}"
+            )
+    if "kernels" in results:
+        print(f"\n{'ns a value':>20} {'numpy':>7} {'torch':>7}")
+        for name, pair in results["kernels"].items():
+            print(f"{name:>20} {pair['numpy']:>7.2f} {pair['torch']:>7.2f}")
+    if "memory" in results:
+        print(f"\n{'memory, rows':>20} {'generations':>11} {'peak MB':>8} {'before MB':>10} {'seconds':>8}")
+        for run in results["memory"]:
+            before = run["peak_mb_of_libraries_and_data"]
+            print(f"{run['rows']:>20} {run['generations']:>11} {run['peak_mb']:>8.0f} {before:>10.0f} {run['seconds']:>8.1f}")
 
 
 def main():
@@ -296,7 +306,8 @@ def main():
     parser.add_argument("--generations", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory-rows", type=int, nargs="*", default=[10_000, 1_000_000])
-    parser.add_argument("--memory-generations", type=int, default=2)
+    parser.add_argument("--memory-generations", type=int, nargs="*", default=[20, 2])
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/operators.json"))
     options = parser.parse_args()
@@ -316,11 +327,14 @@ def main():
     }
     print("  ".join(f"{name} {number}" for name, number in setting.items()), "\n")
     X, y = make_rows(100, 0)
-    our_search(X, y, options, 0, 1)  # what is done once in a process
+    our_search(X, y, options, 0)  # what is done once in a process
     results = measure(options)
     show(results)
+    figures = json.loads(options.output.read_text()) if options.output.exists() else {}
+    for name in results:
+        figures[name] = {"versions": versions, "threads": 1, **setting, "figures": results[name]}
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"versions": versions, "threads": 1, **setting, **results}, indent=2))
+    options.output.write_text(json.dumps(figures, indent=2))
     print(f"\nwritten to {options.output}")
 
 

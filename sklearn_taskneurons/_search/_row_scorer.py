@@ -89,7 +89,7 @@ class RowScorer:
         self._fitter = FormulaFitter(rows, linear_scaling=linear_scaling, coefficients=coefficients, budget=budget)
 
     def score(self, population: Population, bank: Floats) -> Scores:
-        """Score all programs."""
+        """Score all programs; one whose values are not finite, or too large to be squared, has an infinite loss."""
         with np.errstate(all="ignore"):
             if self._canonical is None or not np.array_equal(self._canonical.bank, bank):
                 self._canonical = Canonical(bank)
