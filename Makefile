@@ -15,7 +15,7 @@ TASK ?=
 # Many small tensors gain nothing from threads, and the workers share the cores.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test test-oldest check format docs bench-search bench-training bench-recovery bench-baselines clean
+.PHONY: help demo test test-oldest check format docs bench-search bench-operators bench-training bench-recovery bench-baselines clean
 
 help:
 	@echo "make demo [DATA=table.csv[.gz] TARGET=column]  search a formula, train its network, draw demo.png"
@@ -23,7 +23,8 @@ help:
 	@echo "make test-oldest                               the same with the oldest supported scikit-learn and skorch"
 	@echo "make check                                     format, lint, types, import floors, docstrings"
 	@echo "make docs                                      build the documentation into docs/_build/html"
-	@echo "make bench-search | bench-training             measure (benchmarks/README.md)"
+	@echo "make bench-search | bench-operators            measure the search (benchmarks/README.md)"
+	@echo "make bench-training                            measure the training (benchmarks/README.md)"
 	@echo "make bench-recovery DATA_DIR=folder            recover known formulas (benchmarks/README.md)"
 	@echo "make bench-baselines DATA_DIR=folder           compare with linear models (benchmarks/README.md)"
 
@@ -52,6 +53,9 @@ docs: $(VENV)/.installed-docs
 
 bench-search: $(VENV)/.installed-bench
 	$(PY) benchmarks/speed/search.py
+
+bench-operators: $(VENV)/.installed-bench
+	$(PY) benchmarks/speed/operators.py
 
 bench-training: $(VENV)/.installed-bench
 	$(PY) benchmarks/speed/training.py

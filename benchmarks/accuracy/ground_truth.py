@@ -31,7 +31,7 @@ import numpy as np  # noqa: E402
 import sklearn_taskneurons  # noqa: E402
 from sklearn_taskneurons import Formula, VSRRegressor  # noqa: E402
 
-FUNCTIONS = ("add", "sub", "mul", "neg", "sin", "cos", "tanh", "dot")
+FUNCTIONS = ("add", "sub", "mul", "neg", "sin", "cos", "tanh", "dot", "sum")
 N_ROWS = 500
 PROBLEMS = (
     ("3*x**3 - 2*x + 0.5", 10),

@@ -1,227 +1,249 @@
-"""The distinct subexpressions of many programs, computed on blocks of rows."""
+"""The distinct terms of many programs, computed on blocks of rows by torch."""
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Container, Iterable
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from sklearn_taskneurons._search._hashing import subtree_hashes
-from sklearn_taskneurons._search._population import Bools, Floats, Ints, Population
-from sklearn_taskneurons._search._schedule import Array, Operator, flatten
-from sklearn_taskneurons.formula.functions import ARITIES, DOT, FUNCTIONS, NUMBER, POW, SUM, VECTOR, X
+from sklearn_taskneurons._search._sums import Constant, Sum, Term
+from sklearn_taskneurons._search._workspace import Workspace
+from sklearn_taskneurons.formula.functions import ARITIES, DOT, FUNCTIONS, POW, SUM, X
+
+Function: TypeAlias = Callable[..., object]  # f(argument, ..., out=)
+
+
+class _Place(NamedTuple):
+    """Where a value is: the one of this number among values of a kind."""
+
+    kind: str  # "x", "given", "column", "constant", "vector" or "scalar"
+    number: int = 0
 
 
 class _Step(NamedTuple):
-    """A function of arrays, all given by their places; a program's result goes to a row of the predictions."""
+    """A function of values; arguments that are no places are numbers."""
 
-    function: Operator
-    arguments: tuple[int, ...]
-    exponent: int | None
-    out: int
-    is_result: bool
+    function: Function
+    arguments: tuple[Any, ...]
+    out: _Place
 
 
 class Graph:
-    """Programs as one graph in which no subexpression occurs twice.
+    """Terms as one graph in which none occurs twice.
 
-    Values of a block of B rows are arrays of shape (B, D) for vectors and (B, 1) for scalars; what does not
-    depend on x has one row and is computed once. Nodes are computed program by program, so that an array
+    Values of a block of B rows are tensors of shape (D, B), or (B,) for scalars. Each scalar term is a column,
+    which later graphs may be given and need not compute. Terms are computed one after the other, so that a tensor
     is soon free for another value: few are needed, and they stay in the cache.
 
     Parameters
     ----------
-    population : Population
-        Programs of the right types.
-    bank : ndarray of float64, shape (M, D)
-        The constant vectors.
+    terms : iterable of Term
+        The scalar terms that are needed.
+    known : container of Term
+        Scalar terms whose columns are there already.
+    n_features : int
+        D.
+    device : torch.device
+        Where to compute.
+    dtype : torch.dtype
+        The type of all values.
 
     Attributes
     ----------
-    programs : ndarray of intp, shape (P,)
-        For each program, its row in what :meth:`predict` returns.
-    n_programs : int
-        Distinct programs.
+    given : list of Term
+        What is needed of ``known``: the first columns.
+    computed : list of Term
+        The columns behind, in this order.
+    row : dict of Term to int
+        The column of each scalar term.
     n_values : int
-        Numbers that are kept for each row of a block.
+        Numbers that are kept for each row of a block, without the columns.
     """
 
-    def __init__(self, population: Population, bank: Floats) -> None:
-        nodes = flatten(population)
-        # From right to left, arguments come before their function.
-        hashes = subtree_hashes(nodes.opcode, nodes.value, nodes.size)[::-1]
-        _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        number = np.empty_like(order)
-        number[order] = np.arange(len(order))
-        distinct = number[inverse][::-1]
-        chosen = len(hashes) - 1 - first[order]
-        left, right = distinct[nodes.left[chosen]], distinct[nodes.right[chosen]]
-        roots, self.programs = np.unique(distinct[nodes.roots], return_inverse=True)
-        opcode = nodes.opcode[chosen]
-        self.n_programs = len(roots)
-        self._plan = _Plan(bank, _last_use(opcode, left, right))
-        rows = dict(zip(roots.tolist(), range(len(roots)), strict=True))
-        columns = opcode.tolist(), nodes.value[chosen].tolist(), left.tolist(), right.tolist()
-        for node, (function, value, *arguments) in enumerate(zip(*columns, strict=True)):
-            self._plan.add(function, value, arguments[: ARITIES[function]])
-            if node in rows:
-                self._plan.add_result(node, rows[node])
-        self.n_values = self._plan.n_values + self.n_programs
-        self._x: Floats = np.zeros((0, 0))
-        self._predictions: Floats = np.zeros((self.n_programs, 0))
-        self._calls: list[tuple[Operator, tuple[Any, ...], Array]] = []
+    def __init__(
+        self, terms: Iterable[Term], known: Container[Term], n_features: int, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        plan = _Plan(known)
+        for term in terms:
+            plan.place(term)
+        self.given, self.computed = plan.given, plan.computed
+        self.row = {term: row for row, term in enumerate([*self.given, *self.computed])}
+        self._n_features = n_features
+        self._steps, counts = _share(plan.steps)
+        self._n_vectors, self._n_scalars = counts["vector"], counts["scalar"]
+        self.n_values = (self._n_vectors + 1) * n_features + self._n_scalars
+        self._options: dict[str, Any] = {"device": device, "dtype": dtype}
+        self._constants = [
+            torch.as_tensor(constant, **self._options).reshape((-1, 1) if isinstance(constant, np.ndarray) else ())
+            for constant in plan.constants
+        ]
+        self._size = 0
+        self._x = self._columns = torch.zeros((0, 0))
+        self._calls: list[tuple[Function, tuple[Any, ...], Tensor]] = []
 
-    def predict(self, X: Floats) -> Floats:
-        """Return the value of each distinct program on each row, vectors summed over features, shape (R, B).
+    def run(self, x: Tensor, given: Tensor, workspace: Workspace) -> Tensor:
+        """Return the columns of a block of rows, shape (C, B); the tensor is used again by the next call.
 
-        The array is used again by the next call.
+        Parameters
+        ----------
+        x : Tensor, shape (D, B)
+            The features.
+        given : Tensor, shape (G, B)
+            The columns that are known.
+        workspace : Workspace
+            Where to compute, the same one for all blocks.
         """
-        if len(X) != self._predictions.shape[1]:
-            self._allocate(len(X))
-        self._x[:] = X
-        with np.errstate(all="ignore"):
-            for function, arguments, out in self._calls:
-                function(*arguments, out=out)
-        return self._predictions
+        if x.shape[1] != self._size:
+            self._allocate(x.shape[1], workspace)
+        self._x.copy_(x)
+        self._columns[: len(self.given)] = given
+        for function, arguments, out in self._calls:
+            function(*arguments, out=out)
+        return self._columns
 
-    def _allocate(self, size: int) -> None:
-        """Prepare the arrays for blocks of so many rows."""
-        arrays = [place if isinstance(place, np.ndarray) else np.empty((size, place)) for place in self._plan.places]
-        self._x = arrays[0]
-        self._predictions = np.empty((self.n_programs, size))
-        self._calls = []
-        for function, places, exponent, out, is_result in self._plan.steps:
-            arguments: tuple[Any, ...] = tuple(arrays[place] for place in places)
-            if exponent is not None:
-                arguments += (exponent,)
-            self._calls.append((function, arguments, self._predictions[out] if is_result else arrays[out]))
+    def _allocate(self, size: int, workspace: Workspace) -> None:
+        """Prepare the tensors for blocks of so many rows."""
+        self._size = size
+        dtype: torch.dtype = self._options["dtype"]
+        self._x = workspace.tensor("x", (self._n_features, size), dtype)
+        self._columns = workspace.tensor("columns", (len(self.row), size), dtype)
+        vectors = workspace.tensor("vectors", (self._n_vectors, self._n_features, size), dtype)
+        scalars = workspace.tensor("scalars", (self._n_scalars, size), dtype)
+        tensors = {
+            "x": [self._x],
+            "constant": self._constants,
+            "given": list(self._columns[: len(self.given)]),
+            "column": list(self._columns[len(self.given) :]),
+            "vector": list(vectors),
+            "scalar": list(scalars),
+        }
+
+        def tensor(argument: Any) -> Any:
+            return tensors[argument.kind][argument.number] if isinstance(argument, _Place) else argument
+
+        self._calls = [
+            (function, tuple(tensor(argument) for argument in arguments), tensor(out))
+            for function, arguments, out in self._steps
+        ]
 
 
 class _Plan:
-    """Steps in order, and the places of their values: constants, and arrays that are used again and again."""
+    """Steps in order, each with a place of its own for its value."""
 
-    def __init__(self, bank: Floats, last_use: Ints) -> None:
-        self.places: list[Array | int] = [bank.shape[1]]  # an array, or the width of one; the first is for x
+    def __init__(self, known: Container[Term]) -> None:
         self.steps: list[_Step] = []
-        self._bank = bank
-        self._last_use = last_use.tolist()
-        self._place: list[int] = []  # of each node
-        self._is_vector: list[bool] = []
-        self._free: dict[int, list[int]] = {1: [], bank.shape[1]: []}
+        self.given: list[Term] = []
+        self.computed: list[Term] = []
+        self.constants: list[Constant] = []
+        self._known = known
+        self._places: dict[Term, _Place] = {}
+        self._sums: dict[bytes, _Place] = {}
 
-    @property
-    def n_values(self) -> int:
-        """Numbers for each row of a block."""
-        return sum(place for place in self.places if isinstance(place, int))
+    def place(self, term: Term) -> _Place:
+        """Return the place of a term, which is computed if it is needed for the first time."""
+        if term not in self._places:
+            self._places[term] = self._compute(term)
+        return self._places[term]
 
-    def add(self, opcode: int, value: float, arguments: list[int]) -> None:
-        """Compute the next node."""
-        node = len(self._place)
-        if opcode == X:
-            self._keep(0, is_vector=True)
-        elif opcode == NUMBER:
-            self._keep(self._constant(np.full((1, 1), value)), is_vector=False)
-        elif opcode == VECTOR:
-            self._keep(self._constant(self._bank[int(value)][None]), is_vector=True)
+    def _compute(self, term: Term) -> _Place:
+        if term.opcode == X:
+            return _Place("x")
+        if not term.varies and term in self._known:
+            self.given.append(term)
+            return _Place("given", len(self.given) - 1)
+        arguments: tuple[Any, ...] = tuple(self._sum(argument) for argument in term.arguments)
+        if term.opcode == POW:
+            arguments += (term.exponent,)
+        if term.opcode == DOT:
+            arguments = (self._step(torch.mul, arguments, "vector"),)
+        if term.varies:
+            return self._step(_FUNCTIONS[term.opcode], arguments, "vector")
+        self.computed.append(term)
+        out = _Place("column", len(self.computed) - 1)
+        self.steps.append(_Step(_FUNCTIONS[term.opcode], arguments, out))
+        return out
+
+    def _sum(self, value: Sum) -> _Place:
+        """Return the place of a sum."""
+        if value.key not in self._sums:
+            self._sums[value.key] = self._add_up(value)
+        return self._sums[value.key]
+
+    def _add_up(self, value: Sum) -> _Place:
+        # Vectors first, so that no step makes a scalar of what has to become a vector, then what saves a multiplication.
+        terms = sorted(value.sorted(), key=lambda item: (not item[0].varies, item[1] != 1.0))
+        has_constant = isinstance(value.constant, np.ndarray) or value.constant != 0.0
+        if has_constant or not terms:
+            self.constants.append(value.constant)
+            total = _Place("constant", len(self.constants) - 1)
         else:
-            is_vector = not FUNCTIONS[opcode].takes_vectors and any(self._is_vector[argument] for argument in arguments)
-            places = tuple(self._place[argument] for argument in arguments)
-            exponent = int(value) if opcode == POW else None
-            self._keep(self._compute(opcode, places, exponent, is_vector), is_vector=is_vector)
-            for argument in set(arguments):
-                self._release(argument, node)
+            (first, factor), *terms = terms
+            total = self.place(first)
+            if factor != 1.0:
+                total = self._step(torch.mul, (total, factor), "vector" if first.varies else "scalar")
+        kind = "vector" if value.varies else "scalar"
+        for term, coefficient in terms:
+            total = self._step(_add_multiple, (total, self.place(term), coefficient), kind)
+        return total
 
-    def add_result(self, node: int, row: int) -> None:
-        """Write the value of the node that was added last into a row of the predictions."""
-        function = _sum_features if self._is_vector[node] else _first_column
-        if self._is_vector[node] and isinstance(self.places[self._place[node]], np.ndarray):
-            function = _sum_constant
-        self.steps.append(_Step(function, (self._place[node],), None, row, True))
-        if self._last_use[node] < node:
-            self._release(node, self._last_use[node])
-
-    def _keep(self, place: int, *, is_vector: bool) -> None:
-        self._place.append(place)
-        self._is_vector.append(is_vector)
-
-    def _constant(self, array: Array) -> int:
-        self.places.append(array)
-        return len(self.places) - 1
-
-    def _compute(self, opcode: int, places: tuple[int, ...], exponent: int | None, is_vector: bool) -> int:
-        """Add a step, or compute it at once where nothing depends on x; return the place of its value."""
-        width = self._bank.shape[1] if is_vector else 1
-        arrays = [self.places[place] for place in places]
-        constants = [array for array in arrays if isinstance(array, np.ndarray)]
-        if len(constants) == len(arrays):
-            out = np.empty((1, width))
-            with np.errstate(all="ignore"):
-                _FUNCTIONS[opcode](*constants, *(() if exponent is None else (exponent,)), out=out)
-            return self._constant(out)
-        if not self._free[width]:
-            self.places.append(width)
-            self._free[width].append(len(self.places) - 1)
-        place = self._free[width].pop()
-        self.steps.append(_Step(_FUNCTIONS[opcode], places, exponent, place, False))
-        return place
-
-    def _release(self, node: int, user: int) -> None:
-        """Free the place of a node that is not needed after ``user``."""
-        place = self._place[node]
-        width = self.places[place]
-        if place and isinstance(width, int) and self._last_use[node] == user:
-            self._free[width].append(place)
+    def _step(self, function: Function, arguments: tuple[Any, ...], kind: str) -> _Place:
+        out = _Place(kind, len(self.steps))
+        self.steps.append(_Step(function, arguments, out))
+        return out
 
 
-def _last_use(opcode: Array, left: Ints, right: Ints) -> Ints:
-    """Return the last node that each node is an argument of, or -1."""
-    arity = np.array(ARITIES)[opcode]
-    nodes = np.arange(len(opcode))
-    last = np.full(len(opcode), -1)
-    has_left: Bools = arity > 0
-    has_right: Bools = arity > 1
-    np.maximum.at(last, left[has_left], nodes[has_left])
-    np.maximum.at(last, right[has_right], nodes[has_right])
-    return last
+def _share(steps: list[_Step]) -> tuple[list[_Step], dict[str, int]]:
+    """Return the steps with few places, each used again when its value is not needed any more, and their numbers."""
+    last = {
+        argument: number for number, step in enumerate(steps) for argument in step.arguments if isinstance(argument, _Place)
+    }
+    free: dict[str, list[_Place]] = {"vector": [], "scalar": []}
+    counts = {"vector": 0, "scalar": 0}
+    shared: dict[_Place, _Place] = {}
+    result = []
+    for number, (function, arguments, out) in enumerate(steps):
+        places = tuple(shared.get(argument, argument) if isinstance(argument, _Place) else argument for argument in arguments)
+        # What ends here is free at once: every function may write over its own arguments.
+        for argument in dict.fromkeys(argument for argument in arguments if isinstance(argument, _Place)):
+            if argument.kind in free and last[argument] == number:
+                free[argument.kind].append(shared[argument])
+        if out.kind in free:
+            if not free[out.kind]:
+                free[out.kind].append(_Place(out.kind, counts[out.kind]))
+                counts[out.kind] += 1
+            shared[out] = out = free[out.kind].pop()
+        result.append(_Step(function, places, out))
+    return result, counts
 
 
-def _dot(a: Array, b: Array, out: Array) -> None:
-    np.sum(a * b, axis=1, keepdims=True, out=out)
+def _add_multiple(a: Tensor, b: Tensor, factor: float, out: Tensor) -> None:
+    torch.add(a, b, alpha=factor, out=out)
 
 
-def _sum(a: Array, out: Array) -> None:
-    np.sum(a, axis=1, keepdims=True, out=out)
+def _sum(a: Tensor, out: Tensor) -> None:
+    torch.sum(a, 0, out=out)
 
 
-def _power(a: Array, exponent: int, out: Array) -> None:
+def _power(a: Tensor, exponent: int, out: Tensor) -> None:
     """Raise to a whole power by squaring, as formulas do."""
-    out[:] = 1.0
+    result: Tensor | None = None
     while exponent:
         if exponent & 1:
-            np.multiply(out, a, out=out)
+            result = a if result is None else result * a
         exponent >>= 1
         if exponent:
             a = a * a
+    out.copy_(torch.ones_like(out) if result is None else result)
 
 
-def _sum_features(a: Array, out: Array) -> None:
-    np.sum(a, axis=1, out=out)
-
-
-def _sum_constant(a: Array, out: Array) -> None:
-    out[:] = a.sum()
-
-
-def _first_column(a: Array, out: Array) -> None:
-    out[:] = a[:, 0]
-
-
-def _function(opcode: int) -> Operator:
-    """Return the array function of an opcode."""
-    special: dict[int, Operator] = {DOT: _dot, SUM: _sum, POW: _power}
+def _function(opcode: int) -> Function:
+    """Return the torch function of an opcode; of an inner product it is what follows the multiplication."""
+    special: dict[int, Function] = {DOT: _sum, SUM: _sum, POW: _power}
     if opcode in special:
         return special[opcode]
-    function: Operator = getattr(np, str(FUNCTIONS[opcode].array_name))
+    function: Function = getattr(torch, str(FUNCTIONS[opcode].array_name))
     return function
 
 
-_FUNCTIONS: Final[dict[int, Operator]] = {opcode: _function(opcode) for opcode, arity in enumerate(ARITIES) if arity}
+_FUNCTIONS: Final[dict[int, Function]] = {opcode: _function(opcode) for opcode, arity in enumerate(ARITIES) if arity}

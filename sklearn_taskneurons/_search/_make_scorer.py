@@ -27,11 +27,12 @@ def make_scorer(
     refit_constants: bool = True,
     coefficients: Literal["shared", "per_feature"] = "shared",
     folds: Ints | None = None,
+    device: str = "cpu",
 ) -> Scorer:
     """Return what scores programs against these rows.
 
     Polynomials are scored from moments, for which the data is read once, here; everything else reads
-    the rows for each generation.
+    the rows for each generation, on the device.
 
     Parameters
     ----------
@@ -53,6 +54,8 @@ def make_scorer(
         One refitted coefficient for each term, or one for each term and feature.
     folds : ndarray of intp, shape (N,), optional
         The fold of each row, at least two, to cross-validate the refitted coefficients of the reported formulas.
+    device : str, default="cpu"
+        The torch device on which programs that are no polynomials are evaluated; "auto" is CUDA where there is one.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def make_scorer(
     Raises
     ------
     ValueError
-        If there would be more than 4096 columns, or several outputs and nothing fitted to each.
+        If there would be more than 4096 columns, several outputs and nothing fitted to each, or no such device.
     """
     with single_blas_thread():
         if not settings.is_polynomial:
@@ -69,6 +72,7 @@ def make_scorer(
                 Rows(X, Y, sample_weight),
                 linear_scaling=linear_scaling,
                 coefficients=coefficients if refit_constants else None,
+                device=device,
             )
         per_feature = refit_constants and coefficients == "per_feature"
         if folds is not None:

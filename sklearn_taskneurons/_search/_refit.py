@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
+from sklearn_taskneurons._device import to_array, to_tensor
 from sklearn_taskneurons._search._columns import TermColumns
 from sklearn_taskneurons._search._formulas import count_numbers, rescaled, simplified
 from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, Targets
@@ -115,9 +117,11 @@ class FormulaFitter:
 
 
 def _columns(expressions: Sequence[Expression], X: Floats) -> Floats:
-    """Return the columns of some rows, after one of ones."""
-    ones = np.ones((len(X), 1))
-    return np.concatenate([ones, *(evaluate(expression, X) * ones for expression in expressions)], axis=1)
+    """Return the columns of some rows, after one of ones; torch computes sines faster than NumPy."""
+    values = to_tensor(X, torch.float64)
+    ones = torch.ones((len(X), 1), dtype=torch.float64)
+    columns: Floats = to_array(torch.cat([ones, *(evaluate(expression, values) * ones for expression in expressions)], dim=1))
+    return columns
 
 
 def _scalar(formula: Formula) -> Expression:

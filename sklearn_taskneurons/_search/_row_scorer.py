@@ -1,26 +1,42 @@
 """Scores any programs on the rows of the data, block by block."""
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
+import torch
 
+from sklearn_taskneurons._device import resolve_device, single_torch_thread
+from sklearn_taskneurons._search._canonical import Canonical, forget
+from sklearn_taskneurons._search._combinations import Combinations
+from sklearn_taskneurons._search._errors import Errors, PlainErrors, ScaledErrors
 from sklearn_taskneurons._search._formulas import constant_entry, pareto
 from sklearn_taskneurons._search._graph import Graph
-from sklearn_taskneurons._search._population import Bools, Floats, Population
+from sklearn_taskneurons._search._kept_columns import Columns
+from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._refit import FormulaFitter
 from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._scores import FrontEntry, Scores
+from sklearn_taskneurons._search._sums import Sum, direction
+from sklearn_taskneurons._search._tensor_rows import TensorRows
+from sklearn_taskneurons._search._term_fits import FittedErrors, TermStacks, is_finite, support
+from sklearn_taskneurons._search._workspace import Workspace
 
-_BUDGET: Final = 1 << 24  # bytes of all values of a block of rows, however many rows and programs there are
+_BUDGET: Final = 1 << 26  # bytes of all values of a block of rows, however many rows and programs there are
+_COLUMN_BUDGET: Final = 1 << 28  # bytes of the columns that are kept for later generations
 _FEWEST_ROWS: Final = 32
-_SMALLEST_SPREAD: Final = 1e-9
+_CACHED_VALUES: Final = 20_000  # of a block on a CPU: few enough for its cache, many enough that calls cost little
+_PROGRAMS_AT_ONCE: Final = 64  # whose predictions are added up, so that they stay in the cache
+_MOST_LOSSES: Final = 1 << 18
+_SPREADS: Final = {torch.float64: 1e-9, torch.float32: 1e-5}
 
 
 class RowScorer:
-    """Scores programs with their own constants, as they are or with the best slope and intercept.
+    """Scores programs with the best coefficients of their terms, or with their own constants, scaled or as they are.
 
-    The population becomes one graph of distinct subexpressions, run on blocks of rows. What the loss
-    needs of all blocks is one small triangular factor for each program, so that no digits are lost.
+    A program is a sum of terms. The terms of all programs become one graph, run on blocks of rows; columns of terms
+    and losses of programs are remembered, so that each is computed once in a search, while there is room.
 
     Parameters
     ----------
@@ -29,18 +45,34 @@ class RowScorer:
     linear_scaling : bool
         Fit a slope and an intercept to each program.
     coefficients : {"shared", "per_feature"} or None
-        Refit the terms of the formulas on the front: one number for each, one for each feature, or not at all.
+        Fit a number to each term, or not at all; in the formulas on the front perhaps one for each feature.
     budget : int
         Bytes that the values of a block may take.
+    column_budget : int
+        Bytes that columns of earlier programs may take.
+    device : str or torch.device
+        Where programs are evaluated; "auto" is CUDA where there is one, else the CPU. It must know double precision.
+    dtype : {torch.float64, torch.float32}
+        The type of the programs' values; sums over rows are of double precision in any case.
     """
 
     def __init__(
-        self, rows: Rows, *, linear_scaling: bool = True, coefficients: str | None = None, budget: int = _BUDGET
+        self,
+        rows: Rows,
+        *,
+        linear_scaling: bool = True,
+        coefficients: str | None = None,
+        budget: int = _BUDGET,
+        column_budget: int = _COLUMN_BUDGET,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float64,
     ) -> None:
         if rows.n_outputs > 1 and not linear_scaling and coefficients is None:
             raise ValueError(
                 f"several outputs need linear_scaling=True or refit_constants=True; got {rows.n_outputs} outputs and neither"
             )
+        if dtype not in _SPREADS:
+            raise ValueError(f"dtype must be torch.float64 or torch.float32; got {dtype}")
         self.n_features = rows.n_features
         self.n_outputs = rows.n_outputs
         self.total_weight = rows.total_weight
@@ -48,62 +80,111 @@ class RowScorer:
         self.linear_scaling = linear_scaling or rows.n_outputs > 1
         self.coefficients = coefficients
         self.budget = budget
+        self.device = resolve_device(device)
+        self.dtype = dtype
         self._rows = rows
+        self._tensors = TensorRows(rows, self.device, dtype)
+        self._columns = Columns(rows.n_rows, column_budget, self.device, dtype)
+        self._workspace = Workspace(self.device)
+        self._canonical: Canonical | None = None
+        self._losses: dict[bytes, float] = {}  # of the sums scored so far
         self._fitter = FormulaFitter(rows, linear_scaling=linear_scaling, coefficients=coefficients, budget=budget)
 
     def score(self, population: Population, bank: Floats) -> Scores:
-        """Score all programs."""
+        """Score all programs; one whose values are not finite, or too large to be squared, has an infinite loss."""
         with np.errstate(all="ignore"):
-            return Scores(self._losses(population, bank), population.length)
+            if self._canonical is None or not np.array_equal(self._canonical.bank, bank):
+                self._canonical = Canonical(bank)
+            sums = self._canonical.sums(population)
+            if self.coefficients is not None:
+                sums = [support(value) for value in sums]
+            elif self.linear_scaling:
+                sums = [direction(value) for value in sums]
+            forget(self._losses, _MOST_LOSSES)
+            new = {value.key: value for value in sums if value.key not in self._losses}
+            hopeless = [key for key, value in new.items() if not self._can_be_fitted(value)]
+            for key in hopeless:
+                self._losses[key] = np.inf
+                del new[key]
+            with torch.inference_mode(), single_torch_thread():
+                self._score(sorted(new.values(), key=lambda value: -len(value.terms)))
+            return Scores(np.array([self._losses[value.key] for value in sums]), population.length)
 
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
         """Return the programs' formulas, scaled or refitted and simplified, with the losses of what is returned."""
         entries = [self.constant()] if self.linear_scaling else []
-        for row in range(len(population)):
-            entries += self._fitter.entries(population.expression(row, bank))
+        with single_torch_thread():
+            for row in range(len(population)):
+                entries += self._fitter.entries(population.expression(row, bank))
         return pareto(entries)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what tells this scorer from one of other data or another kind."""
-        how = {"linear_scaling": self.linear_scaling, "coefficients": self.coefficients, "budget": self.budget}
+        how = {"linear_scaling": self.linear_scaling, "coefficients": self.coefficients, "dtype": str(self.dtype)}
         return {"scored by": "rows", **how, **self._rows.fingerprint()}
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""
         return constant_entry(self._rows.targets)
 
-    def _losses(self, population: Population, bank: Floats) -> Floats:
-        """Return the losses of programs, of half after half if even a few rows of all would be too many numbers."""
-        graph = Graph(population, bank)
-        n_columns = 2 + self.n_outputs
-        bytes_per_row = 8 * (graph.n_values + 3 * n_columns * graph.n_programs)
-        if bytes_per_row * min(_FEWEST_ROWS, self._rows.n_rows) > self.budget and len(population) > 1:
-            half = len(population) // 2
-            halves = population.take(slice(half)), population.take(slice(half, None))
-            return np.concatenate([self._losses(part, bank) for part in halves])
-        factors: Floats = np.zeros((graph.n_programs, n_columns, n_columns))
-        fine: Bools = np.ones(graph.n_programs, dtype=np.bool_)
-        for X, Y, root_weight in self._rows.blocks(max(1, self.budget // bytes_per_row)):
-            predictions = graph.predict(X)
-            fine &= np.isfinite(predictions).all(axis=1)
-            stacked = np.empty((graph.n_programs, n_columns + len(X), n_columns))
-            stacked[:, :n_columns] = factors
-            stacked[:, n_columns:, 0] = root_weight
-            stacked[:, n_columns:, 1] = np.where(fine[:, None], predictions, 0.0) * root_weight
-            stacked[:, n_columns:, 2:] = Y * root_weight[:, None]
-            factors = np.asarray(np.linalg.qr(stacked, mode="r"))
-        losses: Floats = np.where(fine, self._factor_losses(factors), np.inf)
-        return losses[graph.programs]
+    def _score(self, sums: Sequence[Sum]) -> None:
+        """Find the losses of sums, longest first, of half after half if even a few rows of all would be too many numbers."""
+        if not sums:
+            return
+        terms = dict.fromkeys(term for value in sums for term in value.terms)
+        graph = Graph(terms, self._columns, self.n_features, self.device, self.dtype)
+        bytes_per_row = self.dtype.itemsize * (graph.n_values + 2 * len(graph.row)) + 24 * _PROGRAMS_AT_ONCE
+        size = min(self._rows.n_rows, max(1, self.budget // bytes_per_row))
+        if size < min(_FEWEST_ROWS, self._rows.n_rows) and len(sums) > 1:
+            half = len(sums) // 2
+            self._score(sums[:half])
+            self._score(sums[half:])
+            return
+        if self.device.type == "cpu":
+            size = min(size, max(2 * _FEWEST_ROWS, _CACHED_VALUES // self.n_features))
+        losses = self._run(graph, sums, size)
+        self._losses.update(zip((value.key for value in sums), losses.tolist(), strict=True))
 
-    def _factor_losses(self, factors: Floats) -> Floats:
-        """Return the losses that the factors of ``[1, p, Y]`` give, shape (P,)."""
-        residuals = factors[:, :, 2:].copy()
-        residuals[:, 1:, self._rows.targets.is_constant] = 0.0
-        if self.linear_scaling:
-            # The constant explains the first row, the program what lies along its own direction, the second.
-            is_constant = np.abs(factors[:, 1, 1]) <= _SMALLEST_SPREAD * np.abs(factors[:, 0, 1])
-            residuals[:, 0] = 0.0
-            residuals[~is_constant, 1] = 0.0
-        else:
-            residuals += factors[:, :, :1] * self._rows.shift - factors[:, :, 1, None]
-        return self._rows.targets.normalised(np.einsum("pko,pko->po", residuals, residuals))
+    def _run(self, graph: Graph, sums: Sequence[Sum], size: int) -> Floats:
+        """Return the losses of sums of a graph's terms, from blocks of ``size`` rows."""
+        given = self._columns.use(graph.given)
+        kept = self._columns.make_room(graph.computed, len(graph.given))
+        parts = [*self._parts(sums)]
+        predictions = [self._predictor(part, graph.row, self.device) for part in parts]
+        errors = [self._new_errors() for _ in parts]
+        for start in range(0, self._rows.n_rows, size):
+            rows = slice(start, start + size)
+            columns = graph.run(self._tensors.X[:, rows], self._columns.read(given, rows), self._workspace)
+            self._columns.write(kept, rows, columns[len(graph.given) :])
+            targets = self._tensors.targets(rows)
+            for part, errors_of_part in zip(predictions, errors, strict=True):
+                errors_of_part.add(targets, part.of(columns, self._workspace))
+        self._columns.keep(graph.computed, kept)
+        squares = np.concatenate([part.squares() for part in errors])
+        is_finite = np.isfinite(squares).all(axis=1)
+        if self.linear_scaling or self.coefficients is not None:
+            squares[:, self._rows.targets.is_constant] = 0.0
+        return np.where(is_finite, self._rows.targets.normalised(squares), np.inf)
+
+    def _can_be_fitted(self, value: Sum) -> bool:
+        """Return whether the terms of a program can be fitted, and are not so many that they would fit any data."""
+        return self.coefficients is None or (is_finite(value) and len(value.terms) <= max(1, self._rows.n_rows // 3))
+
+    def _parts(self, sums: Sequence[Sum]) -> Iterator[Sequence[Sum]]:
+        """Yield sums that are evaluated together, of equally many terms each where these are fitted."""
+        groups = [sums]
+        if self.coefficients is not None:
+            groups = [list(group) for _, group in groupby(sums, key=lambda value: len(value.terms))]
+        for group in groups:
+            for start in range(0, len(group), _PROGRAMS_AT_ONCE):
+                yield group[start : start + _PROGRAMS_AT_ONCE]
+
+    @property
+    def _predictor(self) -> type[Combinations] | type[TermStacks]:
+        return Combinations if self.coefficients is None else TermStacks
+
+    def _new_errors(self) -> Errors:
+        spread = _SPREADS[self.dtype]
+        if self.coefficients is not None:
+            return FittedErrors(spread)
+        return ScaledErrors(spread) if self.linear_scaling else PlainErrors()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn_taskneurons._search._population import Floats, Ints, Population
 from sklearn_taskneurons.formula import Formula
 
-LOSS_FLOOR = 1e-12
+LOSS_FLOOR = 1e-18
 
 
 class Scores(NamedTuple):

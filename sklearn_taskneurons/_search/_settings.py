@@ -68,7 +68,7 @@ class SearchSettings:
     parsimony_coefficient: float = 0.0
     n_vectors: int = 256
     n_iter_no_change: int | None = None
-    tolerance: float = 1e-12
+    tolerance: float = 1e-18
 
     def __post_init__(self) -> None:
         """Refuse what no search can do."""
