@@ -20,7 +20,7 @@ class Errors(Protocol):
         """Take in the predictions of a block of double precision, shape (P, B); they are overwritten."""
 
     def squares(self) -> Floats:
-        """Return the weighted sums of squared errors, shape (P, O); they are not finite where a prediction is not."""
+        """Return the weighted sums of squared errors, shape (P, O); not finite where a prediction or its square is not."""
 
 
 class PlainErrors:
@@ -92,7 +92,7 @@ class ScaledErrors:
         return self._unexplained + is_constant[:, None] * self._factors[:, 1, 2:] ** 2
 
     def _merge(self) -> None:
-        """Make one factor of those of the blocks; programs whose values are not finite have infinite errors."""
+        """Make one factor of those of the blocks; programs whose squares are not finite have infinite errors."""
         if not self._blocks:
             return
         blocks = to_array(torch.stack(self._blocks, dim=1))
@@ -102,7 +102,8 @@ class ScaledErrors:
         if self._factors is not None and self._unexplained is not None:
             factors = np.concatenate([self._factors, factors], axis=1)
             unexplained = unexplained + self._unexplained
-        is_finite = np.isfinite(factors).all(axis=(1, 2))
+        # Of the squares, so that what is too large does not depend on the number of rows in a block.
+        is_finite = np.isfinite(np.sum(factors**2, axis=(1, 2)))
         triangles = np.asarray(np.linalg.qr(np.where(is_finite[:, None, None], factors, 0.0), mode="r"))
         unexplained = unexplained + np.sum(triangles[:, 2:, 2:] ** 2, axis=1)
         self._factors = triangles[:, :2]

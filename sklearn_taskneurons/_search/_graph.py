@@ -64,7 +64,7 @@ class Graph:
     def __init__(
         self, terms: Iterable[Term], known: Container[Term], n_features: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        plan = _Plan(known)
+        plan = _Plan(known, n_features)
         for term in terms:
             plan.place(term)
         self.given, self.computed = plan.given, plan.computed
@@ -131,12 +131,13 @@ class Graph:
 class _Plan:
     """Steps in order, each with a place of its own for its value."""
 
-    def __init__(self, known: Container[Term]) -> None:
+    def __init__(self, known: Container[Term], n_features: int) -> None:
         self.steps: list[_Step] = []
         self.given: list[Term] = []
         self.computed: list[Term] = []
         self.constants: list[Constant] = []
         self._known = known
+        self._ones = Sum({}, np.ones(n_features), True)
         self._places: dict[Term, _Place] = {}
         self._sums: dict[bytes, _Place] = {}
 
@@ -152,17 +153,26 @@ class _Plan:
         if not term.varies and term in self._known:
             self.given.append(term)
             return _Place("given", len(self.given) - 1)
-        arguments: tuple[Any, ...] = tuple(self._sum(argument) for argument in term.arguments)
+        if term.opcode in (DOT, SUM):
+            arguments = self._factors(term)
+        else:
+            arguments = tuple(self._sum(argument) for argument in term.arguments)
         if term.opcode == POW:
             arguments += (term.exponent,)
-        if term.opcode == DOT:
-            arguments = (self._step(torch.mul, arguments, "vector"),)
         if term.varies:
             return self._step(_FUNCTIONS[term.opcode], arguments, "vector")
         self.computed.append(term)
         out = _Place("column", len(self.computed) - 1)
         self.steps.append(_Step(_FUNCTIONS[term.opcode], arguments, out))
         return out
+
+    def _factors(self, term: Term) -> tuple[Any, ...]:
+        """Return constant weights and what they weight in a sum over features."""
+        constant = [argument for argument in term.arguments if not argument.terms] or [self._ones]
+        first, *others = [self._sum(argument) for argument in term.arguments if argument.terms]
+        if others:
+            first = self._step(torch.mul, (first, *others), "vector")
+        return self._sum(constant[0]), first
 
     def _sum(self, value: Sum) -> _Place:
         """Return the place of a sum."""
@@ -221,8 +231,9 @@ def _add_multiple(a: Tensor, b: Tensor, factor: float, out: Tensor) -> None:
     torch.add(a, b, alpha=factor, out=out)
 
 
-def _sum(a: Tensor, out: Tensor) -> None:
-    torch.sum(a, 0, out=out)
+def _weighted_sum(weights: Tensor, a: Tensor, out: Tensor) -> None:
+    """Sum over features; a product of matrices is faster than a sum."""
+    torch.mm(weights.T, a, out=out[None])
 
 
 def _power(a: Tensor, exponent: int, out: Tensor) -> None:
@@ -238,8 +249,8 @@ def _power(a: Tensor, exponent: int, out: Tensor) -> None:
 
 
 def _function(opcode: int) -> Function:
-    """Return the torch function of an opcode; of an inner product it is what follows the multiplication."""
-    special: dict[int, Function] = {DOT: _sum, SUM: _sum, POW: _power}
+    """Return the torch function of an opcode."""
+    special: dict[int, Function] = {DOT: _weighted_sum, SUM: _weighted_sum, POW: _power}
     if opcode in special:
         return special[opcode]
     function: Function = getattr(torch, str(FUNCTIONS[opcode].array_name))
