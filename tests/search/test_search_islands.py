@@ -287,7 +287,7 @@ def test_no_process_is_started_for_one_job_or_one_island(cubic, monkeypatch):
         run(cubic, n_islands=3, n_jobs=2)
 
 
-def test_rows_are_written_once_for_all_processes(rng):
+def test_rows_are_written_once_for_all_processes_and_read_there(rng):
     X = rng.normal(size=(50_000, 3))
     scorer = RowScorer(Rows(X, X.sum(axis=1)))
 
@@ -298,6 +298,10 @@ def test_rows_are_written_once_for_all_processes(rng):
         files = [name for _ in range(2) for name in parallel(delayed(where)(scorer) for _ in range(2))]
     assert None not in files
     assert len(set(files)) == 1
+    settings = SearchSettings(**OTHERS, population_size=10, generations=2, init_depth=(1, 2))
+    expected = outcome(search(scorer, settings, np.random.default_rng(0), n_islands=2))
+    with parallel_config(backend="loky"):
+        assert outcome(search(scorer, settings, np.random.default_rng(0), n_islands=2, n_jobs=2)) == expected
 
 
 def test_copies_of_a_scorer_share_what_they_solved(cubic, monkeypatch):
