@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sklearn_taskneurons._task_neuron import TaskNeuronClassifier, TaskNeuronRegressor
-    from sklearn_taskneurons._vsr import VSRRegressor
-    from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
+    from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor, VSRTransformer
+    from sklearn_taskneurons.formula import Formula, FormulaSyntaxError, make_function
 
 __version__ = "0.1.0.dev0"
 
@@ -19,8 +19,11 @@ __all__ = [
     "FormulaSyntaxError",
     "TaskNeuronClassifier",
     "TaskNeuronRegressor",
+    "VSRClassifier",
     "VSRRegressor",
+    "VSRTransformer",
     "__version__",
+    "make_function",
 ]
 
 # A formula is usable without waiting for scikit-learn and PyTorch: a module is imported with its first name.
@@ -29,7 +32,10 @@ _MODULES = {
     "FormulaSyntaxError": "formula",
     "TaskNeuronClassifier": "_task_neuron",
     "TaskNeuronRegressor": "_task_neuron",
+    "VSRClassifier": "_vsr",
     "VSRRegressor": "_vsr",
+    "VSRTransformer": "_vsr",
+    "make_function": "formula",
 }
 
 

@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_taskneurons import TaskNeuronClassifier, TaskNeuronRegressor, VSRRegressor
+from sklearn_taskneurons import TaskNeuronClassifier, TaskNeuronRegressor, VSRClassifier, VSRRegressor, VSRTransformer
 
 # Small searches and short trainings: the checks fit each estimator a hundred times on a few dozen rows.
 SEARCH = VSRRegressor(population_size=40, generations=5)
@@ -13,6 +13,12 @@ ESTIMATORS = [
     VSRRegressor(population_size=100, generations=10),
     VSRRegressor(method="exhaustive"),
     VSRRegressor(population_size=100, generations=10, function_set=("add", "mul", "sin", "dot"), max_length=16),
+    VSRClassifier(population_size=100, generations=10),
+    VSRClassifier(method="exhaustive"),
+    VSRClassifier(population_size=50, generations=5, function_set=("add", "mul", "sin", "dot", "w"), max_length=16),
+    VSRTransformer(population_size=100, generations=10),
+    VSRTransformer(method="exhaustive", coefficients="shared"),
+    VSRTransformer(population_size=50, generations=5, function_set=("add", "mul", "sin", "dot", "w"), max_length=16),
     TaskNeuronRegressor(formula="x**2 + x", **NETWORK),
     TaskNeuronRegressor(search=SEARCH, **NETWORK),
     TaskNeuronClassifier(formula="x**2 + x", **NETWORK),
@@ -27,7 +33,7 @@ MINI_BATCHES = {
 
 
 def expected_failed_checks(estimator):
-    return {} if isinstance(estimator, VSRRegressor) else MINI_BATCHES
+    return MINI_BATCHES if isinstance(estimator, (TaskNeuronClassifier, TaskNeuronRegressor)) else {}
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failed_checks)

@@ -7,7 +7,14 @@ from sklearn.datasets import load_diabetes, load_iris, make_classification
 from sklearn.metrics import accuracy_score
 from skorch.callbacks import Callback
 
-from sklearn_taskneurons import Formula, FormulaSyntaxError, TaskNeuronClassifier, TaskNeuronRegressor, VSRRegressor
+from sklearn_taskneurons import (
+    Formula,
+    FormulaSyntaxError,
+    TaskNeuronClassifier,
+    TaskNeuronRegressor,
+    VSRClassifier,
+    VSRRegressor,
+)
 
 
 @pytest.fixture
@@ -253,3 +260,21 @@ class TestClassifier:
         X, _ = load_iris(return_X_y=True)
         model = TaskNeuronClassifier(search=VSRRegressor(population_size=20, generations=2), max_epochs=3)
         assert_array_equal(model.fit(X, np.full(150, "iris")).predict(X), "iris")
+
+    @pytest.mark.parametrize("classes", [["no", "yes"], ["low", "middle", "high"]])
+    def test_a_classifier_searches_like_a_regressor_of_indicators(self, classes):
+        X, y = load_iris(return_X_y=True)
+        labels = np.array(classes)[np.minimum(y, len(classes) - 1)]
+        parameters = {"population_size": 40, "generations": 4}
+        first, second = (
+            TaskNeuronClassifier(search=search(**parameters), max_epochs=3, random_state=0).fit(X, labels)
+            for search in (VSRClassifier, VSRRegressor)
+        )
+        assert first.formula_ == second.formula_
+        assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+        assert_array_equal(first.search_.classes_, np.unique(labels))
+        assert first.search_.score(first.scaler_.transform(X), labels) > 0.6
+
+    def test_a_regressor_takes_no_classifier_for_a_search(self, table):
+        with pytest.raises(ValueError, match="'search'"):
+            small(formula="auto", search=VSRClassifier()).fit(*table)

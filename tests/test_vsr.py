@@ -172,6 +172,10 @@ class TestParameters:
         with pytest.raises(ValueError, match=message):
             small(**parameters).fit(*table)
 
+    def test_labels_are_no_targets(self, table):
+        with pytest.raises(ValueError, match="y must be numbers"):
+            small().fit(table[0], ["a"] * 200)
+
     def test_several_outputs_need_constants_of_their_own(self, table):
         X, y = table
         with pytest.raises(ValueError, match="linear_scaling"):
@@ -241,3 +245,103 @@ class TestSearch:
     def test_clones_share_nothing(self, table):
         model = small().fit(*table)
         assert not hasattr(clone(model), "formula_")
+
+
+class TestSelection:
+    def test_cross_validation_takes_the_terms_that_predict(self):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(60, 6))
+        y = (X**2).sum(axis=1) + rng.normal(size=60)
+        models = {
+            selection: VSRRegressor(method="exhaustive", max_degree=4, selection=selection).fit(X, y)
+            for selection in ("loss", "cv", "bic", "knee")
+        }
+        assert {name: model.formula_.degree for name, model in models.items()} == {"loss": 4, "cv": 2, "bic": 2, "knee": 2}
+        # By hand: every fifth row is held out.
+        squares, powers = 0.0, {term.degree for term in models["cv"].formula_.terms} - {0}
+        for fold in range(5):
+            held_out = np.arange(60) % 5 == fold
+            columns = np.column_stack([np.ones(60), *(X**power for power in powers)])
+            solution = np.linalg.lstsq(columns[~held_out], y[~held_out])[0]
+            squares += np.sum((y[held_out] - columns[held_out] @ solution) ** 2)
+        (best,) = [point for point in models["cv"].pareto_front_ if point.formula == models["cv"].formula_]
+        assert_allclose(-best.score, squares / np.sum((y - y.mean()) ** 2))
+
+    def test_cross_validation_needs_constants_that_are_fitted(self):
+        model = VSRRegressor(selection="cv", refit_constants=False, coefficients="shared")
+        with pytest.raises(ValueError, match="selection='cv' needs refit_constants=True"):
+            model.fit(np.ones((5, 1)), np.arange(5.0))
+
+
+class TestIslandsAndCheckpoints:
+    @pytest.mark.parametrize("interval", [2, None])
+    def test_the_number_of_jobs_does_not_matter(self, interval):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(80, 3))
+        y = (np.sin(X) + X**2).sum(axis=1)
+        how = {"function_set": ("add", "mul", "sin"), "population_size": 30, "generations": 4, "random_state": 0}
+        models = [VSRRegressor(**how, n_islands=2, migration_interval=interval, n_jobs=jobs).fit(X, y) for jobs in (1, 2)]
+        assert models[0].pareto_front_ == models[1].pareto_front_
+        assert models[0].n_iter_ == models[1].n_iter_ == 4
+        alone = VSRRegressor(**how).fit(X, y)
+        assert min(point.loss for point in models[0].pareto_front_) <= min(point.loss for point in alone.pareto_front_) * 1.001
+
+    def test_a_checkpoint_ends_in_the_same_formula(self, tmp_path):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(80, 3))
+        y = (X**3).sum(axis=1) + rng.normal(size=80)
+        how = {"population_size": 30, "generations": 8, "n_iter_no_change": None, "random_state": 0}
+        expected = VSRRegressor(**how).fit(X, y)
+        path = tmp_path / "search.npz"
+        calls = []
+        stopping = VSRRegressor(**how, checkpoint=path, callbacks=[lambda record: calls.append(record) or len(calls) == 3])
+        assert stopping.fit(X, y).n_iter_ == 3
+        resumed = VSRRegressor(**how, checkpoint=path).fit(X, y)
+        assert resumed.n_iter_ == 8
+        assert resumed.pareto_front_ == expected.pareto_front_
+        with pytest.raises(ValueError, match="checkpoint"):
+            VSRRegressor(**how, checkpoint=path).fit(X[:60], y[:60])
+
+    def test_where_there_is_nothing_to_keep_a_checkpoint_is_refused(self, tmp_path):
+        X, y = np.arange(12.0).reshape(6, 2), np.arange(6.0)
+        with pytest.raises(ValueError, match="checkpoint must be None where method='exhaustive'"):
+            VSRRegressor(method="exhaustive", checkpoint=tmp_path / "search.npz").fit(X, y)
+        with pytest.raises(ValueError, match="checkpoint must be None for partial_fit"):
+            VSRRegressor(checkpoint=tmp_path / "search.npz").partial_fit(X, y)
+
+
+class TestScikitLearnsCallbacks:
+    def test_they_are_told_of_every_generation_and_can_end_the_search(self):
+        pytest.importorskip("sklearn.callback")
+
+        class Recorder:
+            def __init__(self):
+                self.events, self.scores = [], []
+
+            def setup(self, estimator, context):
+                self.events.append("setup")
+
+            def teardown(self, estimator, context):
+                self.events.append("teardown")
+
+            def on_fit_task_begin(self, estimator, context):
+                self.events.append(f"begin {context.task_name}")
+
+            def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+                self.events.append(f"end {context.task_name}")
+                if context.task_name == "generation" and fitted_estimator is not None:
+                    self.scores.append(fitted_estimator.score(X, y))
+                return len(self.scores) == 3
+
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(60, 2))
+        y = (X**3 - X).sum(axis=1) + rng.normal(size=60)
+        recorder = Recorder()
+        model = VSRRegressor(population_size=20, generations=10, n_iter_no_change=None, coefficients="shared", random_state=0)
+        model.set_callbacks(recorder).fit(X, y)
+        assert model.n_iter_ == 3
+        assert recorder.scores[-1] == model.score(X, y)
+        assert recorder.events[:3] == ["setup", "begin fit", "begin generation"]
+        assert recorder.events[-2:] == ["end fit", "teardown"]
+        begun, ended = ([event for event in recorder.events if event.startswith(what)] for what in ("begin", "end"))
+        assert len(begun) == len(ended)

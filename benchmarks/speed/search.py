@@ -1,13 +1,16 @@
-"""Programs a second: the search of VSRRegressor against gplearn, on one thread.
+"""Programs a second: the search of VSRRegressor against gplearn and Operon, on one thread.
 
-python benchmarks/speed/search.py [--rows 600 20000 1000000] [--generations 80] [--repeats 3] [--output FILE]
+python benchmarks/speed/search.py [--rows 600 20000 1000000] [--population 500] [--generations 80] [--repeats 3]
+                                  [--peers gplearn pyoperon] [--peer-max-rows 20000] [--output FILE]
 
 The setting of the paper: 500 programs, 80 generations, tournaments of 15, of add, sub, mul and neg, with constants from
-[-20, 20), crossover 0.3, mutation 0.6, copies 0.1; no constants are fitted. gplearn gets the same. A program counts once
-for each generation that it is in, so programs a second are population * generations / seconds; the seconds are those
-of `fit`, with the pass over the data and, in the second column, without it. gplearn is left out where the rows are
-more than --peer-max-rows. Both search on the same rows, in turns with all numbers of rows; the table shows medians over the
-repeats, "of first" the median of the time of a generation divided by that for the first number of rows in the same repeat.
+[-20, 20), crossover 0.3, mutation 0.6, copies 0.1; no constants are fitted. gplearn gets the same; Operon has no neg, and its
+local search is off. A program counts once for each generation that it is in (for Operon: for each evaluation), so programs a
+second are population * generations / seconds; the seconds are those of `fit`, with the pass over the data and, in the
+second column, without it. Peers are left out where the rows are more than --peer-max-rows. All search on the same rows, in
+turns with all numbers of rows; the table shows medians over the repeats. "of first" is the median of the time of a generation
+divided by that for the first number of rows in the same repeat; "pass" the time of the pass over the data divided by that of
+numpy.linalg.qr of a matrix with a column for each power sum, the constant and the target.
 """
 
 import os
@@ -25,13 +28,14 @@ from importlib.metadata import version  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
-from gplearn.genetic import SymbolicRegressor  # noqa: E402
 
 import sklearn_taskneurons  # noqa: E402
 from sklearn_taskneurons import VSRRegressor  # noqa: E402
+from sklearn_taskneurons._search import Moments  # noqa: E402
 
 N_FEATURES = 10
 FUNCTIONS = ("add", "sub", "mul", "neg")
+DEGREE = 8
 
 
 def make_rows(n_rows, seed):
@@ -74,8 +78,10 @@ def ours(X, y, options, seed):
     }
 
 
-def peer(X, y, options, seed):
+def gplearn(X, y, options, seed):
     """Return what one search of gplearn took, and the error of its formula."""
+    from gplearn.genetic import SymbolicRegressor
+
     model = SymbolicRegressor(
         population_size=options.population,
         generations=options.generations,
@@ -107,52 +113,97 @@ def peer(X, y, options, seed):
     }
 
 
-def medians(runs):
-    """Return the median of each figure over some runs."""
-    return {key: statistics.median(run[key] for run in runs) for key in runs[0]} if runs else None
+def pyoperon(X, y, options, seed):
+    """Return what one search of Operon took, without local search, and the error of its formula."""
+    from pyoperon.sklearn import SymbolicRegressor
+
+    model = SymbolicRegressor(
+        population_size=options.population,
+        pool_size=options.population,
+        generations=options.generations,
+        max_evaluations=10**12,
+        tournament_size=15,
+        allowed_symbols="add,sub,mul,constant,variable",
+        max_length=64,
+        optimizer_iterations=0,
+        local_search_probability=0.0,
+        n_threads=1,
+        random_state=seed,
+    )
+    started = time.perf_counter()
+    model.fit(X, y)
+    seconds = time.perf_counter() - started
+    evaluations = model.stats_["evaluation_count"]
+    return {
+        "seconds": seconds,
+        "ms_per_generation": 1e3 * seconds * options.population / evaluations,
+        "programs_per_second": evaluations / seconds,
+        "mean_length": float(model.stats_["model_length"]),  # of the best one: it tells of no others
+        "loss": float(np.mean((y - model.predict(X)) ** 2) / y.var()),
+    }
+
+
+PEERS = {"gplearn": gplearn, "pyoperon": pyoperon}
+
+
+def pass_of_qr(X, y):
+    """Return the time of the pass over the data, divided by that of a QR of a matrix of the same rows and columns."""
+    started = time.perf_counter()
+    Moments(DEGREE).update(X, y)
+    ours_seconds = time.perf_counter() - started
+    matrix = np.random.default_rng(0).standard_normal((len(X), DEGREE + 2))
+    started = time.perf_counter()
+    np.linalg.qr(matrix, mode="r")
+    return ours_seconds / (time.perf_counter() - started)
 
 
 def measure(options):
-    """Search in turns: each repeat goes once through all numbers of rows, with the peer on the same rows."""
-    runs = {n_rows: {"sklearn_taskneurons": [], "gplearn": []} for n_rows in options.rows}
+    """Search in turns: each repeat goes once through all numbers of rows, with the peers on the same rows."""
+    runs = {n_rows: {"sklearn_taskneurons": []} | {name: [] for name in options.peers} for n_rows in options.rows}
     for seed in range(options.repeats):
         for n_rows in options.rows:
             X, y = make_rows(n_rows, seed)
-            runs[n_rows]["sklearn_taskneurons"].append(ours(X, y, options, seed))
-            if n_rows <= options.peer_max_rows:
-                runs[n_rows]["gplearn"].append(peer(X, y, options, seed))
+            runs[n_rows]["sklearn_taskneurons"].append(ours(X, y, options, seed) | {"pass_of_qr": pass_of_qr(X, y)})
+            for name in options.peers if n_rows <= options.peer_max_rows else ():
+                runs[n_rows][name].append(PEERS[name](X, y, options, seed))
     return [summary(n_rows, runs[n_rows], runs[options.rows[0]]) for n_rows in options.rows]
 
 
 def summary(n_rows, runs, first):
-    """Return the medians for a number of rows, and how its time of a generation compares with that of the first."""
-    pairs = zip(runs["sklearn_taskneurons"], first["sklearn_taskneurons"], strict=True)
-    of_first = statistics.median(run["ms_per_generation"] / other["ms_per_generation"] for run, other in pairs)
-    figures = {name: medians(results) for name, results in runs.items()}
-    return {"rows": n_rows, **figures, "ms_per_generation_of_first": of_first, "runs": runs}
+    """Return the medians for a number of rows, and how they compare with the peers' and with those for the first number."""
+    mine = runs["sklearn_taskneurons"]
+
+    def median_ratio(key, others):
+        return statistics.median(run[key] / other[key] for run, other in zip(mine, others, strict=True))
+
+    ratios = {name: median_ratio("programs_per_second", runs[name]) for name in runs if runs[name] and runs[name] is not mine}
+    figures = {
+        name: {key: statistics.median(run[key] for run in results) for key in results[0]}
+        for name, results in runs.items()
+        if results
+    }
+    of_first = median_ratio("ms_per_generation", first["sklearn_taskneurons"])
+    return {"rows": n_rows, "medians": figures, "ratios": ratios, "ms_per_generation_of_first": of_first, "runs": runs}
 
 
-def show_header():
-    """Print the names of the columns."""
-    print(f"{'rows':>9} {'programs/s':>11} {'no pass':>9} {'ms/gen':>7} {'of first':>8} {'length':>6} {'loss':>7}", end="")
-    print(f" | {'gplearn/s':>9} {'ms/gen':>7} {'length':>6} {'loss':>7} | {'ratio':>6}")
-
-
-def show(result):
-    """Print a line of the table."""
-    mine, theirs = result["sklearn_taskneurons"], result["gplearn"]
-    line = (
-        f"{result['rows']:>9} {mine['programs_per_second']:>11.0f} {mine['programs_per_second_without_pass']:>9.0f} "
-        f"{mine['ms_per_generation']:>7.2f} {result['ms_per_generation_of_first']:>8.2f} {mine['mean_length']:>6.1f} "
-        f"{mine['loss']:>7.4f} |"
-    )
-    if theirs:
-        ratio = mine["programs_per_second"] / theirs["programs_per_second"]
-        line += (
-            f" {theirs['programs_per_second']:>9.0f} {theirs['ms_per_generation']:>7.1f} {theirs['mean_length']:>6.1f} "
-            f"{theirs['loss']:>7.4f} | {ratio:>6.0f}"
+def show(results):
+    """Print the tables."""
+    print(f"{'rows':>9} {'programs/s':>11} {'no pass':>9} {'ms/gen':>7} {'of first':>8} {'pass':>6} {'length':>6} {'loss':>7}")
+    for result in results:
+        mine = result["medians"]["sklearn_taskneurons"]
+        print(
+            f"{result['rows']:>9} {mine['programs_per_second']:>11.0f} {mine['programs_per_second_without_pass']:>9.0f} "
+            f"{mine['ms_per_generation']:>7.2f} {result['ms_per_generation_of_first']:>8.2f} {mine['pass_of_qr']:>6.2f} "
+            f"{mine['mean_length']:>6.1f} {mine['loss']:>7.4f}"
         )
-    print(line, flush=True)
+    print(f"\n{'rows':>9} {'peer':>9} {'programs/s':>11} {'ms/gen':>7} {'length':>6} {'loss':>7} {'ratio':>6}")
+    for result in results:
+        for name, ratio in result["ratios"].items():
+            theirs = result["medians"][name]
+            print(
+                f"{result['rows']:>9} {name:>9} {theirs['programs_per_second']:>11.0f} {theirs['ms_per_generation']:>7.1f} "
+                f"{theirs['mean_length']:>6.1f} {theirs['loss']:>7.4f} {ratio:>6.0f}"
+            )
 
 
 def main():
@@ -161,10 +212,11 @@ def main():
     parser.add_argument("--population", type=int, default=500)
     parser.add_argument("--generations", type=int, default=80)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--peers", nargs="*", default=["gplearn"], choices=sorted(PEERS))
     parser.add_argument("--peer-max-rows", type=int, default=20_000)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/search.json"))
     options = parser.parse_args()
-    packages = ("numpy", "scipy", "scikit-learn", "gplearn")
+    packages = ("numpy", "scipy", "scikit-learn", *options.peers)
     versions = {"python": platform.python_version(), "sklearn_taskneurons": sklearn_taskneurons.__version__}
     versions |= {name: version(name) for name in packages}
     print("  ".join(f"{name} {number}" for name, number in versions.items()), "  1 thread")
@@ -172,9 +224,7 @@ def main():
     print("  ".join(f"{name} {number}" for name, number in setting.items()), f"  {N_FEATURES} features")
     ours(*make_rows(100, 0), options, 0)  # what is done once in a process
     results = measure(options)
-    show_header()
-    for result in results:
-        show(result)
+    show(results)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps({"versions": versions, "threads": 1, **setting, "results": results}, indent=2))
     print(f"written to {options.output}")

@@ -1,9 +1,10 @@
 """Symbolic search on arrays: vectorized genetic programming, and how programs are scored."""
 
 from sklearn_taskneurons._search._block_moments import block_moments
+from sklearn_taskneurons._search._columns import TermColumns, distinct_terms
 from sklearn_taskneurons._search._evolution import SearchResult, search
 from sklearn_taskneurons._search._exhaustive import search_exhaustively
-from sklearn_taskneurons._search._make_scorer import make_scorer, scorer_of_moments
+from sklearn_taskneurons._search._make_scorer import make_moment_scorer, make_scorer
 from sklearn_taskneurons._search._moment_scorer import MomentScorer
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
@@ -28,9 +29,11 @@ __all__ = [
     "SearchResult",
     "SearchSettings",
     "SearchState",
+    "TermColumns",
     "block_moments",
+    "distinct_terms",
+    "make_moment_scorer",
     "make_scorer",
-    "scorer_of_moments",
     "search",
     "search_exhaustively",
     "select",

@@ -60,6 +60,7 @@ def search(
     n_jobs: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     callback: Callback | None = None,
+    watch: Callable[[SearchState], object] | None = None,
     deadline: float | None = None,
     state: SearchState | None = None,
 ) -> SearchResult:
@@ -95,6 +96,8 @@ def search(
     callback : callable, optional
         Called with each generation's entry of the history, at the end of its round; the search stops after the round when
         it returns ``True``. A ``KeyboardInterrupt`` that it raises ends the search like one from the keyboard.
+    watch : callable, optional
+        Called with the state after each round, before its generations are reported.
     deadline : float, optional
         Time of :func:`time.monotonic` at which the search stops, after a few programs of each island at least.
     state : SearchState, optional
@@ -137,9 +140,7 @@ def search(
                     history += records
                     if keeper is not None and not timed_out:
                         keeper.offer(state, history)
-                    if callback is not None:
-                        wishes = [callback(record) is True for record in records]
-                        stopped = any(wishes)
+                    stopped = _told(callback, watch, state, records)
                     converged = _has_converged(state, settings)
                     timed_out = timed_out or clock.is_over
         except KeyboardInterrupt:
@@ -152,6 +153,16 @@ def search(
         front = [] if programs is None else scorer.report(programs, state.bank)
     front = front or [scorer.constant()]
     return SearchResult(front, history, state, scorer.total_weight, interrupted, timed_out, converged)
+
+
+def _told(
+    callback: Callback | None, watch: Callable[[SearchState], object] | None, state: SearchState, records: list[Record]
+) -> bool:
+    """Tell those who watch what a round has brought; return whether one of them wants no other."""
+    if watch is not None:
+        watch(state)
+    wishes = [callback is not None and callback(record) is True for record in records]
+    return any(wishes)
 
 
 def _seconds(history: list[Record]) -> float:

@@ -1,10 +1,13 @@
 """The scorer that fits the functions and the data."""
 
+from collections.abc import Sequence
 from typing import Literal
+
+import numpy as np
 
 from sklearn_taskneurons._search._moment_scorer import MomentScorer
 from sklearn_taskneurons._search._moments import Moments
-from sklearn_taskneurons._search._population import Floats
+from sklearn_taskneurons._search._population import Floats, Ints
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
 from sklearn_taskneurons._search._row_scorer import RowScorer
 from sklearn_taskneurons._search._rows import Rows
@@ -23,6 +26,7 @@ def make_scorer(
     linear_scaling: bool = True,
     refit_constants: bool = True,
     coefficients: Literal["shared", "per_feature"] = "shared",
+    folds: Ints | None = None,
 ) -> Scorer:
     """Return what scores programs against these rows.
 
@@ -47,6 +51,8 @@ def make_scorer(
         Fit all coefficients of each program's terms.
     coefficients : {"shared", "per_feature"}, default="shared"
         One refitted coefficient for each term, or one for each term and feature.
+    folds : ndarray of intp, shape (N,), optional
+        The fold of each row, at least two, to cross-validate the refitted coefficients of the reported formulas.
 
     Returns
     -------
@@ -64,13 +70,21 @@ def make_scorer(
                 linear_scaling=linear_scaling,
                 coefficients=coefficients if refit_constants else None,
             )
-        moments = Moments(degree, per_feature=refit_constants and coefficients == "per_feature").update(X, Y, sample_weight)
-        return scorer_of_moments(moments, linear_scaling=linear_scaling, refit_constants=refit_constants)
+        per_feature = refit_constants and coefficients == "per_feature"
+        if folds is not None:
+            weights = np.ones(len(X)) if sample_weight is None else sample_weight
+            parts = [
+                Moments(degree, per_feature=per_feature).update(X[folds == fold], Y[folds == fold], weights[folds == fold])
+                for fold in np.unique(folds)
+            ]
+            return make_moment_scorer(Moments.merged(parts), folds=parts)
+        moments = Moments(degree, per_feature=per_feature).update(X, Y, sample_weight)
+        return make_moment_scorer(moments, linear_scaling=linear_scaling, refit_constants=refit_constants)
 
 
-def scorer_of_moments(
-    moments: Moments, *, linear_scaling: bool = True, refit_constants: bool = True
-) -> MomentScorer | RefitScorer:
+def make_moment_scorer(
+    moments: Moments, *, linear_scaling: bool = True, refit_constants: bool = True, folds: Sequence[Moments] = ()
+) -> Scorer:
     """Return what scores polynomials against rows of which only the moments are left.
 
     Parameters
@@ -81,10 +95,14 @@ def scorer_of_moments(
         Fit a slope and an intercept to each program.
     refit_constants : bool, default=True
         Fit all coefficients of each program's terms.
+    folds : sequence of Moments, default=()
+        Parts of the same rows, at least two, to cross-validate refitted coefficients on.
 
     Returns
     -------
     MomentScorer or RefitScorer
     """
     with single_blas_thread():
-        return RefitScorer(moments) if refit_constants else MomentScorer(moments, linear_scaling=linear_scaling)
+        if refit_constants:
+            return RefitScorer(moments, folds)
+        return MomentScorer(moments, linear_scaling=linear_scaling)

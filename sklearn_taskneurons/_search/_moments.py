@@ -1,15 +1,18 @@
 """Everything that a polynomial's squared error needs to know of the data, in one small triangular factor."""
 
+import copy
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+import scipy.linalg
 
 from sklearn_taskneurons._search._polynomials import covering_radius, monomials_in_chebyshev, rebase_matrix
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._settings import MAX_EXPONENT
 
 MAX_COLUMNS: Final = 4096
-_BLOCK_BYTES: Final = 1 << 23
+_BLOCK_BYTES: Final = 1 << 20  # what stays in the cache of one core
 
 
 class Moments:
@@ -92,13 +95,13 @@ class Moments:
             if not self.n_rows:
                 self.shift = Y[0].copy()
             n_columns = self.n_columns + self.n_outputs
-            block = max(n_columns, _BLOCK_BYTES // (8 * (n_columns + 4 * self.n_features)))
+            block = max(4 * n_columns, _BLOCK_BYTES // (8 * (n_columns + 4 * self.n_features)))
             for start in range(0, len(X), block):
                 rows = slice(start, start + block)
-                matrix = np.concatenate([self._basis(X[rows]), Y[rows] - self.shift], axis=1)
+                columns = np.concatenate([self._basis(X[rows]), (Y[rows] - self.shift).T])
                 if sample_weight is not None:
-                    matrix *= np.sqrt(sample_weight[rows, None])
-                self._stack(matrix)
+                    columns *= np.sqrt(sample_weight[rows])
+                self._stack(columns.T)
         self.total_weight += float(len(X) if sample_weight is None else sample_weight.sum())
         self.n_rows += len(X)
         return self
@@ -129,6 +132,35 @@ class Moments:
         self.total_weight += other.total_weight
         self.n_rows += other.n_rows
         return self
+
+    @classmethod
+    def merged(cls, parts: "Sequence[Moments]") -> "Moments":
+        """Return the moments of the rows of all parts."""
+        total = cls(parts[0].degree, per_feature=parts[0].per_feature)
+        for part in parts:
+            total.merge(part)
+        return total
+
+    def aligned(self, whole: "Moments") -> "Moments":
+        """Return the moments of the same rows, with the radius and the shift of others that cover them."""
+        result = copy.copy(self)
+        result.rebase(whole.radius)
+        result.factor = result.factor.copy()
+        result.factor[:, self.n_columns :] += result.factor[:, :1] * (self.shift - whole.shift)
+        result.shift = whole.shift
+        return result
+
+    def truncated(self, degree: int) -> "Moments":
+        """Return the moments that a smaller degree would have, or these for the same; the rows are not needed."""
+        if not 1 <= degree <= self.degree:
+            raise ValueError(f"degree must be in [1, {self.degree}]; got {degree}")
+        if degree == self.degree:
+            return self
+        result = copy.copy(self)
+        result.degree = degree
+        # The columns of the lower powers come first, and their basis is the same for every degree.
+        result.factor = triangular(np.delete(self.factor, np.s_[result.n_columns : self.n_columns], axis=1))
+        return result
 
     def rebase(self, largest: Floats) -> None:
         """Widen the intervals so that they cover ``[-largest, largest]``; they never shrink."""
@@ -176,23 +208,31 @@ class Moments:
             )
 
     def _basis(self, X: Floats) -> Floats:
-        """Return the columns of the basis for some rows, shape (N, C)."""
-        basis = np.empty((len(X), self.n_columns))
-        basis[:, 0] = 1.0
+        """Return the basis for some rows, one row for each of its columns: shape (C, N)."""
+        basis = np.empty((self.n_columns, len(X)))
+        basis[0] = 1.0
         wide = self.n_features if self.per_feature else 1
-        # Features first: sums over the first axis are fast, and rounding grows slowly.
-        scaled = np.ascontiguousarray(X.T) / self.radius[:, None]
-        before, current = np.ones_like(scaled), scaled
-        twice = 2.0 * scaled
+        ones = np.ones(self.n_features)
+        # T_(k+1) = 2 x T_k - T_(k-1), in three arrays that take turns; they stay in the cache.
+        current: Floats = np.divide(X.T, self.radius[:, None], order="C")
+        twice = current + current
+        before, following = np.ones_like(current), np.empty_like(current)
         for power in range(1, self.degree + 1):
-            columns = current.T if self.per_feature else current.sum(axis=0)[:, None]
-            basis[:, 1 + (power - 1) * wide : 1 + power * wide] = columns
-            before, current = current, twice * current - before
+            columns = basis[1 + (power - 1) * wide : 1 + power * wide]
+            if self.per_feature:
+                columns[:] = current
+            else:
+                np.dot(ones, current, out=columns[0])
+            np.multiply(twice, current, out=following)
+            following -= before
+            before, current, following = current, following, before
         return basis
 
     def _stack(self, matrix: Floats) -> None:
         """Merge rows into the factor."""
-        self.factor = triangular(np.concatenate([self.factor, matrix]) if self.factor.size else matrix)
+        # Column by column, as LAPACK wants it, or the factorization would begin with a copy.
+        stacked = np.concatenate([self.factor.T, matrix.T], axis=1) if self.factor.size else matrix.T
+        self.factor = triangular(stacked.T)
 
     def _rebased(self, radius: Floats) -> Floats:
         """Return the factor for wider intervals; it is not triangular."""
@@ -212,8 +252,11 @@ class Moments:
 
 
 def triangular(matrix: Floats) -> Floats:
-    """Return the square upper triangular factor; rows of zeros fill it up while there are few rows."""
-    factor = np.asarray(np.linalg.qr(matrix, mode="r"), dtype=np.float64)
+    """Return the square upper triangular factor; rows of zeros fill it up while there are few rows.
+
+    The matrix may be overwritten.
+    """
+    _, factor = scipy.linalg.qr(matrix, overwrite_a=True, mode="raw", check_finite=False)
     missing = matrix.shape[1] - len(factor)
-    result: Floats = np.pad(factor, ((0, missing), (0, 0))) if missing else factor
+    result: Floats = np.asarray(np.pad(factor, ((0, missing), (0, 0))) if missing else factor, dtype=np.float64)
     return result

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_taskneurons.formula._expression import Expression, Node
-from sklearn_taskneurons.formula.functions import ARITIES, NUMBER, POW, VECTOR
+from sklearn_taskneurons.formula.functions import ARITIES, MAX_FUNCTIONS, NUMBER, POW, VECTOR
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.intp]
 Bools: TypeAlias = NDArray[np.bool_]
 
-ARITY: Final[NDArray[np.uint8]] = np.array(ARITIES, dtype=np.uint8)
+# Functions that are added to the table later have one argument.
+ARITY: Final[NDArray[np.uint8]] = np.array([*ARITIES, *[1] * (MAX_FUNCTIONS - len(ARITIES))], dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,19 @@
 """Fits formulas of any kind to the rows: slope and intercept, or a coefficient for each term."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
+from sklearn_taskneurons._search._columns import TermColumns
 from sklearn_taskneurons._search._formulas import count_numbers, rescaled, simplified
 from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, Targets
 from sklearn_taskneurons._search._moments import MAX_COLUMNS
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._scores import FrontEntry
-from sklearn_taskneurons.formula import Formula, RowSum, Term, evaluate
-from sklearn_taskneurons.formula._build import ONE, call
+from sklearn_taskneurons.formula import Formula, evaluate
+from sklearn_taskneurons.formula._build import call
 from sklearn_taskneurons.formula._expression import Expression
-from sklearn_taskneurons.formula._terms import expanded_expression
 from sklearn_taskneurons.formula.functions import SUM
 
 
@@ -75,25 +74,17 @@ class FormulaFitter:
     def _refitted(self, formula: Formula) -> FrontEntry | None:
         """Return the entry of a formula with the best coefficients for its terms."""
         terms = [term for term in formula.terms if not term.is_constant]
-        single = [self._coefficients == "per_feature" and _is_single_sum(term) for term in terms]
-        widths = [self._rows.n_features if alone else 1 for alone in single]
-        if 1 + sum(widths) > MAX_COLUMNS:
-            single, widths = [False] * len(terms), [1] * len(terms)
-        columns = [
-            _summed(term) if alone else Term(1.0, term.factors).expression for term, alone in zip(terms, single, strict=True)
-        ]
-        solution = self._solve(columns)
+        n_features = self._rows.n_features
+        columns = TermColumns(terms, n_features, per_feature=self._coefficients == "per_feature")
+        if 1 + columns.count > MAX_COLUMNS:
+            columns = TermColumns(terms, n_features, per_feature=False)
+        solution = self._solve(columns.expressions)
         if solution is None:
             return None
-        starts = np.cumsum([0, *widths])
-        expressions = []
-        for output in range(self._rows.n_outputs):
-            parts = [solution.coefficients[start:stop, output] for start, stop in pairwise(starts.tolist())]
-            fitted = [_with(term, part, alone) for term, part, alone in zip(terms, parts, single, strict=True) if part.any()]
-            intercept = float(solution.intercept[output])
-            if intercept or not fitted:
-                fitted.append(_constant(fitted, intercept, self._rows.n_features))
-            expressions.append(expanded_expression(fitted))
+        expressions = [
+            columns.expression(solution.coefficients[:, output], float(solution.intercept[output]))
+            for output in range(self._rows.n_outputs)
+        ]
         return self._entry(expressions, solution.loss, (solution.rank + 1) * self._rows.n_outputs)
 
     def _entry(self, expressions: Sequence[Expression], loss: float, n_coefficients: int | None) -> FrontEntry | None:
@@ -132,34 +123,3 @@ def _columns(expressions: Sequence[Expression], X: Floats) -> Floats:
 def _scalar(formula: Formula) -> Expression:
     """Return the value of a formula as a scalar expression."""
     return formula.expression if formula.type == "S" else call(SUM, formula.expression)
-
-
-def _is_single_sum(term: Term) -> bool:
-    """Return whether a term is one sum over features, which a constant vector can weight."""
-    return len(term.factors) == 1 and isinstance(term.factors[0], RowSum)
-
-
-def _summed(term: Term) -> Expression:
-    """Return what a term that is a single sum over features sums, without its weights."""
-    factor = term.factors[0]
-    if not isinstance(factor, RowSum):
-        raise TypeError("the term must be a single sum over features")
-    return factor.expression
-
-
-def _with(term: Term, coefficients: Floats, alone: bool) -> Term:
-    """Return a term with fitted coefficients: a constant vector where it stands alone, else a number."""
-    if alone:
-        return Term(1.0, (RowSum(_summed(term), tuple(coefficients.tolist())),))
-    factor = term.factors[0]
-    coefficient = float(coefficients[0])
-    if len(term.factors) == 1 and isinstance(factor, RowSum) and factor.weights is not None:
-        return Term(1.0, (RowSum(factor.expression, tuple(coefficient * weight for weight in factor.weights)),))
-    return Term(coefficient, term.factors)
-
-
-def _constant(terms: Sequence[Term], intercept: float, n_features: int) -> Term:
-    """Return the constant term, inside the sum over features if all others are such sums."""
-    if terms and all(any(isinstance(factor, RowSum) for factor in term.factors) for term in terms):
-        return Term(intercept / n_features, (RowSum(ONE),))
-    return Term(intercept)

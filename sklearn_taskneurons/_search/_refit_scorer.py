@@ -1,10 +1,13 @@
 """Scores elementwise polynomials by the best coefficients that their powers of x can have."""
 
+import math
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import numpy as np
 
+from sklearn_taskneurons._search._cross_validation import CrossValidation
 from sklearn_taskneurons._search._formulas import constant_entry, pareto, polynomial
 from sklearn_taskneurons._search._least_squares import LeastSquares, Targets
 from sklearn_taskneurons._search._moments import Moments
@@ -38,6 +41,8 @@ class RefitScorer:
     ----------
     moments : Moments
         With one coefficient for each power, or for each power and feature.
+    folds : sequence of Moments, default=()
+        Parts of the same rows, at least two, to cross-validate the reported formulas on.
 
     Attributes
     ----------
@@ -45,7 +50,7 @@ class RefitScorer:
         The moments' degree, or less where the powers of very large or small features are beyond what numbers can be.
     """
 
-    def __init__(self, moments: Moments) -> None:
+    def __init__(self, moments: Moments, folds: Sequence[Moments] = ()) -> None:
         self.n_features = moments.n_features
         self.n_outputs = moments.n_outputs
         self.total_weight = moments.total_weight
@@ -55,6 +60,7 @@ class RefitScorer:
         self._radius = moments.radius
         targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
         self._least_squares = LeastSquares(moments.monomial_factor(), targets)
+        self._cross_validation = _cross_validation([fold.aligned(moments) for fold in folds]) if folds else None
         self._fits: dict[int, Fit] = {}
         self._key = uuid4().hex
         self.largest_power = _largest_power(moments.radius, self.degree)
@@ -91,7 +97,7 @@ class RefitScorer:
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""
-        return constant_entry(self._least_squares.targets)
+        return constant_entry(self._least_squares.targets)._replace(cv_loss=self._cv_loss(0))
 
     def entry(self, support: int) -> FrontEntry:
         """Return the best formula with these powers."""
@@ -103,7 +109,20 @@ class RefitScorer:
         ]
         formulas = tuple(Formula.from_expression(expression) for expression in expressions)
         n_coefficients = (fit.rank + 1) * self.n_outputs
-        return FrontEntry(max(formula.length for formula in formulas), fit.loss, n_coefficients, formulas)
+        length = max(formula.length for formula in formulas)
+        return FrontEntry(length, fit.loss, n_coefficients, formulas, self._cv_loss(support))
+
+    def _cv_loss(self, support: int) -> float:
+        """Return the cross-validated loss of the powers in a support, nan without folds."""
+        if self._cross_validation is None:
+            return math.nan
+        return self._cross_validation.loss(self._columns(_powers(support)), self._least_squares.targets)
+
+    def _columns(self, powers: list[int]) -> Ints:
+        """Return the columns of some powers, counted without the constant's."""
+        first = (np.array(powers, dtype=np.intp)[:, None] - 1) * self._wide
+        columns: Ints = (first + np.arange(self._wide)).ravel()
+        return columns
 
     def complexity(self, support: int) -> int:
         """Return the number of nodes of the formula with these powers."""
@@ -129,8 +148,7 @@ class RefitScorer:
 
     def _solve(self, powers: list[int]) -> Fit:
         """Solve one problem and give its coefficients the scale of x."""
-        first = (np.array(powers, dtype=np.intp)[:, None] - 1) * self._wide
-        loss, rank, intercept, coefficients = self._least_squares.solve((first + np.arange(self._wide)).ravel())
+        loss, rank, intercept, coefficients = self._least_squares.solve(self._columns(powers))
         shaped = coefficients.reshape(len(powers), self._wide, self.n_outputs)
         scale = np.array([self._radius**-power for power in powers]).reshape(len(powers), self._wide, 1)
         return Fit(loss, rank, intercept, shaped * scale)
@@ -148,6 +166,13 @@ def _fits_of_copies(key: str) -> dict[int, Fit]:
         _KEPT.clear()
         _KEPT[key] = fits
     return fits
+
+
+def _cross_validation(folds: Sequence[Moments]) -> CrossValidation:
+    """Return the cross-validation of fits of powers."""
+    n_columns = folds[0].n_columns
+    factors = [np.concatenate([fold.monomial_factor(), fold.factor[:, n_columns:]], axis=1) for fold in folds]
+    return CrossValidation(factors, [fold.total_weight for fold in folds], n_columns, folds[0].shift)
 
 
 def _largest_power(radius: Floats, degree: int) -> int:

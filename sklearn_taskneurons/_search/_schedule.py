@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_taskneurons._search._population import Floats, Ints, Population
-from sklearn_taskneurons.formula.functions import ARITIES, NUMBER, POW, VECTOR, X
+from sklearn_taskneurons._search._population import ARITY, Floats, Ints, Population
+from sklearn_taskneurons.formula.functions import NUMBER, POW, VECTOR, X
 
 Array: TypeAlias = NDArray[Any]
 # f(argument, ..., out=); a power gets its exponents, shape (n, 1, ...), as a second argument
@@ -15,7 +15,7 @@ Operator: TypeAlias = Callable[..., object]
 
 _LEAVES: Final = (X, NUMBER, VECTOR)
 # Inside a level functions are ordered by arity, so that all second arguments of a level are one slice.
-_INNER: Final = sorted((opcode for opcode, arity in enumerate(ARITIES) if arity), key=lambda opcode: -ARITIES[opcode])
+_INNER: Final = sorted(np.flatnonzero(ARITY).tolist(), key=lambda opcode: -int(ARITY[opcode]))
 _GROUPS: Final = (*_LEAVES, *_INNER)
 _GROUP_OF: Final = np.argsort(np.array(_GROUPS)).astype(np.int16)
 _WIDTH: Final = np.int16(len(_INNER))
@@ -110,7 +110,7 @@ class Schedule:
             right = values.take(self._right[start - offset : stop_of_binary - offset], axis=0)
             for opcode, first, last in level:
                 arguments = [left[first - start : last - start]]
-                if ARITIES[opcode] == 2:
+                if ARITY[opcode] == 2:
                     arguments.append(right[first - start : last - start])
                 elif opcode == POW:
                     arguments.append(self.value[first:last].reshape(shape))
@@ -141,7 +141,7 @@ def _levels(counts: Ints, ends: Ints) -> list[tuple[list[_Group], int]]:
         group = _Group(_INNER[function], stop - int(counts[used + len(_LEAVES)]), stop)
         groups, stop_of_binary = levels.pop() if level == last else ([], group.start)
         groups.append(group)
-        levels.append((groups, group.stop if ARITIES[group.opcode] == 2 else stop_of_binary))
+        levels.append((groups, group.stop if ARITY[group.opcode] == 2 else stop_of_binary))
         last = level
     return levels
 

@@ -1,5 +1,6 @@
 """What scoring returns, and how losses are compared."""
 
+import math
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -31,12 +32,15 @@ class FrontEntry(NamedTuple):
         Numbers that were fitted to the data, over all outputs.
     formulas : tuple of Formula
         One for each output.
+    cv_loss : float
+        The loss on rows that the numbers were not fitted to; nan where the scorer was given no folds.
     """
 
     complexity: int
     loss: float
     n_coefficients: int
     formulas: tuple[Formula, ...]
+    cv_loss: float = math.nan
 
 
 class Scorer(Protocol):

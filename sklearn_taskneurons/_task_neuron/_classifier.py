@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from sklearn_taskneurons._task_neuron._base import BaseTaskNeuron
 from sklearn_taskneurons._validation import check_weights
+from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
 
 
 class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
@@ -28,9 +29,9 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         The formula of the neuron. "auto" searches it on the rows that the network is trained on, never on those held out;
         a text such as ``"x**3 + x"`` or a :class:`Formula` is taken as it is. Only its terms matter: every term gets
         weights of its own, which replace the formula's constants.
-    search : VSRRegressor or None, default=None
-        How "auto" searches. It is cloned, sees the scaled inputs, and its parameters can be reached as
-        ``search__generations`` and so on. None means ``VSRRegressor()``.
+    search : VSRRegressor, VSRClassifier or None, default=None
+        How "auto" searches. It is cloned, sees the scaled inputs and the indicators of the classes, or for a classifier the
+        labels, and its parameters can be reached as ``search__generations`` and so on. None means ``VSRRegressor()``.
     hidden_layer_sizes : int or sequence of int, default=(64, 32)
         The number of neurons of each hidden layer, each at least 1. An empty sequence is a single layer of neurons.
     activation : {"identity", "logistic", "tanh", "relu"}, default="tanh"
@@ -76,7 +77,7 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
     formula_ : Formula
         The formula of the neurons, over the scaled inputs. A ``w`` in it stands for a vector with an entry for each
         feature.
-    search_ : VSRRegressor
+    search_ : VSRRegressor or VSRClassifier
         The fitted search with its ``formula_``, ``pareto_front_`` and ``history_``; only where ``formula="auto"``.
     net_ : skorch.NeuralNet
         The trained network, with ``module_`` and ``history``.
@@ -120,7 +121,8 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
     _task = "classification"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = BaseTaskNeuron._parameter_constraints | {
-        "class_weight": [dict, StrOptions({"balanced"}), None]
+        "search": [None, VSRRegressor, VSRClassifier],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
     def __init__(
@@ -302,6 +304,8 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         return y
 
     def _search_targets(self, y):
+        if isinstance(self.search, VSRClassifier):
+            return self.classes_[y]
         if len(self.classes_) <= 2:
             return y.astype(np.float64)
         return np.eye(len(self.classes_))[y]

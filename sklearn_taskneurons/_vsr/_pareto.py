@@ -35,10 +35,19 @@ def pareto_point(entry: FrontEntry, score: float, y_ndim: int) -> ParetoPoint:
     return ParetoPoint(entry.complexity, entry.loss, score, entry.formulas[0] if y_ndim == 1 else entry.formulas)
 
 
+def best_first(front: Sequence[ParetoPoint]) -> list[tuple[Formula, ...]]:
+    """Return the formulas of each point, the best score first, the simplest one among equals."""
+    points = sorted(front, key=lambda point: -point.score)
+    return [point.formula if isinstance(point.formula, tuple) else (point.formula,) for point in points]
+
+
 def neuron_formula(front: Sequence[ParetoPoint]) -> Formula:
-    """Return the best formula that depends on x, with a free vector in place of each constant one; ``x`` if none does."""
-    for point in sorted(front, key=lambda point: -point.score):
-        formula = point.formula[0] if isinstance(point.formula, tuple) else point.formula
+    """Return the best formula that depends on x, with a free vector in place of each constant one; ``x`` if none does.
+
+    Of several outputs it is the formula with the most terms: where a target is constant, no other is needed.
+    """
+    for formulas in best_first(front):
+        formula = max(formulas, key=lambda formula: len(formula.terms))
         if formula.degree != 0:
             nodes = tuple(Node(VECTOR) if node.opcode == VECTOR else node for node in formula.expression)
             return Formula.from_expression(nodes)

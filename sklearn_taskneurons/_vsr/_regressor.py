@@ -1,54 +1,32 @@
 """Vectorized symbolic regression as a scikit-learn estimator."""
 
 import time
-import warnings
-from numbers import Integral, Real
-from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_context
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_taskneurons._progress import ProgressLine
-from sklearn_taskneurons._search import (
-    CRITERIA,
-    POLYNOMIAL_FUNCTIONS,
-    Record,
-    RefitScorer,
-    SearchSettings,
-    SearchState,
-    make_scorer,
-    search,
-    search_exhaustively,
-    selection_scores,
-)
+from sklearn_taskneurons._callbacks import with_callbacks
+from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS
 from sklearn_taskneurons._validation import check_weights
-from sklearn_taskneurons._vsr._pareto import neuron_formula, pareto_point
-
-# With "auto", no power beyond this one, and no more columns of powers than can be solved in a moment.
-AUTO_MAX_DEGREE = 8
-AUTO_MAX_COLUMNS = 1024
-
-# The parameters that are settings of the search, by the same names.
-_SETTINGS = (
-    "population_size",
-    "generations",
-    "n_iter_no_change",
-    "tournament_size",
-    "p_crossover",
-    "p_mutation",
-    "p_constant_mutation",
-    "p_reproduction",
-    "elite_fraction",
-    "max_length",
-    "parsimony_coefficient",
-)
+from sklearn_taskneurons._vsr._base import BaseVSR, count_rows, function_names
+from sklearn_taskneurons._vsr._blocks import N_FOLDS, RowBlocks
+from sklearn_taskneurons._vsr._pareto import best_first
+from sklearn_taskneurons._vsr._targets import check_numbers
 
 
-class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+def _is_scored_from_moments(estimator):
+    """Tell whether blocks of rows can be added; raise AttributeError, which says why, if not."""
+    if POLYNOMIAL_FUNCTIONS.issuperset(function_names(estimator.function_set)):
+        return True
+    raise AttributeError(
+        f"partial_fit needs functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, which are scored from moments of the rows; "
+        f"got function_set={estimator.function_set!r}"
+    )
+
+
+class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     """Vectorized symbolic regression: find a formula in which every feature undergoes the same computation.
 
     A formula over the whole row ``x`` is evolved by genetic programming [1]_ [2]_; its value, one number for each
@@ -60,8 +38,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     method : {"genetic", "exhaustive"}, default="genetic"
         How the formula is found. "exhaustive" tries every set of powers up to `max_degree`, at most 14, and so finds the
         best polynomial of each number of terms with certainty; it needs refitted constants and a function set of
-        polynomials, and none of the parameters from `population_size` to `parsimony_coefficient`.
-    function_set : sequence of str, default=("add", "sub", "mul", "neg")
+        polynomials, and none of the parameters from `population_size` to `n_jobs`.
+    function_set : sequence of str or of what :func:`make_function` returns, default=("add", "sub", "mul", "neg")
         The functions of the formulas, of "add", "sub", "mul", "div", "neg", "pow", "dot", "sum", "sin", "cos", "tan",
         "tanh", "exp", "log", "sqrt" and "abs"; "w" adds constant vectors. Formulas of the first three, "neg" and "pow"
         alone are scored from moments. Nothing is protected: a formula that is not finite on the data loses.
@@ -103,13 +81,27 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The largest number of nodes of a program.
     parsimony_coefficient : float, default=0.0
         What each node adds to the loss when programs compete, at least 0.
-    selection : {"bic", "loss"}, default="bic"
-        Which formula of the Pareto front is taken: the one with the best Bayesian information criterion [4]_, or the one
-        with the least loss.
+    n_islands : int, default=1
+        The number of populations that evolve side by side, each of `population_size` programs, and exchange their best ones
+        along a ring.
+    migration_interval : int or None, default=10
+        After how many generations programs migrate; None makes the islands searches of their own, whose best formulas
+        are put together. It is without effect on a single island.
+    n_jobs : int or None, default=None
+        How many islands are advanced at the same time; None is 1 unless :class:`joblib.parallel_config` says otherwise, which
+        also decides where: in processes, threads or on a cluster. The result is the same.
+    selection : {"bic", "cv", "knee", "loss"}, default="bic"
+        Which formula of the Pareto front is taken: the one with the best Bayesian information criterion [4]_; the one
+        with the least error in 5-fold cross-validation of its refitted constants, row i in fold i modulo 5, which costs
+        no second pass over the data; the knee of the front, where the logarithm of the loss lies farthest below the
+        line from the simplest formula to the last [5]_; or the one with the least loss.
     max_time : float or None, default=None
         After how many seconds the search ends with the best so far.
+    checkpoint : str, path or None, default=None
+        A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
+        from there, and with the same data, parameters and `random_state` ends in the same formula as without a stop.
     warm_start : bool, default=False
-        Whether `fit` continues with the last population.
+        Whether `fit` and `partial_fit` continue with the last population.
     callbacks : list of callable or None, default=None
         Called after each generation with a dict: "generation", "best_loss", "seconds" and more, as in ``history_``. One
         that returns True ends the search.
@@ -145,6 +137,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
        :doi:`10.1007/3-540-36599-0_7`.
     .. [4] G. Schwarz, "Estimating the Dimension of a Model", Annals of Statistics 6(2), 1978,
        :doi:`10.1214/aos/1176344136`.
+    .. [5] V. Satopaa et al., "Finding a 'Kneedle' in a Haystack: Detecting Knee Points in System Behavior", ICDCS Workshops
+       2011, :doi:`10.1109/ICDCSW.2011.20`.
 
     Examples
     --------
@@ -159,89 +153,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     1.0
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "method": [StrOptions({"genetic", "exhaustive"})],
-        "function_set": ["array-like"],
-        "coefficients": [StrOptions({"per_feature", "shared"})],
-        "refit_constants": ["boolean"],
-        "linear_scaling": ["boolean"],
-        "max_degree": [StrOptions({"auto"}), Interval(Integral, 1, 32, closed="both")],
-        "population_size": [Interval(Integral, 2, None, closed="left")],
-        "generations": [Interval(Integral, 1, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "tournament_size": [Interval(Integral, 1, None, closed="left")],
-        "p_crossover": [Interval(Real, 0, 1, closed="both")],
-        "p_mutation": [Interval(Real, 0, 1, closed="both")],
-        "p_constant_mutation": [Interval(Real, 0, 1, closed="both")],
-        "p_reproduction": [Interval(Real, 0, 1, closed="both")],
-        "elite_fraction": [Interval(Real, 0, 1, closed="both")],
-        "init_depth": [tuple, list],
-        "const_range": [tuple, list],
-        "max_length": [Interval(Integral, 1, None, closed="left")],
-        "parsimony_coefficient": [Interval(Real, 0, None, closed="left")],
-        "selection": [StrOptions(set(CRITERIA))],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
-        "warm_start": ["boolean"],
-        "callbacks": [list, tuple, None],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-    }
-
-    def __init__(
-        self,
-        *,
-        method="genetic",
-        function_set=("add", "sub", "mul", "neg"),
-        coefficients="per_feature",
-        refit_constants=True,
-        linear_scaling=True,
-        max_degree="auto",
-        population_size=500,
-        generations=80,
-        n_iter_no_change=20,
-        tournament_size=15,
-        p_crossover=0.3,
-        p_mutation=0.5,
-        p_constant_mutation=0.1,
-        p_reproduction=0.1,
-        elite_fraction=0.05,
-        init_depth=(2, 6),
-        const_range=(-20, 20),
-        max_length=64,
-        parsimony_coefficient=0.0,
-        selection="bic",
-        max_time=None,
-        warm_start=False,
-        callbacks=None,
-        verbose=0,
-        random_state=None,
-    ):
-        self.method = method
-        self.function_set = function_set
-        self.coefficients = coefficients
-        self.refit_constants = refit_constants
-        self.linear_scaling = linear_scaling
-        self.max_degree = max_degree
-        self.population_size = population_size
-        self.generations = generations
-        self.n_iter_no_change = n_iter_no_change
-        self.tournament_size = tournament_size
-        self.p_crossover = p_crossover
-        self.p_mutation = p_mutation
-        self.p_constant_mutation = p_constant_mutation
-        self.p_reproduction = p_reproduction
-        self.elite_fraction = elite_fraction
-        self.init_depth = init_depth
-        self.const_range = const_range
-        self.max_length = max_length
-        self.parsimony_coefficient = parsimony_coefficient
-        self.selection = selection
-        self.max_time = max_time
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.random_state = random_state
-
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Search the formula.
@@ -266,41 +178,50 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If a parameter, the data or the weights are not as described.
         """
-        deadline = None if self.max_time is None else time.monotonic() + self.max_time
-        settings = self._settings()
-        continues = self.warm_start and getattr(self, "_state", None) is not None
-        X, y = validate_data(
-            self, X, y, reset=not continues, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2
-        )
-        weights = check_weights(sample_weight, X)
-        scorer = make_scorer(
-            X,
-            y,
-            weights,
-            settings=settings,
-            degree=self._degree(X.shape[1], np.count_nonzero(weights)),
-            linear_scaling=self.linear_scaling,
-            refit_constants=self.refit_constants,
-            coefficients=self.coefficients,
-        )
-        progress = ProgressLine() if self.verbose else None
-        callback = self._callback(progress)
-        if self.method == "exhaustive" and isinstance(scorer, RefitScorer):
-            result = search_exhaustively(scorer, callback=callback, deadline=deadline)
-        else:
-            rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
-            state = self._state if continues else None
-            result = search(scorer, settings, rng, callback=callback, deadline=deadline, state=state)
-        if progress:
-            progress.close()
-        if result.interrupted:
-            warnings.warn("The search was interrupted; the best formulas so far are kept.", ConvergenceWarning, stacklevel=2)
-        self._state: SearchState | None = result.state
-        self.history_: list[Record] = [*self.history_, *result.history] if continues else result.history
-        self.n_iter_ = len(self.history_)
-        # Weights that count rows add up to their number at least; of others only the ratios matter.
-        self._keep(result.front, max(result.total_weight, np.count_nonzero(weights)), y.ndim)
-        return self
+        return self._fit(X, y, sample_weight, None, reset=not self._continues(), ensure_min_samples=2)
+
+    @available_if(_is_scored_from_moments)
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Add a block of rows, and search the formula for all rows so far.
+
+        The rows are not kept, but moments of them, whose size does not depend on their number; :meth:`fit` starts with new
+        ones and may be the first block. The formula after the last block is, but for rounding, that of :meth:`fit` on all
+        rows with the same ``random_state``, an int: ``max_degree="auto"`` goes by all rows so far. With ``warm_start=True``
+        each call continues with the last population instead of a new one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets, finite numbers, with as many outputs in every block.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows, at least 0 and not all 0; all 1 by default.
+
+        Returns
+        -------
+        VSRRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        AttributeError
+            If `function_set` has functions that are no polynomials: their programs need the rows.
+        ValueError
+            If a parameter, the data or the weights are not as described, or if `function_set`, `coefficients`,
+            `refit_constants`, `max_degree` or `selection` no longer go with the first block.
+        """
+        if self.checkpoint is not None:
+            raise ValueError(f"checkpoint must be None for partial_fit, whose data grow; got {self.checkpoint!r}")
+        blocks = getattr(self, "_blocks", None)
+        if blocks is None and hasattr(self, "formula_"):
+            raise ValueError(
+                "partial_fit must follow a fit whose functions were polynomials, as others keep nothing to add rows to; "
+                "got an estimator whose function_set has been changed since: take a clone of it"
+            )
+        return self._fit(X, y, sample_weight, blocks, reset=blocks is None, ensure_min_samples=1)
 
     def predict(self, X):
         """Predict the targets: the values of the formulas.
@@ -321,80 +242,57 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return self.formula_(X)
         return np.stack([formula(X) for formula in self.formulas_], axis=1)
 
-    def report(self, digits=3):
-        """Write the selected formulas out, with the names of the features.
-
-        Parameters
-        ----------
-        digits : int, default=3
-            The number of significant digits.
-
-        Returns
-        -------
-        str
-            Lines to be printed.
-        """
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        return "\n".join(formula.report(names, digits=digits) for formula in self.formulas_)
-
-    def neuron_formula(self):
-        """Return the formula of a neuron: the best of the front that depends on x, its constant vectors left free.
-
-        Returns
-        -------
-        Formula
-            For a target that no formula in x explains, the formula of the linear neuron, ``x``.
-        """
-        check_is_fitted(self)
-        return neuron_formula(self.pareto_front_)
-
-    def _settings(self):
-        """Check what the search may do; its errors come before any work."""
-        if self.refit_constants is False and self.coefficients != "shared":
-            raise ValueError(
-                f"coefficients must be 'shared' where refit_constants is False: a program has no constants for each feature; "
-                f"got {self.coefficients!r}"
+    def _fit(self, X, y, sample_weight, blocks, **how):
+        """Add rows to the blocks before, if there are any, and search on all of them."""
+        deadline = None if self.max_time is None else time.monotonic() + self.max_time
+        settings = self._settings()
+        continues = self._continues()
+        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, **how)
+        y = check_numbers(y)
+        weights = check_weights(sample_weight, X)
+        if settings.is_polynomial:
+            empty = self._no_rows(X.shape[1])
+            if blocks is not None:
+                self._check_block(blocks, y, empty)
+            blocks = (blocks or empty).added(X, y, weights)
+            scorer = blocks.scorer(
+                self._degree(X.shape[1], blocks.n_used),
+                linear_scaling=self.linear_scaling,
+                refit_constants=self.refit_constants,
             )
-        polynomial = POLYNOMIAL_FUNCTIONS.issuperset(self.function_set)
-        if self.method == "exhaustive" and not (self.refit_constants and polynomial):
+            n_rows = max(blocks.total_weight, blocks.n_used)
+        else:
+            scorer, n_rows = self._scorer(X, y, weights, settings), count_rows(weights)
+        self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y.ndim)
+        # Only now: a block whose search did not end in a formula is not there.
+        self._blocks: RowBlocks | None = blocks
+        return self._select(y.ndim)
+
+    def _no_rows(self, n_features):
+        """Return moments of the degree that many rows would have: that of the rows so far needs a part of these."""
+        per_feature = self.refit_constants and self.coefficients == "per_feature"
+        return RowBlocks.empty(self._degree(n_features), per_feature, N_FOLDS if self.selection == "cv" else 1)
+
+    def _check_block(self, blocks, y, wanted):
+        """Raise ValueError unless a block goes with those before; `wanted` are the moments that the parameters ask for."""
+        known = blocks.first
+        if blocks.kind() != wanted.kind():
             raise ValueError(
-                f"method='exhaustive' needs refit_constants=True and functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, got "
-                f"refit_constants={self.refit_constants} and function_set={self.function_set!r}"
+                "coefficients, refit_constants, max_degree and selection must be those of the first block, which make moments "
+                f"of degree {known.degree}{' for each feature' if known.per_feature else ''} in {len(blocks.parts)} parts, got "
+                f"coefficients={self.coefficients!r}, refit_constants={self.refit_constants}, max_degree={self.max_degree!r} "
+                f"and selection={self.selection!r}"
             )
-        total = self.p_crossover + self.p_mutation + self.p_constant_mutation + self.p_reproduction
-        if abs(total - 1) > 1e-9:
-            raise ValueError(f"p_crossover, p_mutation, p_constant_mutation and p_reproduction must add up to 1, got {total:g}")
-        return SearchSettings(
-            function_set=tuple(self.function_set),
-            init_depth=tuple(self.init_depth),
-            const_range=tuple(self.const_range),
-            **{name: getattr(self, name) for name in _SETTINGS},
-        )
+        if (y.ndim, y.size) != (self._y_ndim, len(y) * known.n_outputs):
+            shape = "(n_samples,)" if self._y_ndim == 1 else f"(n_samples, {known.n_outputs})"
+            raise ValueError(f"y must have the shape {shape} of the first block, got {y.shape}")
 
-    def _degree(self, n_features, n_rows):
-        if self.max_degree != "auto":
-            return self.max_degree
-        if self.coefficients == "shared":
-            return AUTO_MAX_DEGREE
-        columns = min(n_rows // 3, AUTO_MAX_COLUMNS)
-        return int(np.clip(columns // n_features, 1, AUTO_MAX_DEGREE))
+    def _select(self, y_ndim):
+        """Take the best formula of the front."""
+        for name, value in self._attributes(self.pareto_front_, y_ndim).items():
+            setattr(self, name, value)
+        return self
 
-    def _callback(self, progress):
-        """Return what is called after each generation."""
-
-        def call(record):
-            if progress:
-                progress.show(f"generation {record['generation']}: loss {record['best_loss']:.4g}")
-            wishes = [callback(dict(record)) is True for callback in self.callbacks or ()]
-            return any(wishes)
-
-        return call
-
-    def _keep(self, front, n_rows, y_ndim):
-        """Set what was found."""
-        scores = selection_scores(front, n_rows, self.selection)
-        self._y_ndim = y_ndim
-        self.pareto_front_ = [pareto_point(entry, score, y_ndim) for entry, score in zip(front, scores.tolist(), strict=True)]
-        self.formulas_ = list(front[int(np.argmax(scores))].formulas)
-        self.formula_ = self.formulas_[0]
+    def _attributes(self, points, y_ndim):
+        formulas = list(best_first(points)[0])
+        return {"formulas_": formulas, "formula_": formulas[0], "_y_ndim": y_ndim}

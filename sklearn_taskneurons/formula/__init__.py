@@ -4,6 +4,7 @@ from sklearn_taskneurons.formula._errors import FormulaSyntaxError
 from sklearn_taskneurons.formula._evaluate import evaluate
 from sklearn_taskneurons.formula._expression import Expression, Node
 from sklearn_taskneurons.formula._formula import Formula
+from sklearn_taskneurons.formula._make_function import make_function
 from sklearn_taskneurons.formula._terms import Composite, RowSum, Term
 from sklearn_taskneurons.formula.functions import (
     ADD,
@@ -19,6 +20,7 @@ from sklearn_taskneurons.formula.functions import (
     SUB,
     SUM,
     VECTOR,
+    Function,
     X,
 )
 
@@ -40,9 +42,11 @@ __all__ = [
     "Expression",
     "Formula",
     "FormulaSyntaxError",
+    "Function",
     "Node",
     "RowSum",
     "Term",
     "X",
     "evaluate",
+    "make_function",
 ]

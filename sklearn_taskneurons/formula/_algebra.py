@@ -10,6 +10,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TypeAlias
 
+import numpy as np
+
 from sklearn_taskneurons.formula._atoms import CONSTANT, Monomial, Polynomial
 from sklearn_taskneurons.formula._coefficients import (
     UNIT,
@@ -190,10 +192,10 @@ class Algebra:
             return {self.atoms.function(opcode, a): UNIT}
         name, value = FUNCTIONS[opcode].name, a[CONSTANT]
         if isinstance(value, Fraction):
-            return _constant(exact(_function_value(name, rounded(value))))
+            return _constant(exact(_function_value(opcode, rounded(value))))
         if isinstance(value.weight, int):
             return _constant(self.atoms.vectors.free((name, value)))
-        return _constant(vector(_function_value(name, entry) for entry in rounded_vector(value.scale, value.weight)))
+        return _constant(vector(_function_value(opcode, entry) for entry in rounded_vector(value.scale, value.weight)))
 
     def row_sum(self, a: Polynomial) -> Polynomial:
         """Return the sum over the features; what is one number a row is taken out of it."""
@@ -290,10 +292,16 @@ def _cost(coefficient: Coefficient) -> int:
     return 1 + (bits >> 9) + (len(weight) >> 5 if isinstance(weight, tuple) else 0)
 
 
-def _function_value(name: str, argument: float) -> float:
+def _function_value(opcode: int, argument: float) -> float:
     """Return a function of a number as the number it is in floating point."""
-    function: Callable[[float], float] = abs if name == "abs" else getattr(math, name)
+    name, own = FUNCTIONS[opcode].name, FUNCTIONS[opcode].numpy_function
     try:
+        if own is not None:
+            with np.errstate(all="ignore"):
+                value = float(own(np.array([[argument]]))[0, 0])
+            exact(value)  # which only a finite number is
+            return value
+        function: Callable[[float], float] = abs if name == "abs" else getattr(math, name)
         return function(argument)
     except (ValueError, OverflowError):
         raise ExpansionError(f"{name} must have a real and finite value, given {name}({argument!r})") from None

@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_taskneurons.formula._expression import Expression, Node, expression_type, fold
 from sklearn_taskneurons.formula._printer import expression_text
-from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, SUM, VECTOR, X
+from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, MUL, NEG, NUMBER, POW, SUB, SUM, VECTOR, X, array_function
 
 _OPERATORS: Final[dict[int, Callable[..., Any]]] = {
     ADD: operator.add,
@@ -115,7 +115,7 @@ class _Evaluator:
             return self._row_sum(arguments[0])
         if opcode == DOT:
             return self._row_sum(arguments[0] * arguments[1])
-        return getattr(self.library, FUNCTIONS[opcode].array_name)(*arguments)  # type: ignore[arg-type]
+        return array_function(opcode, self.library)(*arguments)
 
     def _constant(self, value: Any) -> Any:
         if self.library is np:

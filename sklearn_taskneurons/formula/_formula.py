@@ -1,6 +1,6 @@
 """The class Formula."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from sklearn_taskneurons.formula._build import rounded_expression
@@ -18,7 +18,7 @@ from sklearn_taskneurons.formula._printer import expression_text
 from sklearn_taskneurons.formula._report import checked_names, report_text
 from sklearn_taskneurons.formula._sympy import sympy_sum
 from sklearn_taskneurons.formula._terms import Term, demanding_expression, expanded_expression
-from sklearn_taskneurons.formula.functions import VECTOR
+from sklearn_taskneurons.formula.functions import FUNCTIONS, VECTOR, Function
 
 _FIELDS: Final = ("_expanded", "_expression", "_key", "_n_features", "_terms", "_text", "_type")
 
@@ -56,7 +56,7 @@ class Formula(Immutable):
     ``@``                       a scalar times anything, or the inner product of two vectors
     ``dot(V, V)``, ``sum(V)``   the inner product, the sum over the features (S)
     ``sin cos tan tanh``        elementwise functions, of the type of their argument
-    ``exp log sqrt abs``
+    ``exp log sqrt abs``        and those that :func:`make_function` adds
     ==========================  ==============================================================================
 
     A formula whose value is a vector is summed over the features, so that the 1 of ``x + 1`` counts for each feature.
@@ -150,8 +150,11 @@ class Formula(Immutable):
         for name, value in zip(_FIELDS, values, strict=True):
             object.__setattr__(self, name, value)
 
-    def __reduce__(self) -> tuple[type["Formula"], tuple[str]]:
-        return type(self), (self._text,)
+    def __reduce__(self) -> tuple[Callable[..., "Formula"], tuple[Any, ...]]:
+        # Functions of the user's own go along: without them the text would mean nothing elsewhere.
+        opcodes = sorted({node.opcode for node in self._expression})
+        own = [FUNCTIONS[opcode] for opcode in opcodes if FUNCTIONS[opcode].numpy_function is not None]
+        return (_restored, (type(self), self._text, *own)) if own else (type(self), (self._text,))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Formula):
@@ -391,3 +394,8 @@ class Formula(Immutable):
             free vectors.
         """
         return row_values(self._expression, X, self._n_features)
+
+
+def _restored(cls: type[Formula], text: str, *functions: Function) -> Formula:
+    """Return a formula of functions that have taken their places in the table when they were restored."""
+    return cls(text)

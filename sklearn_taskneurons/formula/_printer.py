@@ -58,6 +58,10 @@ class Printer:
         """Return the text of an expression."""
         return self._whole(fold(expression, self._piece).text)
 
+    def entry(self, expression: Expression, name: str) -> str:
+        """Return the text of a vector's entry for one feature: ``x`` is its name but in sums over the features."""
+        return self.single(fold(expression, self._piece).text, self.name(name))
+
     def _whole(self, text: str) -> str:
         self.mentions_x = self.mentions_x or PLACE in text
         return self.whole(text)

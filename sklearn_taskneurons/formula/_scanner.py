@@ -13,11 +13,9 @@ from typing import Final, NamedTuple, NoReturn
 from sklearn_taskneurons.formula._errors import FormulaSyntaxError
 from sklearn_taskneurons.formula._expression import Vector
 from sklearn_taskneurons.formula._limits import MAX_CHARACTERS, MAX_DEPTH, MAX_LENGTH, MAX_NUMBER_CHARACTERS, MAX_TOKENS
-from sklearn_taskneurons.formula.functions import FUNCTIONS
+from sklearn_taskneurons.formula.functions import FUNCTIONS, is_called
 
-CALLS: Final = frozenset(function.name for function in FUNCTIONS if function.arity and function.symbol is None)
 OPERANDS: Final = frozenset({"x", "w"})
-_NAMES: Final = ("x", "w", *(function.name for function in FUNCTIONS if function.name in CALLS))
 
 _TOKEN: Final = re.compile(
     r"""(?P<space>[ \t\r\n]+)
@@ -108,7 +106,7 @@ class _Scanner:
         if self.operands > MAX_LENGTH:
             self._fail(f"a formula must have at most {MAX_LENGTH} numbers and names, given more", position)
         self.signs = 0
-        if kind == "name" and token in CALLS:
+        if kind == "name" and is_called(token):
             self.called = token
             return token
         self.wants_operand = False
@@ -120,7 +118,7 @@ class _Scanner:
         return token
 
     def _check_name(self, name: str, position: int) -> None:
-        if name in OPERANDS or name in CALLS:
+        if name in OPERANDS or is_called(name):
             return
         symbols = {function.name: function.symbol for function in FUNCTIONS if function.symbol is not None}
         shown = repr(name if len(name) <= 30 else name[:30] + "...")
@@ -129,9 +127,10 @@ class _Scanner:
         elif _FEATURE.fullmatch(name):
             hint = "x stands for all features at once, and dot([0, 1, ...], x) for some of them"
         else:
-            close = ["log"] if name == "ln" else get_close_matches(name[:30].lower(), _NAMES, n=1, cutoff=0.7)
+            names = ("x", "w", *(function.name for function in FUNCTIONS if is_called(function.name)))
+            close = ["log"] if name == "ln" else get_close_matches(name[:30].lower(), names, n=1, cutoff=0.7)
             hint = f"did you mean {close[0]}? " if close else ""
-            hint += f"the names are {', '.join(_NAMES)}"
+            hint += f"the names are {', '.join(names)}"
         self._fail(f"unknown name {shown}; {hint}", position)
 
     def _number(self, token: str, position: int) -> str:

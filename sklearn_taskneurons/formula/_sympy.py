@@ -61,6 +61,9 @@ class _Translator:
             POW: lambda a: a ** int(node.value),  # type: ignore[arg-type]
         }
         name = FUNCTIONS[node.opcode].name
+        if FUNCTIONS[node.opcode].numpy_function is not None:
+            undefined: Callable[..., Any] = self.sympy.Function(name)
+            return undefined
         return operations.get(node.opcode) or getattr(self.sympy, "Abs" if name == "abs" else name)
 
     def _map(self, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -5,8 +5,9 @@ value for each row. Elementwise functions keep the type of their arguments, a sc
 element of a vector; ``dot`` and ``sum`` take vectors and return a scalar.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Function:
 
     ``array_name`` is the function's name in both :mod:`numpy` and :mod:`torch`; ``symbol`` is its
     infix or prefix operator, if it is written with one. ``takes_vectors`` demands vector arguments and
-    makes the result a scalar.
+    makes the result a scalar. ``numpy_function`` and ``torch_function`` are what a function of the user's own computes.
     """
 
     name: str
@@ -24,9 +25,16 @@ class Function:
     symbol: str | None = None
     latex: str | None = None
     takes_vectors: bool = False
+    numpy_function: Callable[[Any], Any] | None = None
+    torch_function: Callable[[Any], Any] | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., "Function"], tuple[Any, ...]]:
+        # Where it is restored, it takes its place in the table.
+        return _restored, tuple(getattr(self, field.name) for field in fields(self))
 
 
-FUNCTIONS: Final[tuple[Function, ...]] = (
+# Functions of the user's own come behind these.
+FUNCTIONS: Final[list[Function]] = [
     # leaves
     Function("x", 0, latex=r"\mathbf{x}"),
     Function("number", 0),  # the node's value is the number: S
@@ -50,9 +58,60 @@ FUNCTIONS: Final[tuple[Function, ...]] = (
     Function("log", 1, "log", latex=r"\log({0})"),
     Function("sqrt", 1, "sqrt", latex=r"\sqrt{{{0}}}"),
     Function("abs", 1, "abs", latex=r"\lvert {0} \rvert"),
-)
+]
+
+# As many rows the table can have: what is indexed by opcode is made for so many.
+MAX_FUNCTIONS: Final = 64
 
 OPCODES: Final[dict[str, int]] = {function.name: opcode for opcode, function in enumerate(FUNCTIONS)}
-ARITIES: Final[tuple[int, ...]] = tuple(function.arity for function in FUNCTIONS)
+ARITIES: Final[list[int]] = [function.arity for function in FUNCTIONS]
 
 X, NUMBER, VECTOR, ADD, SUB, MUL, DIV, NEG, POW, DOT, SUM = range(11)
+
+
+def add_function(function: Function) -> Function:
+    """Return the function of this name in the table, to which it is added if there is none yet.
+
+    Raises
+    ------
+    ValueError
+        If the name stands for another function, or the table is full.
+    """
+    if function.name not in OPCODES:
+        if len(FUNCTIONS) == MAX_FUNCTIONS:
+            raise ValueError(f"there can be at most {MAX_FUNCTIONS} functions, and {function.name!r} would be one more")
+        OPCODES[function.name] = len(FUNCTIONS)
+        FUNCTIONS.append(function)
+        ARITIES.append(function.arity)
+    known = FUNCTIONS[OPCODES[function.name]]
+    if _origin(known) != _origin(function):
+        raise ValueError(f"name must be one that no other function has, given {function.name!r}")
+    return known
+
+
+def is_called(name: str) -> bool:
+    """Return whether a name is that of a function that is written as a call."""
+    return name in OPCODES and FUNCTIONS[OPCODES[name]].arity > 0 and FUNCTIONS[OPCODES[name]].symbol is None
+
+
+def array_function(opcode: int, library: Any) -> Callable[..., Any]:
+    """Return an elementwise function in an array library, NumPy or torch."""
+    function = FUNCTIONS[opcode]
+    if function.array_name is not None:
+        implementation: Callable[..., Any] = getattr(library, function.array_name)
+        return implementation
+    own = function.numpy_function if library.__name__ == "numpy" else function.torch_function or function.numpy_function
+    if own is None:
+        raise TypeError(f"{function.name} must be an elementwise function")
+    return own
+
+
+def _restored(*values: Any) -> Function:
+    return add_function(Function(*values))
+
+
+def _origin(function: Function) -> tuple[object, ...]:
+    """Return what two copies of a function have in common: where its code stands, and how it is written."""
+    codes = (function.numpy_function, function.torch_function)
+    places = [(getattr(code, "__module__", None), getattr(code, "__qualname__", repr(code))) for code in codes]
+    return function.name, function.arity, function.symbol, function.latex, *places

@@ -1,5 +1,6 @@
 """Elementwise functions as neurons compute them: finite, with finite gradients, for every finite input."""
 
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any, Final
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sklearn_taskneurons.formula import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, OPCODES, SUB, SUM
+from sklearn_taskneurons.formula.functions import array_function
 
 # A hidden unit can come arbitrarily close to a pole, or leave the domain of log and sqrt, and one row that
 # does would end the training with nan.  Nearer to the pole than this a function is continued, farther it is exact.
@@ -62,7 +64,7 @@ def _sum(vector: Tensor) -> Tensor:
 
 # Arithmetic is Python's, because a number that stands in a formula stays a Python float and takes on the
 # dtype and the device of what it meets.
-TORCH_FUNCTIONS: Final[dict[int, Callable[..., Any]]] = {
+_TORCH_FUNCTIONS: Final[dict[int, Callable[..., Any]]] = {
     opcode: getattr(torch, function.array_name)
     for opcode, function in enumerate(FUNCTIONS)
     if function.arity == 1 and function.array_name is not None
@@ -81,6 +83,34 @@ TORCH_FUNCTIONS: Final[dict[int, Callable[..., Any]]] = {
 }
 
 
+def torch_function(opcode: int) -> Callable[..., Any]:
+    """Return what a node computes."""
+    return _TORCH_FUNCTIONS[opcode] if opcode in _TORCH_FUNCTIONS else _own_function(opcode)
+
+
+@functools.cache
+def _own_function(opcode: int) -> Callable[[Tensor], Tensor]:
+    """Return a function of the user's own, tried once.
+
+    Raises
+    ------
+    ValueError
+        If it is not differentiable on tensors.
+    """
+    function, name = array_function(opcode, torch), FUNCTIONS[opcode].name
+    trial = torch.linspace(-2.0, 2.0, 6).reshape(2, 3).requires_grad_()
+    try:
+        with torch.enable_grad():
+            value = function(trial)
+    except Exception as error:  # whatever the user's code raises
+        raise ValueError(
+            f"{name} must take tensors to be part of a neuron; make_function(torch_function=) can do so"
+        ) from error
+    if not isinstance(value, Tensor) or value.shape != trial.shape or not value.requires_grad:
+        raise ValueError(f"{name} must return a differentiable tensor of the shape of its argument to be part of a neuron")
+    return function
+
+
 def composite_function(opcode: int) -> Callable[[Tensor], Tensor]:
     """Return the function of one tensor that a composite term applies; division stands for 1 / x."""
-    return reciprocal if opcode == DIV else TORCH_FUNCTIONS[opcode]
+    return reciprocal if opcode == DIV else torch_function(opcode)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import DOT, MUL, NUMBER, POW, SUM, VECTOR, Expression, Node, X
 from sklearn_taskneurons.formula._expression import fold
-from sklearn_taskneurons.nn._functions import TORCH_FUNCTIONS
+from sklearn_taskneurons.nn._functions import torch_function
 
 
 class _Instruction(NamedTuple):
@@ -110,5 +110,5 @@ class ElementwiseMaps(nn.Module):
             elif opcode == VECTOR:
                 values.append(getattr(self, f"literal_{index}") if isinstance(value, tuple) else self.vectors[value])
             else:
-                values.append(TORCH_FUNCTIONS[opcode](*[values[argument] for argument in arguments]))
+                values.append(torch_function(opcode)(*[values[argument] for argument in arguments]))
         return [values[output] for output in self.outputs]

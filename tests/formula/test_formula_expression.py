@@ -42,7 +42,7 @@ def test_the_opcode_is_the_index_in_the_table():
         "sum",
     ]
     assert all(OPCODES[function.name] == opcode for opcode, function in enumerate(FUNCTIONS))
-    assert tuple(function.arity for function in FUNCTIONS) == ARITIES
+    assert [function.arity for function in FUNCTIONS] == ARITIES
 
 
 def test_numpy_and_torch_know_every_function_by_its_array_name():

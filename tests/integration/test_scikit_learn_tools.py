@@ -9,16 +9,16 @@ import polars as pl
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_iris, make_classification
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_taskneurons import Formula, TaskNeuronClassifier, TaskNeuronRegressor, VSRRegressor
+from sklearn_taskneurons import Formula, TaskNeuronClassifier, TaskNeuronRegressor, VSRClassifier, VSRRegressor
 
 NAMES = ["width", "height", "weight"]
 
@@ -49,6 +49,7 @@ def small_classifier(**parameters):
 
 ESTIMATORS = {
     "vsr": VSRRegressor(population_size=60, generations=5, random_state=0),
+    "vsr classifier": VSRClassifier(population_size=60, generations=5, random_state=0),
     "regressor": small_regressor(),
     "searching regressor": small_regressor(formula="auto", search=small_search()),
     "classifier": small_classifier(),
@@ -59,7 +60,7 @@ ESTIMATORS = {
 @pytest.fixture(params=ESTIMATORS)
 def estimator_and_data(request, regression, classification):
     estimator = clone(ESTIMATORS[request.param])
-    return estimator, *(classification if isinstance(estimator, TaskNeuronClassifier) else regression)
+    return estimator, *(classification if is_classifier(estimator) else regression)
 
 
 def predictions(estimator, X):
@@ -135,6 +136,15 @@ def test_grid_search_gives_the_same_for_any_number_of_processes(regression, grid
     assert_array_equal(*[search.predict(X) for search in searches])
 
 
+def test_grid_search_over_the_logits(classification):
+    X, y = classification
+    grid = {"vsr__C": [0.01, 1.0], "vsr__coefficients": ["shared", "per_feature"]}
+    pipeline = Pipeline([("scale", StandardScaler()), ("vsr", ESTIMATORS["vsr classifier"])])
+    search = GridSearchCV(pipeline, grid, cv=3, scoring="neg_log_loss").fit(X, y)
+    assert search.best_params_["vsr__coefficients"] == "per_feature"
+    assert len(set(search.cv_results_["mean_test_score"])) == 4
+
+
 def test_transformed_target(regression):
     X, y = regression
     model = TransformedTargetRegressor(small_regressor(), func=np.arcsinh, inverse_func=np.sinh).fit(X, y)
@@ -174,10 +184,11 @@ def test_the_report_of_a_formula_names_the_columns(library, regression):
     assert "width**3" in report
 
 
-def test_string_labels_come_back():
+@pytest.mark.parametrize("classifier", [ESTIMATORS["classifier"], ESTIMATORS["vsr classifier"]], ids=["network", "vsr"])
+def test_string_labels_come_back(classifier):
     X, y = load_iris(return_X_y=True)
     names = np.array(["setosa", "versicolor", "virginica"])[y]
-    model = small_classifier().fit(X, names)
+    model = clone(classifier).fit(X, names)
     assert_array_equal(model.classes_, ["setosa", "versicolor", "virginica"])
     assert model.score(X, names) > 0.9
     assert_array_equal(model.predict(X), model.classes_[model.predict_proba(X).argmax(axis=1)])

@@ -14,8 +14,8 @@ from sklearn_taskneurons._search import (
     RowScorer,
     SearchSettings,
     block_moments,
+    make_moment_scorer,
     make_scorer,
-    scorer_of_moments,
     search,
 )
 from sklearn_taskneurons._search._block_moments import _merged
@@ -120,7 +120,7 @@ def test_moments_of_arrays(table, workers, per_feature):
     blocks = da.from_array(X, chunks=(90, 2)), da.from_array(Y, chunks=(150, 1)), da.from_array(weight, chunks=400)
     check_equal(block_moments(*blocks, **how), expected)
     check_equal(block_moments(blocks[0], blocks[1][:, 0], **how), Moments(**how).update(X, Y[:, 0]))
-    found = scorer_of_moments(block_moments(*blocks, **how)).entry(0b1010)
+    found = make_moment_scorer(block_moments(*blocks, **how)).entry(0b1010)
     assert found.loss == pytest.approx(RefitScorer(expected).entry(0b1010).loss, rel=1e-9)
 
 

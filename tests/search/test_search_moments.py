@@ -72,6 +72,24 @@ def test_blocks_in_any_number_and_range_are_one(seed, per_feature, cuts):
         np.testing.assert_allclose(gram(found), gram(whole), rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("per_feature", [False, True])
+@pytest.mark.parametrize("n_rows", [3, 100])
+def test_a_smaller_degree_needs_no_rows(rng, per_feature, n_rows):
+    X, Y = rng.normal(size=(n_rows, 3)), rng.normal(size=(n_rows, 2))
+    moments = Moments(5, per_feature=per_feature).update(X, Y)
+    before = moments.factor.copy()
+    for degree in (1, 3, 5):
+        expected = Moments(degree, per_feature=per_feature).update(X, Y)
+        smaller = moments.truncated(degree)
+        assert (smaller.degree, smaller.n_columns, smaller.n_rows) == (degree, expected.n_columns, n_rows)
+        assert smaller.factor.shape == expected.factor.shape
+        np.testing.assert_allclose(gram(smaller), gram(expected), rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(moments.factor, before)
+    for degree in (0, 6):
+        with pytest.raises(ValueError, match=r"degree must be in \[1, 5\]"):
+            moments.truncated(degree)
+
+
 def test_many_blocks_of_rows_are_read_in_one_update(rng, monkeypatch):
     X, Y = rng.normal(size=(1000, 2)), rng.normal(size=1000)
     whole = Moments(3).update(X, Y)

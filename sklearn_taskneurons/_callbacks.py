@@ -1,0 +1,72 @@
+"""scikit-learn's callbacks: the tasks of a fit, told as the protocol of scikit-learn 1.9 wants them; before, there are none."""
+
+from collections.abc import Callable
+from typing import Any
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn before 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing: there is no callback to support."""
+
+    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the method as it is."""
+        return method
+
+
+__all__ = ["CallbackSupportMixin", "FitTasks", "with_callbacks"]
+
+
+class FitTasks:
+    """The iterations of a fit, one task after the other, for the callbacks that an estimator was given by `set_callbacks`.
+
+    Parameters
+    ----------
+    estimator : CallbackSupportMixin
+        The estimator that is being fitted.
+    name : str
+        What an iteration is called.
+    n_tasks : int or None
+        The largest number of iterations, where it is known.
+    data : dict
+        ``X``, ``y`` and ``metadata``, as the hooks take them.
+    fitted : callable
+        Returns the attributes with which an estimator predicts as if the fit ended here; called when a callback wants one.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        name: str,
+        n_tasks: int | None,
+        data: dict[str, Any],
+        fitted: Callable[[], dict[str, Any] | None],
+    ) -> None:
+        self._name = name
+        self._data = {"estimator": estimator, **data}
+        self._fitted = fitted
+        self._fit: Any = None
+        self._iteration: Any = None
+        if hasattr(estimator, "_init_callback_context"):
+            self._fit = estimator._init_callback_context(max_subtasks=n_tasks)
+            self._fit.call_on_fit_task_begin(**self._data)
+
+    def begin(self) -> None:
+        """Begin an iteration."""
+        if self._fit is not None:
+            self._iteration = self._fit.subcontext(task_name=self._name)
+            self._iteration.call_on_fit_task_begin(**self._data)
+
+    def end(self) -> bool:
+        """End the iteration, if one has begun; return whether a callback wishes that it was the last one."""
+        if self._iteration is None:
+            return False
+        iteration, self._iteration = self._iteration, None
+        return bool(iteration.call_on_fit_task_end(**self._data, reconstruction_attributes=self._fitted))
+
+    def close(self) -> None:
+        """End the fit, and an iteration that was broken off."""
+        self.end()
+        if self._fit is not None:
+            self._fit.call_on_fit_task_end(**self._data, reconstruction_attributes=self._fitted)

@@ -1,0 +1,328 @@
+"""What the estimators that search a formula share: the parameters, the search itself and what it leaves behind."""
+
+import os
+import warnings
+from abc import ABCMeta
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_taskneurons._callbacks import CallbackSupportMixin, FitTasks
+from sklearn_taskneurons._progress import ProgressLine
+from sklearn_taskneurons._search import (
+    CRITERIA,
+    POLYNOMIAL_FUNCTIONS,
+    Record,
+    SearchSettings,
+    SearchState,
+    make_scorer,
+    search,
+    search_exhaustively,
+    selection_scores,
+)
+from sklearn_taskneurons._vsr._blocks import folds_of
+from sklearn_taskneurons._vsr._pareto import neuron_formula, pareto_point
+from sklearn_taskneurons.formula import Function
+
+# With "auto", no power beyond this one, and no more columns of powers than can be solved in a moment.
+AUTO_MAX_DEGREE = 8
+AUTO_MAX_COLUMNS = 1024
+
+# The parameters that are settings of the search, by the same names.
+_SETTINGS = (
+    "population_size",
+    "generations",
+    "n_iter_no_change",
+    "tournament_size",
+    "p_crossover",
+    "p_mutation",
+    "p_constant_mutation",
+    "p_reproduction",
+    "elite_fraction",
+    "max_length",
+    "parsimony_coefficient",
+)
+
+
+class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+    """A search of formulas for targets that are numbers; subclasses say where these come from and what the formulas are for."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "method": [StrOptions({"genetic", "exhaustive"})],
+        "function_set": ["array-like"],
+        "coefficients": [StrOptions({"per_feature", "shared"})],
+        "refit_constants": ["boolean"],
+        "linear_scaling": ["boolean"],
+        "max_degree": [StrOptions({"auto"}), Interval(Integral, 1, 32, closed="both")],
+        "population_size": [Interval(Integral, 2, None, closed="left")],
+        "generations": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+        "tournament_size": [Interval(Integral, 1, None, closed="left")],
+        "p_crossover": [Interval(Real, 0, 1, closed="both")],
+        "p_mutation": [Interval(Real, 0, 1, closed="both")],
+        "p_constant_mutation": [Interval(Real, 0, 1, closed="both")],
+        "p_reproduction": [Interval(Real, 0, 1, closed="both")],
+        "elite_fraction": [Interval(Real, 0, 1, closed="both")],
+        "init_depth": [tuple, list],
+        "const_range": [tuple, list],
+        "max_length": [Interval(Integral, 1, None, closed="left")],
+        "parsimony_coefficient": [Interval(Real, 0, None, closed="left")],
+        "n_islands": [Interval(Integral, 1, None, closed="left")],
+        "migration_interval": [Interval(Integral, 1, None, closed="left"), None],
+        "n_jobs": [Integral, None],
+        "selection": [StrOptions(set(CRITERIA))],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "checkpoint": [str, os.PathLike, None],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        *,
+        method="genetic",
+        function_set=("add", "sub", "mul", "neg"),
+        coefficients="per_feature",
+        refit_constants=True,
+        linear_scaling=True,
+        max_degree="auto",
+        population_size=500,
+        generations=80,
+        n_iter_no_change=20,
+        tournament_size=15,
+        p_crossover=0.3,
+        p_mutation=0.5,
+        p_constant_mutation=0.1,
+        p_reproduction=0.1,
+        elite_fraction=0.05,
+        init_depth=(2, 6),
+        const_range=(-20, 20),
+        max_length=64,
+        parsimony_coefficient=0.0,
+        n_islands=1,
+        migration_interval=10,
+        n_jobs=None,
+        selection="bic",
+        max_time=None,
+        checkpoint=None,
+        warm_start=False,
+        callbacks=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.method = method
+        self.function_set = function_set
+        self.coefficients = coefficients
+        self.refit_constants = refit_constants
+        self.linear_scaling = linear_scaling
+        self.max_degree = max_degree
+        self.population_size = population_size
+        self.generations = generations
+        self.n_iter_no_change = n_iter_no_change
+        self.tournament_size = tournament_size
+        self.p_crossover = p_crossover
+        self.p_mutation = p_mutation
+        self.p_constant_mutation = p_constant_mutation
+        self.p_reproduction = p_reproduction
+        self.elite_fraction = elite_fraction
+        self.init_depth = init_depth
+        self.const_range = const_range
+        self.max_length = max_length
+        self.parsimony_coefficient = parsimony_coefficient
+        self.n_islands = n_islands
+        self.migration_interval = migration_interval
+        self.n_jobs = n_jobs
+        self.selection = selection
+        self.max_time = max_time
+        self.checkpoint = checkpoint
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def report(self, digits=3):
+        """Write the selected formulas out, with the names of the features.
+
+        Parameters
+        ----------
+        digits : int, default=3
+            The number of significant digits.
+
+        Returns
+        -------
+        str
+            Lines to be printed.
+        """
+        return "\n".join(self._reports(digits))
+
+    def neuron_formula(self):
+        """Return the formula of a neuron: the best of the front that depends on x, its constant vectors left free.
+
+        Returns
+        -------
+        Formula
+            For a target that no formula in x explains, the formula of the linear neuron, ``x``.
+        """
+        check_is_fitted(self)
+        return neuron_formula(self.pareto_front_)
+
+    def _reports(self, digits):
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        return [formula.report(names, digits=digits) for formula in self.formulas_]
+
+    def _continues(self):
+        return self.warm_start and getattr(self, "_state", None) is not None
+
+    def _settings(self):
+        """Check what the search may do; its errors come before any work."""
+        if self.refit_constants is False and self.coefficients != "shared":
+            raise ValueError(
+                f"coefficients must be 'shared' where refit_constants is False: a program has no constants for each feature; "
+                f"got {self.coefficients!r}"
+            )
+        if self.method == "exhaustive" and self.checkpoint is not None:
+            raise ValueError(f"checkpoint must be None where method='exhaustive', got {self.checkpoint!r}")
+        if self.selection == "cv" and not self.refit_constants:
+            raise ValueError(
+                "selection='cv' needs refit_constants=True, as the constants of programs have evolved on all rows; "
+                "got refit_constants=False"
+            )
+        functions = function_names(self.function_set)
+        polynomial = POLYNOMIAL_FUNCTIONS.issuperset(functions)
+        if self.method == "exhaustive" and not (self.refit_constants and polynomial):
+            raise ValueError(
+                f"method='exhaustive' needs refit_constants=True and functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, got "
+                f"refit_constants={self.refit_constants} and function_set={self.function_set!r}"
+            )
+        total = self.p_crossover + self.p_mutation + self.p_constant_mutation + self.p_reproduction
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"p_crossover, p_mutation, p_constant_mutation and p_reproduction must add up to 1, got {total:g}")
+        return SearchSettings(
+            function_set=functions,
+            init_depth=tuple(self.init_depth),
+            const_range=tuple(self.const_range),
+            **{name: getattr(self, name) for name in _SETTINGS},
+        )
+
+    def _degree(self, n_features, n_rows=None):
+        """Return the degree for so many rows, or the largest that any number of rows would have."""
+        if self.max_degree != "auto":
+            return self.max_degree
+        if self.coefficients == "shared":
+            return AUTO_MAX_DEGREE
+        columns = AUTO_MAX_COLUMNS if n_rows is None else min(n_rows // 3, AUTO_MAX_COLUMNS)
+        return int(np.clip(columns // n_features, 1, AUTO_MAX_DEGREE))
+
+    def _scorer(self, X, y, weights, settings):
+        """Return what scores programs against targets that are numbers, (N,) or (N, O)."""
+        return make_scorer(
+            X,
+            y,
+            weights,
+            settings=settings,
+            degree=self._degree(X.shape[1], np.count_nonzero(weights)),
+            linear_scaling=self.linear_scaling,
+            refit_constants=self.refit_constants,
+            coefficients=self.coefficients,
+            folds=folds_of(len(X)) if self.selection == "cv" else None,
+        )
+
+    def _search(self, scorer, settings, deadline, *, continues, n_rows, y_ndim):
+        """Search, and keep the front and how it was found; the selection takes the data for so many rows."""
+        watcher = _Watcher(self, scorer, n_rows, y_ndim)
+        try:
+            if self.method == "exhaustive":
+                result = search_exhaustively(scorer, callback=watcher.report, deadline=deadline)
+            else:
+                rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+                result = search(
+                    scorer,
+                    settings,
+                    rng,
+                    n_islands=self.n_islands,
+                    migration_interval=self.migration_interval,
+                    n_jobs=self.n_jobs,
+                    checkpoint=self.checkpoint,
+                    callback=watcher.report,
+                    watch=watcher.see,
+                    deadline=deadline,
+                    state=self._state if continues else None,
+                )
+        finally:
+            watcher.close()
+        if result.interrupted:
+            warnings.warn("The search was interrupted; the best formulas so far are kept.", ConvergenceWarning, stacklevel=3)
+        self._state: SearchState | None = result.state
+        self.history_: list[Record] = [*self.history_, *result.history] if continues else result.history
+        self.n_iter_ = len(self.history_)
+        self.pareto_front_ = self._points(result.front, n_rows, y_ndim)
+
+    def _points(self, front, n_rows, y_ndim):
+        """Return the lines of a front, with what the selection says of them."""
+        scores = selection_scores(front, n_rows, self.selection)
+        return [pareto_point(entry, score, y_ndim) for entry, score in zip(front, scores.tolist(), strict=True)]
+
+    def _attributes(self, points, y_ndim):
+        """Return with which attributes a copy predicts as if the search ended at this front, None where that takes more."""
+
+
+class _Watcher:
+    """Tells all who watch a search what a generation has brought."""
+
+    def __init__(self, estimator, scorer, n_rows, y_ndim):
+        self.estimator = estimator
+        self.scorer = scorer
+        self.n_rows = n_rows
+        self.y_ndim = y_ndim
+        self.state = None
+        self.progress = ProgressLine() if estimator.verbose else None
+        self.tasks = FitTasks(estimator, "generation", None, {}, self.attributes)
+        self.tasks.begin()
+
+    def see(self, state):
+        """Take note of where the search stands."""
+        self.state = state
+
+    def report(self, record):
+        """Pass a generation on; return whether somebody wants no other."""
+        if self.progress:
+            self.progress.show(f"generation {record['generation']}: loss {record['best_loss']:.4g}")
+        wishes = [callback(dict(record)) is True for callback in self.estimator.callbacks or ()]
+        wishes.append(self.tasks.end())
+        self.tasks.begin()
+        return any(wishes)
+
+    def attributes(self):
+        """Return the attributes of the estimator, did the search end here."""
+        if self.state is None or self.state.front.programs is None:
+            return None
+        front = self.scorer.report(self.state.front.programs, self.state.bank)
+        return self.estimator._attributes(self.estimator._points(front, self.n_rows, self.y_ndim), self.y_ndim)
+
+    def close(self):
+        """End the progress line and the tasks."""
+        self.tasks.close()
+        if self.progress:
+            self.progress.close()
+
+
+def function_names(function_set):
+    """Return the names of functions that are given by their names or as `make_function` returns them."""
+    return tuple(function.name if isinstance(function, Function) else function for function in function_set)
+
+
+def count_rows(weights):
+    """Return for how many rows they count: weights that count rows add up to their number at least.
+
+    Of other weights only the ratios matter.
+    """
+    return max(float(weights.sum()), np.count_nonzero(weights))

@@ -1,0 +1,400 @@
+"""Vectorized symbolic regression of logits: a scikit-learn classifier."""
+
+import time
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_taskneurons._callbacks import with_callbacks
+from sklearn_taskneurons._search import TermColumns, distinct_terms
+from sklearn_taskneurons._validation import check_weights
+from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
+from sklearn_taskneurons._vsr._logistic import fit_logits
+from sklearn_taskneurons._vsr._pareto import best_first
+from sklearn_taskneurons._vsr._targets import check_finite, check_labels, class_indicators, class_numbers
+from sklearn_taskneurons.formula import Formula
+
+
+class VSRClassifier(ClassifierMixin, BaseVSR):
+    """Classification by vectorized symbolic regression: the logits are formulas in which features undergo the same computation.
+
+    Genetic programming [1]_ [2]_ searches formulas over the whole row ``x`` that explain the indicators of the classes, all
+    with the same terms. The terms of the best one are the columns of a multinomial logistic regression with a quadratic
+    penalty, and its coefficients make them formulas of the logits.
+
+    Parameters
+    ----------
+    method : {"genetic", "exhaustive"}, default="genetic"
+        How the formula is found. "exhaustive" tries every set of powers up to `max_degree`, at most 14, and so finds the
+        best polynomial of each number of terms with certainty; it needs refitted constants and a function set of
+        polynomials, and none of the parameters from `population_size` to `n_jobs`.
+    function_set : sequence of str or of what :func:`make_function` returns, default=("add", "sub", "mul", "neg")
+        The functions of the formulas, of "add", "sub", "mul", "div", "neg", "pow", "dot", "sum", "sin", "cos", "tan",
+        "tanh", "exp", "log", "sqrt" and "abs"; "w" adds constant vectors. Formulas of the first three, "neg" and "pow"
+        alone are scored from moments. Nothing is protected: a formula that is not finite on the data loses.
+    coefficients : {"per_feature", "shared"}, default="per_feature"
+        What the coefficients of a formula's terms are, in the search and in the logits: a number for each feature, which
+        makes an additive model, or one number, as in [1]_.
+    refit_constants : bool, default=True
+        Whether the search solves for the constants of the terms by least squares, in closed form. False leaves them to
+        evolution, as in [1]_, which needs ``coefficients="shared"``. The coefficients of the logits are always fitted.
+    linear_scaling : bool, default=True
+        Score programs with their best slope and intercept [3]_. Where the constants of a polynomial are refitted, both are
+        among them.
+    max_degree : int or "auto", default="auto"
+        The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
+        would be more than a third of the rows, or more than 1024 numbers.
+    population_size : int, default=500
+        The number of programs of a generation, at least 2.
+    generations : int, default=80
+        The largest number of generations, at least 1.
+    n_iter_no_change : int or None, default=20
+        Stop after so many generations without a better formula of any complexity; None never does.
+    tournament_size : int, default=15
+        How many programs, drawn at random, compete to become a parent.
+    p_crossover : float, default=0.3
+        The probability that an offspring is a program with a subtree of another one.
+    p_mutation : float, default=0.5
+        That it has a subtree or a node replaced at random.
+    p_constant_mutation : float, default=0.1
+        That a constant is perturbed or drawn anew.
+    p_reproduction : float, default=0.1
+        That it is a copy. The four probabilities add up to 1.
+    elite_fraction : float, default=0.05
+        The fraction of best programs that go on unchanged.
+    init_depth : tuple of two int, default=(2, 6)
+        The smallest and largest depth of the first programs (ramped half-and-half [2]_).
+    const_range : tuple of two float, default=(-20, 20)
+        Random constants are whole numbers in [low, high).
+    max_length : int, default=64
+        The largest number of nodes of a program.
+    parsimony_coefficient : float, default=0.0
+        What each node adds to the loss when programs compete, at least 0.
+    n_islands : int, default=1
+        The number of populations that evolve side by side, each of `population_size` programs, and exchange their best ones
+        along a ring.
+    migration_interval : int or None, default=10
+        After how many generations programs migrate; None makes the islands searches of their own, whose best formulas
+        are put together. It is without effect on a single island.
+    n_jobs : int or None, default=None
+        How many islands are advanced at the same time; None is 1 unless :class:`joblib.parallel_config` says otherwise, which
+        also decides where: in processes, threads or on a cluster. The result is the same.
+    selection : {"bic", "cv", "knee", "loss"}, default="bic"
+        Which formula of the Pareto front gives its terms: the one with the best Bayesian information criterion [4]_;
+        the one with the least error in 5-fold cross-validation of its refitted constants, row i in fold i modulo 5,
+        which costs no second pass over the data; the knee of the front, where the logarithm of the loss lies farthest
+        below the line from the simplest formula to the last [5]_; or the one with the least loss.
+    C : float, default=1.0
+        The inverse of the strength of the penalty on the logits' coefficients, above 0. It is that of
+        :class:`sklearn.linear_model.LogisticRegression` on standardized terms, so that units do not matter.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, by label, at least 0; "balanced" weighs every class the same, whatever its number of rows. A
+        class of weight 0 is left out.
+    max_time : float or None, default=None
+        After how many seconds the search ends with the best so far; the logits are fitted then.
+    checkpoint : str, path or None, default=None
+        A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
+        from there, and with the same data, parameters and `random_state` ends in the same formula as without a stop.
+    warm_start : bool, default=False
+        Whether `fit` continues with the last population.
+    callbacks : list of callable or None, default=None
+        Called after each generation with a dict: "generation", "best_loss", "seconds" and more, as in ``history_``. One
+        that returns True ends the search.
+    verbose : int, default=0
+        With 1 and more, a progress line is written to the standard error stream.
+    random_state : int, RandomState instance or None, default=None
+        Decides all random choices. An int gives the same formulas every time.
+
+    Attributes
+    ----------
+    formula_ : Formula
+        The formula of the first logit: with two classes the log-odds of ``classes_[1]``, else the logit of ``classes_[0]``.
+    formulas_ : list of Formula
+        The formula of each logit, one for two classes, else one for each class, in the order of ``classes_``.
+    classes_ : ndarray of shape (n_classes,)
+        The labels of the rows of positive weight, sorted.
+    pareto_front_ : list of ParetoPoint
+        The best formula of the classes' indicators of each complexity: ``complexity``, ``loss``, ``score``, ``formula``, by
+        rising complexity. ``pandas.DataFrame(pareto_front_)`` is a table of it.
+    history_ : list of dict
+        What the callbacks were given.
+    n_iter_ : int
+        The number of generations.
+    n_features_in_ : int
+        The number of features.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        The names of the features; only where the data had string names.
+
+    References
+    ----------
+    .. [1] F.-L. Fan et al., "No One-Size-Fits-All Neurons: Task-based Neurons for Artificial Neural Networks",
+       :arxiv:`2405.02369`.
+    .. [2] J. R. Koza, "Genetic Programming", MIT Press, 1992.
+    .. [3] M. Keijzer, "Improving Symbolic Regression with Interval Arithmetic and Linear Scaling", EuroGP 2003,
+       :doi:`10.1007/3-540-36599-0_7`.
+    .. [4] G. Schwarz, "Estimating the Dimension of a Model", Annals of Statistics 6(2), 1978,
+       :doi:`10.1214/aos/1176344136`.
+    .. [5] V. Satopaa et al., "Finding a 'Kneedle' in a Haystack: Detecting Knee Points in System Behavior", ICDCS Workshops
+       2011, :doi:`10.1109/ICDCSW.2011.20`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_taskneurons import VSRClassifier
+    >>> X = np.random.default_rng(0).normal(size=(300, 2))
+    >>> y = np.where((X**2).sum(axis=1) > 1.5, "outside", "inside")
+    >>> model = VSRClassifier(coefficients="shared", max_degree=2, random_state=0).fit(X, y)
+    >>> [str(term.factors[0]) for term in model.formula_.terms]
+    ['sum(x**2)', 'sum(x**0)']
+    >>> model.predict([[0.1, 0.2], [2.0, 1.0]])
+    array(['inside', 'outside'], dtype='<U7')
+    >>> model.score(X, y) > 0.95
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = BaseVSR._parameter_constraints | {
+        "C": [Interval(Real, 0, None, closed="neither")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        method="genetic",
+        function_set=("add", "sub", "mul", "neg"),
+        coefficients="per_feature",
+        refit_constants=True,
+        linear_scaling=True,
+        max_degree="auto",
+        population_size=500,
+        generations=80,
+        n_iter_no_change=20,
+        tournament_size=15,
+        p_crossover=0.3,
+        p_mutation=0.5,
+        p_constant_mutation=0.1,
+        p_reproduction=0.1,
+        elite_fraction=0.05,
+        init_depth=(2, 6),
+        const_range=(-20, 20),
+        max_length=64,
+        parsimony_coefficient=0.0,
+        n_islands=1,
+        migration_interval=10,
+        n_jobs=None,
+        selection="bic",
+        C=1.0,
+        class_weight=None,
+        max_time=None,
+        checkpoint=None,
+        warm_start=False,
+        callbacks=None,
+        verbose=0,
+        random_state=None,
+    ):
+        super().__init__(
+            method=method,
+            function_set=function_set,
+            coefficients=coefficients,
+            refit_constants=refit_constants,
+            linear_scaling=linear_scaling,
+            max_degree=max_degree,
+            population_size=population_size,
+            generations=generations,
+            n_iter_no_change=n_iter_no_change,
+            tournament_size=tournament_size,
+            p_crossover=p_crossover,
+            p_mutation=p_mutation,
+            p_constant_mutation=p_constant_mutation,
+            p_reproduction=p_reproduction,
+            elite_fraction=elite_fraction,
+            init_depth=init_depth,
+            const_range=const_range,
+            max_length=max_length,
+            parsimony_coefficient=parsimony_coefficient,
+            n_islands=n_islands,
+            migration_interval=migration_interval,
+            n_jobs=n_jobs,
+            selection=selection,
+            max_time=max_time,
+            checkpoint=checkpoint,
+            warm_start=warm_start,
+            callbacks=callbacks,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.C = C
+        self.class_weight = class_weight
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Search the terms and fit the logits.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+        y : array-like of shape (n_samples,)
+            The labels: numbers, strings or booleans, two different ones at least.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows, at least 0; all 1 by default. A row of weight 2 counts like two rows, one of weight 0
+            like none: a label that only such rows have is no class.
+
+        Returns
+        -------
+        VSRClassifier
+            The fitted estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the data or the weights are not as described.
+        """
+        deadline = None if self.max_time is None else time.monotonic() + self.max_time
+        settings = self._settings()
+        continues = self._continues()
+        X, y = validate_data(self, X, y, reset=not continues, dtype=np.float64, ensure_min_samples=2)
+        y = check_labels(y)
+        weights = check_weights(sample_weight, X)
+        weighted = weights * self._class_weights(y, weights)
+        used = weighted > 0
+        classes, numbers = class_numbers(y[used])
+        X, weights, weighted = X[used], weights[used], weighted[used]
+        targets = class_indicators(numbers, len(classes))
+        scorer = self._scorer(X, targets, weighted, settings)
+        # The weights of classes say what matters, not how much is known: they make no more rows.
+        self._search(scorer, settings, deadline, continues=continues, n_rows=count_rows(weights), y_ndim=targets.ndim)
+        self.classes_ = classes
+        self.formulas_ = self._fit_logits(X, numbers, weighted)
+        self.formula_ = self.formulas_[0]
+        return self
+
+    def decision_function(self, X):
+        """Return the logits: the values of the formulas.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The log-odds of ``classes_[1]`` where there are two classes, else a logit for each class.
+
+        Raises
+        ------
+        ValueError
+            If a formula has no finite value for a row of `X`, as the logarithm of a negative number.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        logits = np.stack([formula(X) for formula in self.formulas_], axis=1)
+        check_finite(logits, "the formulas")
+        return logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict(self, X):
+        """Predict the most probable labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers for which the formulas are finite.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The labels, of the type of the labels at `fit`.
+        """
+        logits = self.decision_function(X)
+        return self.classes_[(logits > 0).astype(np.intp) if logits.ndim == 1 else logits.argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers for which the formulas are finite.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The probabilities in [0, 1], float64, in the order of ``classes_``.
+        """
+        logits = self.decision_function(X)
+        return softmax(logits, axis=1) if logits.ndim == 2 else np.column_stack([expit(-logits), expit(logits)])
+
+    def predict_log_proba(self, X):
+        """Predict the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers for which the formulas are finite.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The natural logarithms, float64, in the order of ``classes_``.
+        """
+        logits = self.decision_function(X)
+        return log_softmax(logits, axis=1) if logits.ndim == 2 else np.column_stack([log_expit(-logits), log_expit(logits)])
+
+    def report(self, digits=3):
+        """Write the formulas of the logits out, with the names of the classes and features.
+
+        Parameters
+        ----------
+        digits : int, default=3
+            The number of significant digits.
+
+        Returns
+        -------
+        str
+            Lines to be printed.
+        """
+        reports = self._reports(digits)
+        titles = [f"log-odds of {self.classes_[1]}:"]
+        if len(self.classes_) > 2:
+            titles = [f"logit of {label}:" for label in self.classes_]
+        return "\n".join(line for pair in zip(titles, reports, strict=True) for line in pair)
+
+    def _class_weights(self, y, weights):
+        """Return the weight of each row's class."""
+        if self.class_weight == "balanced":
+            # By weights, not by rows, so that a row of weight 2 counts like two.
+            _, numbers = np.unique(y, return_inverse=True)
+            totals = np.bincount(numbers, weights)
+            shares = weights.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, np.inf))
+            return shares[numbers]
+        result = compute_sample_weight(self.class_weight, y)
+        if result.min() < 0:
+            raise ValueError(f"class_weight must hold weights of at least 0, got {self.class_weight}")
+        return result
+
+    def _fit_logits(self, X, numbers, weights):
+        """Return the logits as formulas: those of the best terms of the front that are finite on all rows.
+
+        A sum that is finite can have terms that are not, as in x**9 - x**9 + x, where programs keep their own constants.
+        """
+        for formulas in best_first(self.pareto_front_):
+            per_feature = self.coefficients == "per_feature"
+            terms = TermColumns(distinct_terms(formulas, per_feature=per_feature), X.shape[1], per_feature=per_feature)
+            columns = terms.values(X)
+            if np.isfinite(columns).all():
+                break
+        else:
+            columns, terms = np.empty((len(X), 0)), TermColumns([], X.shape[1], per_feature=False)
+        logits = fit_logits(columns, numbers, weights, self.C)
+        return [
+            Formula.from_expression(terms.expression(coefficients, float(intercept)))
+            for coefficients, intercept in zip(logits.coefficients, logits.intercept.tolist(), strict=True)
+        ]

@@ -1,0 +1,74 @@
+"""Logistic regression on the columns of a formula's terms, whatever their scale."""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from sklearn_taskneurons._threads import single_blas_thread
+
+# Newton's method is exact to rounding, but its system grows with columns and classes.
+_MOST_NEWTON_UNKNOWNS: Final = 512
+_SMALLEST_SPREAD: Final = 1e-13
+
+
+class Logits(NamedTuple):
+    """Linear functions of columns: the log-odds of the second of two classes, or one for each class.
+
+    ``coefficients`` has shape (O, C), ``intercept`` (O,).
+    """
+
+    coefficients: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+
+
+def fit_logits(columns: NDArray[np.float64], y: NDArray[np.intp], weights: NDArray[np.float64], C: float) -> Logits:
+    """Fit logits by penalized maximum likelihood.
+
+    The columns are standardized for the fit, so that the penalty is the same for every unit, and the result is that of the
+    columns as they are. Of more than two logits the intercepts add up to 0, as nothing else decides their level.
+
+    Parameters
+    ----------
+    columns : ndarray, shape (N, C)
+        The columns, finite.
+    y : ndarray, shape (N,)
+        The numbers of the classes, each from 0 on at least once.
+    weights : ndarray, shape (N,)
+        The weights of the rows, positive.
+    C : float
+        The inverse of the strength of the penalty.
+
+    Returns
+    -------
+    Logits
+    """
+    center, scale = _spread(columns, weights)
+    varies = scale > 0.0
+    shares = np.log(np.bincount(y, weights))
+    n_logits = 1 if len(shares) == 2 else len(shares)
+    coefficients = np.zeros((n_logits, columns.shape[1]))
+    if not varies.any():
+        # No column: the logarithms of the classes' shares, which are the best constants.
+        intercept = shares[1:] - shares[0] if n_logits == 1 else shares
+    else:
+        standard = (columns[:, varies] - center[varies]) / scale[varies]
+        is_small = n_logits * (standard.shape[1] + 1) <= _MOST_NEWTON_UNKNOWNS
+        solver = {"solver": "newton-cholesky", "tol": 1e-8} if is_small else {"solver": "lbfgs", "tol": 1e-6}
+        with single_blas_thread():
+            model = LogisticRegression(C=C, max_iter=10_000, **solver).fit(standard, y, sample_weight=weights)
+        coefficients[:, varies] = model.coef_ / scale[varies]
+        intercept = model.intercept_ - coefficients @ center
+    return Logits(coefficients, intercept if n_logits == 1 else intercept - intercept.mean())
+
+
+def _spread(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the weighted means and standard deviations of columns, 0 for a deviation that is only rounding."""
+    # The squares of large numbers are none: every column is divided by its largest number first.
+    largest = np.max(np.abs(columns), axis=0, initial=0.0)
+    unit = np.where(largest > 0.0, largest, 1.0)
+    center = np.average(columns / unit, axis=0, weights=weights)
+    deviation = np.sqrt(np.average((columns / unit - center) ** 2, axis=0, weights=weights))
+    deviation[deviation <= _SMALLEST_SPREAD * np.abs(center)] = 0.0
+    return center * unit, deviation * unit

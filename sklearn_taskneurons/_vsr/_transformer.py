@@ -1,0 +1,342 @@
+"""The terms of a formula that vectorized symbolic regression finds, as features for other estimators."""
+
+import time
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import TransformerMixin, _fit_context
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+
+from sklearn_taskneurons._callbacks import with_callbacks
+from sklearn_taskneurons._search import TermColumns, distinct_terms
+from sklearn_taskneurons._validation import check_weights
+from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
+from sklearn_taskneurons._vsr._pareto import best_first
+from sklearn_taskneurons._vsr._targets import (
+    are_numbers,
+    check_finite,
+    check_labels,
+    check_numbers,
+    class_indicators,
+    class_numbers,
+)
+from sklearn_taskneurons.formula import Formula
+
+
+class VSRTransformer(TransformerMixin, BaseVSR):
+    """Features by vectorized symbolic regression: the terms of a formula that explains the targets.
+
+    Genetic programming [1]_ [2]_ searches a formula over the whole row ``x`` that explains the targets, and its terms become
+    columns for any estimator that follows in a pipeline. Coefficients and constants are left to that estimator.
+
+    Parameters
+    ----------
+    task : {"auto", "regression", "classification"}, default="auto"
+        What the targets are: numbers that the formula explains, or labels, whose indicators it explains. "auto" takes
+        numbers as numbers, be they labels or not, and everything else as labels.
+    method : {"genetic", "exhaustive"}, default="genetic"
+        How the formula is found. "exhaustive" tries every set of powers up to `max_degree`, at most 14, and so finds the
+        best polynomial of each number of terms with certainty; it needs refitted constants and a function set of
+        polynomials, and none of the parameters from `population_size` to `n_jobs`.
+    function_set : sequence of str or of what :func:`make_function` returns, default=("add", "sub", "mul", "neg")
+        The functions of the formulas, of "add", "sub", "mul", "div", "neg", "pow", "dot", "sum", "sin", "cos", "tan",
+        "tanh", "exp", "log", "sqrt" and "abs"; "w" adds constant vectors. Formulas of the first three, "neg" and "pow"
+        alone are scored from moments. Nothing is protected: a formula that is not finite on the data loses.
+    coefficients : {"per_feature", "shared"}, default="per_feature"
+        What the refitted constants of a formula's terms are, and so what the columns are. "per_feature" gives each feature
+        a number in each term, and a column; "shared" gives each term one number, as in [1]_, and one column: its sum over
+        the features.
+    refit_constants : bool, default=True
+        Solve for the constants of the terms by least squares, in closed form. False leaves them to evolution, as in
+        [1]_, which needs ``coefficients="shared"``.
+    linear_scaling : bool, default=True
+        Score programs with their best slope and intercept [3]_. Where the constants of a polynomial are refitted, both are
+        among them.
+    max_degree : int or "auto", default="auto"
+        The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
+        would be more than a third of the rows, or more than 1024 numbers.
+    population_size : int, default=500
+        The number of programs of a generation, at least 2.
+    generations : int, default=80
+        The largest number of generations, at least 1.
+    n_iter_no_change : int or None, default=20
+        Stop after so many generations without a better formula of any complexity; None never does.
+    tournament_size : int, default=15
+        How many programs, drawn at random, compete to become a parent.
+    p_crossover : float, default=0.3
+        The probability that an offspring is a program with a subtree of another one.
+    p_mutation : float, default=0.5
+        That it has a subtree or a node replaced at random.
+    p_constant_mutation : float, default=0.1
+        That a constant is perturbed or drawn anew.
+    p_reproduction : float, default=0.1
+        That it is a copy. The four probabilities add up to 1.
+    elite_fraction : float, default=0.05
+        The fraction of best programs that go on unchanged.
+    init_depth : tuple of two int, default=(2, 6)
+        The smallest and largest depth of the first programs (ramped half-and-half [2]_).
+    const_range : tuple of two float, default=(-20, 20)
+        Random constants are whole numbers in [low, high).
+    max_length : int, default=64
+        The largest number of nodes of a program.
+    parsimony_coefficient : float, default=0.0
+        What each node adds to the loss when programs compete, at least 0.
+    n_islands : int, default=1
+        The number of populations that evolve side by side, each of `population_size` programs, and exchange their best ones
+        along a ring.
+    migration_interval : int or None, default=10
+        After how many generations programs migrate; None makes the islands searches of their own, whose best formulas
+        are put together. It is without effect on a single island.
+    n_jobs : int or None, default=None
+        How many islands are advanced at the same time; None is 1 unless :class:`joblib.parallel_config` says otherwise, which
+        also decides where: in processes, threads or on a cluster. The result is the same.
+    selection : {"bic", "cv", "knee", "loss"}, default="bic"
+        Which formula of the Pareto front gives its terms, of those that depend on x: the one with the best Bayesian
+        information criterion [4]_; the one with the least error in 5-fold cross-validation of its refitted constants,
+        row i in fold i modulo 5, which costs no second pass over the data; the knee of the front, where the logarithm
+        of the loss lies farthest below the line from the simplest formula to the last [5]_; or the one with the least
+        loss.
+    max_time : float or None, default=None
+        After how many seconds the search ends with the best so far.
+    checkpoint : str, path or None, default=None
+        A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
+        from there, and with the same data, parameters and `random_state` ends in the same formula as without a stop.
+    warm_start : bool, default=False
+        Whether `fit` continues with the last population.
+    callbacks : list of callable or None, default=None
+        Called after each generation with a dict: "generation", "best_loss", "seconds" and more, as in ``history_``. One
+        that returns True ends the search.
+    verbose : int, default=0
+        With 1 and more, a progress line is written to the standard error stream.
+    random_state : int, RandomState instance or None, default=None
+        Decides all random choices. An int gives the same terms every time.
+
+    Attributes
+    ----------
+    formula_ : Formula
+        The formula whose terms are the columns: that of the first output, or of the first class. It is the best of the front
+        that depends on x, and ``x`` where none does, so that there is always a column.
+    formulas_ : list of Formula
+        The formula of each output or class. They were found jointly; a term of any of them is a column.
+    pareto_front_ : list of ParetoPoint
+        The best formula of each complexity: ``complexity``, ``loss``, ``score``, ``formula``, by rising complexity.
+        ``pandas.DataFrame(pareto_front_)`` is a table of it.
+    history_ : list of dict
+        What the callbacks were given.
+    n_iter_ : int
+        The number of generations.
+    n_features_in_ : int
+        The number of features.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        The names of the features; only where the data had string names.
+
+    References
+    ----------
+    .. [1] F.-L. Fan et al., "No One-Size-Fits-All Neurons: Task-based Neurons for Artificial Neural Networks",
+       :arxiv:`2405.02369`.
+    .. [2] J. R. Koza, "Genetic Programming", MIT Press, 1992.
+    .. [3] M. Keijzer, "Improving Symbolic Regression with Interval Arithmetic and Linear Scaling", EuroGP 2003,
+       :doi:`10.1007/3-540-36599-0_7`.
+    .. [4] G. Schwarz, "Estimating the Dimension of a Model", Annals of Statistics 6(2), 1978,
+       :doi:`10.1214/aos/1176344136`.
+    .. [5] V. Satopaa et al., "Finding a 'Kneedle' in a Haystack: Detecting Knee Points in System Behavior", ICDCS Workshops
+       2011, :doi:`10.1109/ICDCSW.2011.20`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_taskneurons import VSRTransformer
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> y = 3 * X[:, 0] ** 3 - X[:, 1]
+    >>> transformer = VSRTransformer(random_state=0).fit(X, y)
+    >>> transformer.get_feature_names_out()
+    array(['x0**3', 'x1**3', 'x2**3', 'x0', 'x1', 'x2'], dtype=object)
+    >>> transformer.transform([[2.0, 3.0, 4.0]])
+    array([[ 8., 27., 64.,  2.,  3.,  4.]])
+    >>> shared = VSRTransformer(coefficients="shared", random_state=0).fit(X, (X**3 - X).sum(axis=1))
+    >>> shared.get_feature_names_out()
+    array(['sum(x**3)', 'sum(x)'], dtype=object)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = BaseVSR._parameter_constraints | {
+        "task": [StrOptions({"auto", "regression", "classification"})]
+    }
+
+    def __init__(
+        self,
+        *,
+        task="auto",
+        method="genetic",
+        function_set=("add", "sub", "mul", "neg"),
+        coefficients="per_feature",
+        refit_constants=True,
+        linear_scaling=True,
+        max_degree="auto",
+        population_size=500,
+        generations=80,
+        n_iter_no_change=20,
+        tournament_size=15,
+        p_crossover=0.3,
+        p_mutation=0.5,
+        p_constant_mutation=0.1,
+        p_reproduction=0.1,
+        elite_fraction=0.05,
+        init_depth=(2, 6),
+        const_range=(-20, 20),
+        max_length=64,
+        parsimony_coefficient=0.0,
+        n_islands=1,
+        migration_interval=10,
+        n_jobs=None,
+        selection="bic",
+        max_time=None,
+        checkpoint=None,
+        warm_start=False,
+        callbacks=None,
+        verbose=0,
+        random_state=None,
+    ):
+        super().__init__(
+            method=method,
+            function_set=function_set,
+            coefficients=coefficients,
+            refit_constants=refit_constants,
+            linear_scaling=linear_scaling,
+            max_degree=max_degree,
+            population_size=population_size,
+            generations=generations,
+            n_iter_no_change=n_iter_no_change,
+            tournament_size=tournament_size,
+            p_crossover=p_crossover,
+            p_mutation=p_mutation,
+            p_constant_mutation=p_constant_mutation,
+            p_reproduction=p_reproduction,
+            elite_fraction=elite_fraction,
+            init_depth=init_depth,
+            const_range=const_range,
+            max_length=max_length,
+            parsimony_coefficient=parsimony_coefficient,
+            n_islands=n_islands,
+            migration_interval=migration_interval,
+            n_jobs=n_jobs,
+            selection=selection,
+            max_time=max_time,
+            checkpoint=checkpoint,
+            warm_start=warm_start,
+            callbacks=callbacks,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.task = task
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Search the terms.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets: finite numbers, or labels of shape (n_samples,), two different ones at least.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows, at least 0; all 1 by default. A row of weight 2 counts like two rows.
+
+        Returns
+        -------
+        VSRTransformer
+            The fitted estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the data or the weights are not as described.
+        """
+        deadline = None if self.max_time is None else time.monotonic() + self.max_time
+        settings = self._settings()
+        continues = self._continues()
+        has_numbers = self.task == "regression" or (self.task == "auto" and are_numbers(y))
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=not continues,
+            dtype=np.float64,
+            multi_output=has_numbers,
+            y_numeric=has_numbers,
+            ensure_min_samples=2,
+        )
+        weights = check_weights(sample_weight, X)
+        if has_numbers:
+            y = check_numbers(y)
+        else:
+            used = weights > 0
+            classes, numbers = class_numbers(check_labels(y)[used])
+            X, y, weights = X[used], class_indicators(numbers, len(classes)), weights[used]
+        scorer = self._scorer(X, y, weights, settings)
+        self._search(scorer, settings, deadline, continues=continues, n_rows=count_rows(weights), y_ndim=y.ndim)
+        self._select(X[weights > 0])
+        return self
+
+    def transform(self, X):
+        """Return the values of the terms.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out)
+            The terms without their coefficients, float64.
+
+        Raises
+        ------
+        ValueError
+            If a term has no finite value for a row of `X`, as the logarithm of a negative number.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        values = self._columns().values(X)
+        check_finite(values, "the terms of the formula")
+        return values
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            The names of the features: ``feature_names_in_`` where there are any, else by default ``x0, x1, ...``.
+
+        Returns
+        -------
+        ndarray of str objects
+            As formulas are written, for instance "age**3", or "sum(x**3)" for a column that is a sum over the features.
+        """
+        check_is_fitted(self)
+        return np.array(self._columns().names(_check_feature_names_in(self, input_features).tolist()), dtype=object)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _select(self, X):
+        """Take the best formula of the front that depends on x and whose terms are finite on the rows."""
+        self._per_feature = self.coefficients == "per_feature"
+        for formulas in [*best_first(self.pareto_front_), (Formula("x"),)]:
+            self.formulas_ = list(formulas)
+            columns = self._columns()
+            if columns.count and np.isfinite(columns.values(X)).all():
+                break
+        self.formula_ = self.formulas_[0]
+
+    def _columns(self):
+        """Return the columns anew: formulas are stored as text, and the way to their terms is short."""
+        terms = distinct_terms(self.formulas_, per_feature=self._per_feature)
+        return TermColumns(terms, self.n_features_in_, per_feature=self._per_feature)

@@ -1,0 +1,80 @@
+"""Cross-validated losses against scikit-learn's, on the rows themselves."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from sklearn_taskneurons._search import SearchSettings, make_scorer
+from sklearn_taskneurons._search._scores import FrontEntry
+from sklearn_taskneurons._search._selection import selection_scores
+from sklearn_taskneurons.formula import Formula
+
+DEGREE = 4
+
+
+def powers_of(support):
+    return [power for power in range(1, DEGREE + 1) if support >> power & 1]
+
+
+def held_out_loss(columns, Y, weight, folds):
+    """The same by refitting on the rows of all other folds."""
+    squares = np.zeros(Y.shape[1])
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        prediction = np.average(Y[~held_out], axis=0, weights=weight[~held_out])[None]
+        if columns.shape[1]:
+            model = LinearRegression().fit(columns[~held_out], Y[~held_out], sample_weight=weight[~held_out])
+            prediction = model.predict(columns[held_out])
+        squares += weight[held_out] @ (Y[held_out] - prediction) ** 2
+    variance = np.average((Y - np.average(Y, axis=0, weights=weight)) ** 2, axis=0, weights=weight)
+    return np.mean(squares / (weight.sum() * variance))
+
+
+@pytest.mark.parametrize("coefficients", ["shared", "per_feature"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_is_the_error_of_fits_without_the_fold(rng, coefficients, weighted):
+    X = rng.normal(size=(80, 3)) * [1.0, 5.0, 0.1] + [0.0, 2.0, 1.0]  # folds with different largest values
+    Y = np.stack([np.sum(X**2 - X, axis=1) + rng.normal(size=80), 1000 + X[:, 0]], axis=1)
+    weight = rng.uniform(0.5, 3.0, 80) if weighted else np.ones(80)
+    folds = rng.permutation(80) % 5
+    scorer = make_scorer(
+        X, Y, weight, settings=SearchSettings(), degree=DEGREE, coefficients=coefficients, folds=folds
+    )  # fmt: skip
+    for support in (0, 0b10, 0b110, 0b11110):
+        blocks = [X**power for power in powers_of(support)]
+        if coefficients == "shared":
+            blocks = [block.sum(axis=1, keepdims=True) for block in blocks]
+        # Columns that are orthogonal span the same space, and scikit-learn loses no digits on them.
+        columns = np.linalg.qr(np.concatenate([np.ones((80, 1)), *blocks], axis=1)).Q[:, 1:]
+        expected = held_out_loss(columns, Y, weight, folds)
+        entry = scorer.entry(support) if support else scorer.constant()
+        assert entry.cv_loss == pytest.approx(expected, rel=1e-7)
+        assert entry.cv_loss > entry.loss
+
+
+def test_folds_do_not_change_what_is_fitted_to_all_rows(cubic):
+    X, y = cubic
+    scorers = [make_scorer(X, y, settings=SearchSettings(), degree=DEGREE, folds=folds) for folds in (None, np.arange(300) % 3)]
+    without, with_folds = (scorer.entry(0b1010) for scorer in scorers)
+    assert with_folds.loss == pytest.approx(without.loss, rel=1e-10)
+    assert np.isnan(without.cv_loss)
+    np.testing.assert_allclose(with_folds.formulas[0](X), without.formulas[0](X), rtol=1e-9, atol=1e-9)
+
+
+def front(*complexities_and_losses):
+    return [FrontEntry(c, loss, 1, (Formula("x"),), cv) for c, loss, cv in complexities_and_losses]
+
+
+def test_cv_takes_the_smallest_held_out_loss():
+    assert np.argmax(selection_scores(front((1, 1.0, 1.1), (3, 0.5, 0.6), (9, 0.1, 5.0)), 100, "cv")) == 1
+
+
+def test_knee_takes_the_formula_farthest_below_the_line():
+    entries = front((1, 1.0, 1), (3, 1e-2, 1), (5, 0.9e-2, 1), (7, 0.8e-2, 1))
+    scores = selection_scores(entries, 100, "knee")
+    assert np.argmax(scores) == 1
+    # The line falls by the logarithm of 0.008 over 6 nodes: at 3 nodes by a third of it.
+    fall = -np.log(0.8e-2)
+    assert scores[1] == pytest.approx((-fall / 3 - np.log(1e-2)) / fall)
+    assert scores[0] == scores[-1] == 0.0
+    assert selection_scores(entries[:1], 100, "knee") == [0.0]
