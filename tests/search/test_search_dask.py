@@ -35,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Creating scratch directories is 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     """A client of two workers, each a process of its own, which is started again when it dies."""
-    how = {"dashboard_address": None, "local_directory": str(tmp_path_factory.mktemp("dask"))}
+    how = {"dashboard_address": "127.0.0.1:0", "local_directory": str(tmp_path_factory.mktemp("dask"))}
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "120s"}),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, **how) as cluster,
