@@ -95,11 +95,8 @@ def _of_block(X: Any, Y: Any, sample_weight: Any, degree: int, per_feature: bool
 
 def _merged(parts: list[Moments]) -> Moments:
     """Return the moments of all parts, which stay as they are: a worker may need them again."""
-    moments = Moments(parts[0].degree, per_feature=parts[0].per_feature)
     with single_blas_thread():
-        for part in parts:
-            moments.merge(part)
-    return moments
+        return Moments.merged(parts)
 
 
 def _floats(data: Any) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from sklearn_taskneurons._search._scores import Scorer
 from sklearn_taskneurons._search._settings import SearchSettings
+from sklearn_taskneurons.formula.functions import OPCODES
 
 Fingerprint: TypeAlias = dict[str, Any]
 
@@ -18,10 +19,12 @@ _TOLERANCE: Final = 1e-9  # sums over the same rows differ from machine to machi
 def fingerprint(scorer: Scorer, settings: SearchSettings, n_islands: int, migration_interval: int | None) -> Fingerprint:
     """Return all that must be equal for a search to go on as if it had never stopped, but for the generator."""
     evolution = {name: value for name, value in asdict(settings).items() if name not in _STOPPING_RULES}
+    # Programs are kept as opcodes, which own functions have been given in the order of their definition.
+    opcodes = {"opcodes": {name: OPCODES[name] for name in settings.function_set}}
     islands = {"n_islands": n_islands, "migration_interval": migration_interval if n_islands > 1 else None}
     data = {"n_features": scorer.n_features, "n_outputs": scorer.n_outputs, **scorer.fingerprint()}
     # As it will be read from a file: tuples have become lists.
-    result: Fingerprint = json.loads(json.dumps({**evolution, **islands, **data}))
+    result: Fingerprint = json.loads(json.dumps({**evolution, **opcodes, **islands, **data}))
     return result
 
 

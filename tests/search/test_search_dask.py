@@ -20,6 +20,7 @@ from sklearn_taskneurons._search import (
 )
 from sklearn_taskneurons._search._block_moments import _merged
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
 
@@ -27,11 +28,17 @@ ISLANDS = {"n_islands": 4, "migration_interval": 2}
 POLYNOMIALS, OTHERS = ("add", "sub", "mul", "neg"), ("add", "mul", "sin", "dot", "w")
 
 
+# Dask warns where a busy machine takes more than a second to make a folder.
+pytestmark = pytest.mark.filterwarnings("ignore:Creating scratch directories is taking a surprisingly long time:UserWarning")
+
+
 @pytest.fixture(scope="module")
-def client():
+def client(tmp_path_factory):
     """A client of two workers, each a process of its own, which is started again when it dies."""
+    how = {"dashboard_address": "127.0.0.1:0", "local_directory": str(tmp_path_factory.mktemp("dask"))}
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        dask.config.set({"distributed.comm.timeouts.connect": "120s"}),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, **how) as cluster,
         distributed.Client(cluster) as client,
     ):
         yield client

@@ -11,13 +11,13 @@ from sklearn_taskneurons._search import Moments, RefitScorer, Rows, RowScorer, S
 from sklearn_taskneurons._search import _refit_scorer as refit_scorer
 from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._front import Front
-from sklearn_taskneurons._search._island import Generation, Round, Task, advance
+from sklearn_taskneurons._search._island import Generation, Round, Task, advance, own_functions
 from sklearn_taskneurons._search._islands import following, merged, migrated, round_length
 from sklearn_taskneurons._search._population import Population
 from sklearn_taskneurons._search._random_trees import Grammar
-from sklearn_taskneurons._search._scores import Scores
+from sklearn_taskneurons._search._scores import FrontEntry, Scores
 from sklearn_taskneurons._search._state import Island, SearchState, copied, generators
-from sklearn_taskneurons.formula import Formula
+from sklearn_taskneurons.formula import Formula, make_function
 
 SMALL = {"population_size": 60, "generations": 7}
 POLYNOMIALS = {"function_set": ("add", "sub", "mul", "neg")}
@@ -47,6 +47,42 @@ def test_where_islands_are_computed_changes_nothing(cubic, functions):
         with parallel_config(backend=backend):
             assert outcome(run(cubic, changes=functions, n_jobs=n_jobs)) == expected
     assert outcome(run(cubic, changes=functions, seed=1)) != expected
+
+
+def test_own_functions_go_with_their_opcodes(cubic):
+    # The first of them has no part in the search, but an opcode.
+    for name in ("islands_first", "islands_second"):
+        make_function(lambda x: x / (1.0 + x * x), name=name)
+
+    class ByOpcode:
+        """A program is the better the more often it calls the second one."""
+
+        n_features, n_outputs, total_weight = 4, 1, 1.0
+
+        def score(self, population, bank):
+            from sklearn_taskneurons.formula.functions import OPCODES  # of the process that this runs in
+
+            calls = (population.opcode == OPCODES["islands_second"]) & (population.size > 0)
+            return Scores(1.0 / (1.0 + calls.sum(axis=1)), population.length)
+
+        def report(self, population, bank):
+            return []
+
+        def constant(self):
+            return FrontEntry(1, 1.0, 1, (Formula("1"),))
+
+    settings = SearchSettings(**SMALL, function_set=("add", "mul", "islands_second"))
+    expected = outcome(search(ByOpcode(), settings, np.random.default_rng(0), n_islands=3))
+    assert expected[1][-1]["best_loss"] < expected[1][0]["best_loss"]
+    with parallel_config(backend="loky"):
+        found = outcome(search(ByOpcode(), settings, np.random.default_rng(0), n_islands=3, n_jobs=2))
+    assert found == expected
+    (opcode, function), *_ = own_functions()
+    scorer, settings = parts(cubic)
+    island = Island(programs("x", "x + 1"), np.random.default_rng(0))
+    common = scorer, Grammar(settings), np.zeros((0, 4)), Front(), island, 1, 1, Clock(None)
+    with pytest.raises(RuntimeError, match="must not know functions of other programs"):
+        advance(Task(*common, ((opcode + 1, function),)))
 
 
 def test_islands_without_migration_are_searches_of_their_own(cubic):
@@ -86,7 +122,7 @@ def test_emigrants_are_the_best_of_the_last_generation(cubic):
     rng = np.random.default_rng(0)
     island = Island(grammar.ramped(rng, 60, (2, 6)), rng)
     bank = np.zeros((0, 4))
-    round_ = advance(Task(scorer, grammar, bank, Front(), island, 2, 3, Clock(None)))
+    round_ = advance(Task(scorer, grammar, bank, Front(), island, 2, 3, Clock(None), ()))
     losses = np.unique(round_.generations[-1].scores.loss.astype(np.float32))
     found = scorer.score(round_.emigrants, bank).loss
     assert len(found) == 3
@@ -99,7 +135,7 @@ def test_a_task_can_be_done_again(cubic):
     grammar = Grammar(settings)
     rng = np.random.default_rng(0)
     island = Island(grammar.ramped(rng, 60, (2, 6)), rng)
-    task = Task(scorer, grammar, rng.standard_normal((256, 4)), Front(), island, 3, 2, Clock(None))
+    task = Task(scorer, grammar, rng.standard_normal((256, 4)), Front(), island, 3, 2, Clock(None), ())
     first, again, elsewhere = advance(task), advance(task), advance(pickle.loads(pickle.dumps(task)))
     for other in (again, elsewhere):
         assert (other.island.population.value == first.island.population.value).all()
@@ -287,7 +323,7 @@ def test_no_process_is_started_for_one_job_or_one_island(cubic, monkeypatch):
         run(cubic, n_islands=3, n_jobs=2)
 
 
-def test_rows_are_written_once_for_all_processes(rng):
+def test_rows_are_written_once_for_all_processes_and_read_there(rng):
     X = rng.normal(size=(50_000, 3))
     scorer = RowScorer(Rows(X, X.sum(axis=1)))
 
@@ -298,6 +334,10 @@ def test_rows_are_written_once_for_all_processes(rng):
         files = [name for _ in range(2) for name in parallel(delayed(where)(scorer) for _ in range(2))]
     assert None not in files
     assert len(set(files)) == 1
+    settings = SearchSettings(**OTHERS, population_size=10, generations=2, init_depth=(1, 2))
+    expected = outcome(search(scorer, settings, np.random.default_rng(0), n_islands=2))
+    with parallel_config(backend="loky"):
+        assert outcome(search(scorer, settings, np.random.default_rng(0), n_islands=2, n_jobs=2)) == expected
 
 
 def test_copies_of_a_scorer_share_what_they_solved(cubic, monkeypatch):
