@@ -1,5 +1,6 @@
 """Vectorized symbolic regression as an estimator: what it promises beyond scikit-learn's checks."""
 
+import pickle
 import time
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 
-from sklearn_taskneurons import Formula, VSRRegressor
+from sklearn_taskneurons import Formula, VSRRegressor, make_function
 
 
 @pytest.fixture
@@ -345,3 +346,27 @@ class TestScikitLearnsCallbacks:
         assert recorder.events[-2:] == ["end fit", "teardown"]
         begun, ended = ([event for event in recorder.events if event.startswith(what)] for what in ("begin", "end"))
         assert len(begun) == len(ended)
+
+
+def bump(a):
+    return 1 / (1 + a * a)
+
+
+def hinge(a):
+    return np.maximum(a, 0.5)
+
+
+class TestFunctionsOfOnesOwn:
+    @pytest.mark.parametrize("function", [bump, hinge])
+    def test_they_are_found(self, function):
+        own = make_function(function, name=f"vsr_{function.__name__}")
+        X = np.random.default_rng(0).normal(size=(100, 3))
+        y = (3 * function(2 * X) - X).sum(axis=1)
+        how = {"population_size": 200, "generations": 20, "coefficients": "shared", "random_state": 0}
+        models = [
+            VSRRegressor(function_set=("add", "mul", name), **how).fit(X, y) for name in (own, f"vsr_{function.__name__}")
+        ]
+        assert models[0].formula_ == models[1].formula_
+        assert models[0].formula_.round(3) == Formula(f"3*vsr_{function.__name__}(2*x) - x")
+        restored = pickle.loads(pickle.dumps(clone(models[0]).fit(X, y)))
+        assert_array_equal(restored.predict(X), models[0].predict(X))

@@ -1,15 +1,17 @@
 """The distinct terms of many programs, computed on blocks of rows by torch."""
 
 from collections.abc import Callable, Container, Iterable
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_taskneurons._device import to_array
 from sklearn_taskneurons._search._sums import Constant, Sum, Term
 from sklearn_taskneurons._search._workspace import Workspace
-from sklearn_taskneurons.formula.functions import ARITIES, DOT, FUNCTIONS, POW, SUM, X
+from sklearn_taskneurons.formula.functions import DOT, FUNCTIONS, POW, SUM, X, array_function
 
 Function: TypeAlias = Callable[..., object]  # f(argument, ..., out=)
 
@@ -160,10 +162,10 @@ class _Plan:
         if term.opcode == POW:
             arguments += (term.exponent,)
         if term.varies:
-            return self._step(_FUNCTIONS[term.opcode], arguments, "vector")
+            return self._step(_function(term.opcode), arguments, "vector")
         self.computed.append(term)
         out = _Place("column", len(self.computed) - 1)
-        self.steps.append(_Step(_FUNCTIONS[term.opcode], arguments, out))
+        self.steps.append(_Step(_function(term.opcode), arguments, out))
         return out
 
     def _factors(self, term: Term) -> tuple[Any, ...]:
@@ -250,11 +252,19 @@ def _power(a: Tensor, exponent: int, out: Tensor) -> None:
 
 def _function(opcode: int) -> Function:
     """Return the torch function of an opcode."""
-    special: dict[int, Function] = {DOT: _weighted_sum, SUM: _weighted_sum, POW: _power}
-    if opcode in special:
-        return special[opcode]
-    function: Function = getattr(torch, str(FUNCTIONS[opcode].array_name))
+    if opcode in _SPECIAL:
+        return _SPECIAL[opcode]
+    name = FUNCTIONS[opcode].array_name
+    if name is None:
+        return partial(_own, opcode)
+    function: Function = getattr(torch, name)
     return function
 
 
-_FUNCTIONS: Final[dict[int, Function]] = {opcode: _function(opcode) for opcode, arity in enumerate(ARITIES) if arity}
+_SPECIAL: Final[dict[int, Function]] = {DOT: _weighted_sum, SUM: _weighted_sum, POW: _power}
+
+
+def _own(opcode: int, a: Tensor, out: Tensor) -> None:
+    """Compute a function of the user's own, by NumPy where it is not there for tensors."""
+    function = FUNCTIONS[opcode].torch_function
+    out.copy_(torch.from_numpy(array_function(opcode, np)(to_array(a))) if function is None else function(a))

@@ -1,6 +1,6 @@
 """The scorer that fits the functions and the data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -73,17 +73,22 @@ def make_scorer(
                 linear_scaling=linear_scaling,
                 coefficients=coefficients if refit_constants else None,
                 device=device,
+                folds=[Rows(*part) for part in _parts(X, Y, sample_weight, folds)],
             )
         per_feature = refit_constants and coefficients == "per_feature"
         if folds is not None:
-            weights = np.ones(len(X)) if sample_weight is None else sample_weight
-            parts = [
-                Moments(degree, per_feature=per_feature).update(X[folds == fold], Y[folds == fold], weights[folds == fold])
-                for fold in np.unique(folds)
-            ]
+            parts = [Moments(degree, per_feature=per_feature).update(*part) for part in _parts(X, Y, sample_weight, folds)]
             return make_moment_scorer(Moments.merged(parts), folds=parts)
         moments = Moments(degree, per_feature=per_feature).update(X, Y, sample_weight)
         return make_moment_scorer(moments, linear_scaling=linear_scaling, refit_constants=refit_constants)
+
+
+def _parts(X: Floats, Y: Floats, sample_weight: Floats | None, folds: Ints | None) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """Yield the rows of each fold that have a weight; none without folds."""
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    for fold in () if folds is None else np.unique(folds[weights > 0.0]):
+        rows = folds == fold
+        yield X[rows], Y[rows], weights[rows]
 
 
 def make_moment_scorer(

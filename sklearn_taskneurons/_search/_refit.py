@@ -1,5 +1,6 @@
 """Fits formulas of any kind to the rows: slope and intercept, or a coefficient for each term."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 
 from sklearn_taskneurons._device import to_array, to_tensor
 from sklearn_taskneurons._search._columns import TermColumns
+from sklearn_taskneurons._search._cross_validation import CrossValidation
 from sklearn_taskneurons._search._formulas import count_numbers, rescaled, simplified
 from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, Targets
 from sklearn_taskneurons._search._moments import MAX_COLUMNS
@@ -16,7 +18,7 @@ from sklearn_taskneurons._search._scores import FrontEntry
 from sklearn_taskneurons.formula import Formula, evaluate
 from sklearn_taskneurons.formula._build import call
 from sklearn_taskneurons.formula._expression import Expression
-from sklearn_taskneurons.formula.functions import SUM
+from sklearn_taskneurons.formula.functions import FUNCTIONS, SUM
 
 
 class FormulaFitter:
@@ -32,10 +34,15 @@ class FormulaFitter:
         Also fit a number to each term, or, where a term is a single sum over features, a constant vector.
     budget : int
         Bytes that the values of a block of rows may take.
+    folds : sequence of Rows, default=()
+        Parts of the same rows, at least two, to cross-validate what is fitted on.
     """
 
-    def __init__(self, rows: Rows, *, linear_scaling: bool, coefficients: str | None, budget: int) -> None:
+    def __init__(
+        self, rows: Rows, *, linear_scaling: bool, coefficients: str | None, budget: int, folds: Sequence[Rows] = ()
+    ) -> None:
         self._rows = rows
+        self._folds = folds
         self._linear_scaling = linear_scaling
         self._coefficients = coefficients
         self._budget = budget
@@ -55,12 +62,12 @@ class FormulaFitter:
         """Return the entry of a formula with its own constants; it is one output's."""
         if self._rows.n_outputs > 1:
             return None
-        factor = self._factor([_scalar(formula)])
+        factor = self._factor([_scalar(formula)], self._rows)
         if factor is None:
             return None
         residuals = factor[:, 2:] + factor[:, :1] * self._rows.shift - factor[:, 1, None]
         loss = float(self._rows.targets.normalised(np.einsum("ko,ko->o", residuals, residuals)))
-        return FrontEntry(formula.length, loss, count_numbers(formula), (formula,))
+        return FrontEntry(formula.length, loss, count_numbers(formula), (formula,), loss)
 
     def _scaled(self, formula: Formula) -> FrontEntry | None:
         """Return the entry of a formula with the best slope and intercept for each output."""
@@ -71,7 +78,7 @@ class FormulaFitter:
             rescaled(formula.expression, slope, intercept, self._rows.n_features)
             for slope, intercept in zip(solution.coefficients[0].tolist(), solution.intercept.tolist(), strict=True)
         ]
-        return self._entry(expressions, solution.loss, None)
+        return self._entry(expressions, solution.loss, None, self.cv_loss([_scalar(formula)]))
 
     def _refitted(self, formula: Formula) -> FrontEntry | None:
         """Return the entry of a formula with the best coefficients for its terms."""
@@ -87,9 +94,27 @@ class FormulaFitter:
             columns.expression(solution.coefficients[:, output], float(solution.intercept[output]))
             for output in range(self._rows.n_outputs)
         ]
-        return self._entry(expressions, solution.loss, (solution.rank + 1) * self._rows.n_outputs)
+        n_coefficients = (solution.rank + 1) * self._rows.n_outputs
+        return self._entry(expressions, solution.loss, n_coefficients, self.cv_loss(columns.expressions))
 
-    def _entry(self, expressions: Sequence[Expression], loss: float, n_coefficients: int | None) -> FrontEntry | None:
+    def cv_loss(self, expressions: Sequence[Expression]) -> float:
+        """Return the cross-validated loss of a fit of some columns, nan without folds."""
+        if not self._folds:
+            return math.nan
+        factors = []
+        for part in self._folds:
+            factor = self._factor(expressions, part)
+            if factor is None:
+                return math.inf
+            n_columns = factor.shape[1] - self._rows.n_outputs
+            factor[:, n_columns:] += factor[:, :1] * (part.shift - self._rows.shift)
+            factors.append(factor)
+        weights = [part.total_weight for part in self._folds]
+        return CrossValidation(factors, weights, n_columns, self._rows.shift).loss(np.arange(n_columns - 1), self._rows.targets)
+
+    def _entry(
+        self, expressions: Sequence[Expression], loss: float, n_coefficients: int | None, cv_loss: float
+    ) -> FrontEntry | None:
         """Return the entry of fitted expressions, or None where one is beyond what a formula may be."""
         found = [simplified(expression, self._rows.n_features) for expression in expressions]
         formulas = tuple(formula for formula in found if formula is not None)
@@ -97,22 +122,22 @@ class FormulaFitter:
             return None
         if n_coefficients is None:
             n_coefficients = sum(count_numbers(formula) for formula in formulas)
-        return FrontEntry(max(formula.length for formula in formulas), loss, n_coefficients, formulas)
+        return FrontEntry(max(formula.length for formula in formulas), loss, n_coefficients, formulas, cv_loss)
 
     def _solve(self, expressions: Sequence[Expression]) -> Solution | None:
         """Fit columns and a constant, or return None where a value is not finite."""
-        factor = self._factor(expressions)
+        factor = self._factor(expressions, self._rows)
         if factor is None:
             return None
         n_columns = factor.shape[1] - self._rows.n_outputs
         targets = Targets(factor, n_columns, self._rows.total_weight, self._rows.shift)
         return LeastSquares(factor[:, :n_columns], targets).solve(np.arange(n_columns - 1))
 
-    def _factor(self, expressions: Sequence[Expression]) -> Floats | None:
+    def _factor(self, expressions: Sequence[Expression], rows: Rows) -> Floats | None:
         """Return the factor of ``[1, columns, Y]``: a scalar is one column, a vector one for each feature."""
         nodes = 4 + sum(len(expression) for expression in expressions)
         size = max(1, self._budget // (8 * self._rows.n_features * nodes))
-        factor = self._rows.factor(lambda X: _columns(expressions, X), size)
+        factor = rows.factor(lambda X: _columns(expressions, X), size)
         return factor if np.isfinite(factor).all() else None
 
 
@@ -120,7 +145,13 @@ def _columns(expressions: Sequence[Expression], X: Floats) -> Floats:
     """Return the columns of some rows, after one of ones; torch computes sines faster than NumPy."""
     values = to_tensor(X, torch.float64)
     ones = torch.ones((len(X), 1), dtype=torch.float64)
-    columns: Floats = to_array(torch.cat([ones, *(evaluate(expression, values) * ones for expression in expressions)], dim=1))
+    parts = [ones]
+    for expression in expressions:
+        # A function of the user's own may know arrays only.
+        has_own = any(FUNCTIONS[node.opcode].numpy_function is not None for node in expression)
+        part = torch.from_numpy(evaluate(expression, X)) if has_own else evaluate(expression, values)
+        parts.append(part * ones)
+    columns: Floats = to_array(torch.cat(parts, dim=1))
     return columns
 
 

@@ -52,6 +52,8 @@ class RowScorer:
         Bytes that columns of earlier programs may take.
     device : str or torch.device
         Where programs are evaluated; "auto" is CUDA where there is one, else the CPU. It must know double precision.
+    folds : sequence of Rows, default=()
+        Parts of the same rows, at least two, to cross-validate the reported formulas on.
     dtype : {torch.float64, torch.float32}
         The type of the programs' values; sums over rows are of double precision in any case.
     """
@@ -66,6 +68,7 @@ class RowScorer:
         column_budget: int = _COLUMN_BUDGET,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float64,
+        folds: Sequence[Rows] = (),
     ) -> None:
         if rows.n_outputs > 1 and not linear_scaling and coefficients is None:
             raise ValueError(
@@ -88,7 +91,7 @@ class RowScorer:
         self._workspace = Workspace(self.device)
         self._canonical: Canonical | None = None
         self._losses: dict[bytes, float] = {}  # of the sums scored so far
-        self._fitter = FormulaFitter(rows, linear_scaling=linear_scaling, coefficients=coefficients, budget=budget)
+        self._fitter = FormulaFitter(rows, linear_scaling=linear_scaling, coefficients=coefficients, budget=budget, folds=folds)
 
     def score(self, population: Population, bank: Floats) -> Scores:
         """Score all programs; one whose values are not finite, or too large to be squared, has an infinite loss."""
@@ -125,7 +128,7 @@ class RowScorer:
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""
-        return constant_entry(self._rows.targets)
+        return constant_entry(self._rows.targets)._replace(cv_loss=self._fitter.cv_loss([]))
 
     def _score(self, sums: Sequence[Sum]) -> None:
         """Find the losses of sums, longest first, of half after half if even a few rows of all would be too many numbers."""

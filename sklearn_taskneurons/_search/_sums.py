@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from sklearn_taskneurons._search._population import Floats
-from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, POW, SUB, SUM, X
+from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, POW, SUB, SUM, X, array_function
 
 Constant: TypeAlias = float | Floats  # a number, or a vector of shape (D,)
 
@@ -144,7 +144,7 @@ class Algebra:
             return Sum({self._term(opcode, value, exponent=exponent): 1.0}, 0.0, value.is_vector)
         if opcode == POW:
             return Sum({}, _plain(np.power(value.constant, float(exponent))), value.is_vector)
-        return Sum({}, _plain(getattr(np, str(FUNCTIONS[opcode].array_name))(value.constant)), value.is_vector)
+        return Sum({}, _plain(array_function(opcode, np)(np.asarray(value.constant))), value.is_vector)
 
     def row_sum(self, value: Sum) -> Sum:
         """Return the sum over features, which is a scalar."""

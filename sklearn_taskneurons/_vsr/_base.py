@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_taskneurons._callbacks import CallbackSupportMixin, FitTasks
+from sklearn_taskneurons._device import resolve_device
 from sklearn_taskneurons._progress import ProgressLine
 from sklearn_taskneurons._search import (
     CRITERIA,
@@ -76,6 +77,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "n_islands": [Interval(Integral, 1, None, closed="left")],
         "migration_interval": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": [Integral, None],
+        "device": "no_validation",  # torch knows which there are
         "selection": [StrOptions(set(CRITERIA))],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "checkpoint": [str, os.PathLike, None],
@@ -110,6 +112,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         n_islands=1,
         migration_interval=10,
         n_jobs=None,
+        device="cpu",
         selection="bic",
         max_time=None,
         checkpoint=None,
@@ -140,6 +143,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.n_islands = n_islands
         self.migration_interval = migration_interval
         self.n_jobs = n_jobs
+        self.device = device
         self.selection = selection
         self.max_time = max_time
         self.checkpoint = checkpoint
@@ -196,6 +200,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 "selection='cv' needs refit_constants=True, as the constants of programs have evolved on all rows; "
                 "got refit_constants=False"
             )
+        resolve_device(self.device)
         functions = function_names(self.function_set)
         polynomial = POLYNOMIAL_FUNCTIONS.issuperset(functions)
         if self.method == "exhaustive" and not (self.refit_constants and polynomial):
@@ -233,6 +238,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             linear_scaling=self.linear_scaling,
             refit_constants=self.refit_constants,
             coefficients=self.coefficients,
+            device=self.device,
             folds=folds_of(len(X)) if self.selection == "cv" else None,
         )
 

@@ -45,7 +45,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         alone are scored from moments. Nothing is protected: a formula that is not finite on the data loses.
     coefficients : {"per_feature", "shared"}, default="per_feature"
         What the refitted constants of a formula's terms are: a number for each feature, which makes an additive model, or
-        one number, as in [1]_.
+        one number, as in [1]_. Programs that are no polynomials compete with one number for each term in any case.
     refit_constants : bool, default=True
         Solve for the constants of the terms by least squares, in closed form. False leaves them to evolution, as in
         [1]_, which needs ``coefficients="shared"``.
@@ -90,6 +90,9 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     n_jobs : int or None, default=None
         How many islands are advanced at the same time; None is 1 unless :class:`joblib.parallel_config` says otherwise, which
         also decides where: in processes, threads or on a cluster. The result is the same.
+    device : str or torch.device, default="cpu"
+        Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
+        Polynomials are scored from moments, which takes no device.
     selection : {"bic", "cv", "knee", "loss"}, default="bic"
         Which formula of the Pareto front is taken: the one with the best Bayesian information criterion [4]_; the one
         with the least error in 5-fold cross-validation of its refitted constants, row i in fold i modulo 5, which costs
@@ -99,7 +102,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         After how many seconds the search ends with the best so far.
     checkpoint : str, path or None, default=None
         A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
-        from there, and with the same data, parameters and `random_state` ends in the same formula as without a stop.
+        from there and ends in the same formula as without a stop. Searches on other data, such as the folds of a
+        cross-validation, need files of their own; of the parameters only `generations` and `n_iter_no_change` may change.
     warm_start : bool, default=False
         Whether `fit` and `partial_fit` continue with the last population.
     callbacks : list of callable or None, default=None

@@ -91,6 +91,9 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     n_jobs : int or None, default=None
         How many islands are advanced at the same time; None is 1 unless :class:`joblib.parallel_config` says otherwise, which
         also decides where: in processes, threads or on a cluster. The result is the same.
+    device : str or torch.device, default="cpu"
+        Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
+        Polynomials are scored from moments, which takes no device.
     selection : {"bic", "cv", "knee", "loss"}, default="bic"
         Which formula of the Pareto front gives its terms, of those that depend on x: the one with the best Bayesian
         information criterion [4]_; the one with the least error in 5-fold cross-validation of its refitted constants,
@@ -101,7 +104,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         After how many seconds the search ends with the best so far.
     checkpoint : str, path or None, default=None
         A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
-        from there, and with the same data, parameters and `random_state` ends in the same formula as without a stop.
+        from there and ends in the same formula as without a stop. Searches on other data, such as the folds of a
+        cross-validation, need files of their own; of the parameters only `generations` and `n_iter_no_change` may change.
     warm_start : bool, default=False
         Whether `fit` continues with the last population.
     callbacks : list of callable or None, default=None
@@ -189,6 +193,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         n_islands=1,
         migration_interval=10,
         n_jobs=None,
+        device="cpu",
         selection="bic",
         max_time=None,
         checkpoint=None,
@@ -220,6 +225,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             n_islands=n_islands,
             migration_interval=migration_interval,
             n_jobs=n_jobs,
+            device=device,
             selection=selection,
             max_time=max_time,
             checkpoint=checkpoint,

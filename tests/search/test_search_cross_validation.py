@@ -5,6 +5,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from sklearn_taskneurons._search import SearchSettings, make_scorer
+from sklearn_taskneurons._search._population import Population
 from sklearn_taskneurons._search._scores import FrontEntry
 from sklearn_taskneurons._search._selection import selection_scores
 from sklearn_taskneurons.formula import Formula
@@ -59,6 +60,24 @@ def test_folds_do_not_change_what_is_fitted_to_all_rows(cubic):
     assert with_folds.loss == pytest.approx(without.loss, rel=1e-10)
     assert np.isnan(without.cv_loss)
     np.testing.assert_allclose(with_folds.formulas[0](X), without.formulas[0](X), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("coefficients", ["shared", "per_feature"])
+def test_formulas_of_any_functions_are_refitted_without_the_fold(rng, coefficients):
+    X = rng.normal(size=(80, 3))
+    Y = np.sum(np.sin(X) - X**2, axis=1)[:, None] + rng.normal(size=(80, 1)) + 100
+    weight = rng.integers(0, 3, 80).astype(float)
+    folds = np.arange(80) % 4
+    settings = SearchSettings(function_set=("add", "mul", "sin"))
+    scorer = make_scorer(X, Y, weight, settings=settings, coefficients=coefficients, folds=folds)
+    population = Population.from_expressions([Formula("sin(x) + x*x").expression])
+    entries = [entry for entry in scorer.report(population, np.zeros((0, 3))) if entry.formulas[0].degree != 0]
+    entry = min(entries, key=lambda entry: entry.loss)
+    blocks = [np.sin(X), X**2]
+    if coefficients == "shared":
+        blocks = [block.sum(axis=1, keepdims=True) for block in blocks]
+    assert entry.cv_loss == pytest.approx(held_out_loss(np.concatenate(blocks, axis=1), Y, weight, folds), rel=1e-9)
+    assert scorer.constant().cv_loss == pytest.approx(held_out_loss(np.empty((80, 0)), Y, weight, folds), rel=1e-9)
 
 
 def front(*complexities_and_losses):
