@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from sklearn_taskneurons._device import single_torch_thread
 from sklearn_taskneurons._search._checkpoint import Checkpoint
 from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._fingerprint import fingerprint
@@ -117,7 +118,8 @@ def search(
     """
     check_islands(n_islands, migration_interval)
     grammar = Grammar(settings)
-    with single_blas_thread():
+    # Islands may be advanced by threads, which must not find each other's settings.
+    with single_blas_thread(), single_torch_thread():
         depends_on = fingerprint(scorer, settings, n_islands, migration_interval) if checkpoint is not None else {}
         keeper = Checkpoint(checkpoint, depends_on) if checkpoint is not None else None
         saved = keeper.restore() if keeper is not None and state is None else None

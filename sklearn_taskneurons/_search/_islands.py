@@ -43,12 +43,16 @@ def workers(scorer: Scorer, grammar: Grammar, n_islands: int, n_jobs: int | None
     The order and the results are the same everywhere. A single island has nothing to gain from another process.
     """
     # One island a task: joblib would put quick ones together, and other workers would wait.
+    scorers = [scorer] if n_islands == 1 else scorer.split(n_islands)
     with Parallel(n_jobs=n_jobs, backend="sequential" if n_islands == 1 else None, batch_size=1) as parallel:
 
         def run(state: SearchState, generations: int, n_emigrants: int, clock: Clock) -> list[Round]:
             functions = own_functions()
-            common = scorer, grammar, state.bank, state.front
-            tasks = [Task(*common, island, generations, n_emigrants, clock, functions) for island in state.islands]
+            common = grammar, state.bank, state.front
+            tasks = [
+                Task(scorer, *common, island, generations, n_emigrants, clock, functions)
+                for scorer, island in zip(scorers, state.islands, strict=True)
+            ]
             rounds: list[Round] = parallel(delayed(advance)(task) for task in tasks)
             return rounds
 

@@ -97,6 +97,10 @@ class MomentScorer:
         """Return what tells this scorer from one of other data or another kind."""
         return {"scored by": "moments", "linear_scaling": self.linear_scaling, **self._data}
 
+    def split(self, count: int) -> "list[MomentScorer]":
+        """Return this scorer for each of so many islands: all may use it at the same time."""
+        return [self] * count
+
     def constant(self) -> FrontEntry:
         """Return the best constant."""
         return constant_entry(self._targets)

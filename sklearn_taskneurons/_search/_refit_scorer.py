@@ -95,6 +95,10 @@ class RefitScorer:
         """Return what tells this scorer from one of other data or another kind."""
         return {"scored by": "refitted moments", **self._data}
 
+    def split(self, count: int) -> "list[RefitScorer]":
+        """Return this scorer for each of so many islands: all may use it at the same time."""
+        return [self] * count
+
     def constant(self) -> FrontEntry:
         """Return the best constant."""
         return constant_entry(self._least_squares.targets)._replace(cv_loss=self._cv_loss(0))

@@ -1,5 +1,6 @@
 """Scores any programs on the rows of the data, block by block."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
@@ -86,12 +87,28 @@ class RowScorer:
         self.device = resolve_device(device)
         self.dtype = dtype
         self._rows = rows
-        self._tensors = TensorRows(rows, self.device, dtype)
-        self._columns = Columns(rows.n_rows, column_budget, self.device, dtype)
+        self._column_budget = column_budget
+        self._fitter = FormulaFitter(rows, linear_scaling=linear_scaling, coefficients=coefficients, budget=budget, folds=folds)
+
+        self._begin()
+
+    def _begin(self) -> None:
+        """Put the rows on the device; nothing is known of any program."""
+        self._tensors = TensorRows(self._rows, self.device, self.dtype)
+        self._columns = Columns(self._rows.n_rows, self._column_budget, self.device, self.dtype)
         self._workspace = Workspace(self.device)
         self._canonical: Canonical | None = None
         self._losses: dict[bytes, float] = {}  # of the sums scored so far
-        self._fitter = FormulaFitter(rows, linear_scaling=linear_scaling, coefficients=coefficients, budget=budget, folds=folds)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs: what is remembered would weigh much more than the rows."""
+        remembered = ("_tensors", "_columns", "_workspace", "_canonical", "_losses")
+        return {name: value for name, value in vars(self).items() if name not in remembered}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Begin anew."""
+        vars(self).update(state)
+        self._begin()
 
     def score(self, population: Population, bank: Floats) -> Scores:
         """Score all programs; one whose values are not finite, or too large to be squared, has an infinite loss."""
@@ -125,6 +142,14 @@ class RowScorer:
         """Return what tells this scorer from one of other data or another kind."""
         how = {"linear_scaling": self.linear_scaling, "coefficients": self.coefficients, "dtype": str(self.dtype)}
         return {"scored by": "rows", **how, **self._rows.fingerprint()}
+
+    def split(self, count: int) -> "list[RowScorer]":
+        """Return a scorer for each of so many islands, which share the memory for columns."""
+        scorers = [copy.copy(self) for _ in range(count)]
+        for scorer in scorers:
+            scorer._column_budget = self._column_budget // count
+            scorer._begin()
+        return scorers
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""

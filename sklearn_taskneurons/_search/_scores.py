@@ -1,6 +1,7 @@
 """What scoring returns, and how losses are compared."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -58,6 +59,9 @@ class Scorer(Protocol):
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what tells this scorer from one of other data or another kind: names, numbers and texts."""
+
+    def split(self, count: int) -> "Sequence[Scorer]":
+        """Return a scorer of the same data for each of so many islands, which may be advanced at the same time."""
 
     def constant(self) -> FrontEntry:
         """Return the best constant, for when nothing else is found."""

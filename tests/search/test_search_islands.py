@@ -68,6 +68,9 @@ def test_own_functions_go_with_their_opcodes(cubic):
         def report(self, population, bank):
             return []
 
+        def split(self, count):
+            return [self] * count
+
         def constant(self):
             return FrontEntry(1, 1.0, 1, (Formula("1"),))
 
