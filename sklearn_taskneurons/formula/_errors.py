@@ -27,11 +27,11 @@ class FormulaSyntaxError(ValueError):
     Examples
     --------
     >>> from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
-    >>> try:
+    >>> try:  # doctest: +ELLIPSIS
     ...     Formula("x**2 + 3*y")
     ... except FormulaSyntaxError as error:
     ...     print(error)
-    unknown name 'y'; the names are x, w, dot, sum, sin, cos, tan, tanh, exp, log, sqrt, abs
+    unknown name 'y'; the names are x, w, dot, sum, sin, cos, tan, tanh, exp, log, sqrt, abs...
       x**2 + 3*y
                ^
     """
