@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_taskneurons._search import Moments, Scorer, make_moment_scorer
+from sklearn_taskneurons._search import Moments, Scorer, block_moments, make_moment_scorer
 from sklearn_taskneurons._threads import single_blas_thread
 
 N_FOLDS = 5
@@ -15,6 +15,11 @@ N_FOLDS = 5
 def folds_of(n_rows, start=0):
     """Return the fold of each of some rows, of which there were ``start`` before: every fifth row is of the same."""
     return (start + np.arange(n_rows)) % N_FOLDS
+
+
+def is_on_cluster(data):
+    """Return whether data is a collection of dask, by the protocol of which."""
+    return hasattr(data, "__dask_graph__")
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,13 @@ class RowBlocks:
                 for fold, part in enumerate(self.parts)
             ]
         return RowBlocks(parts, self.n_rows + len(X), self.n_used + int(np.count_nonzero(weights)))
+
+    @classmethod
+    def on_cluster(cls, X, y, sample_weight, *, degree, per_feature):
+        """Return the rows of collections of dask, which stay where they are."""
+        moments = block_moments(X, y, sample_weight, degree=degree, per_feature=per_feature)
+        n_used = moments.n_rows if sample_weight is None else int((sample_weight > 0).sum().compute())
+        return cls([moments], moments.n_rows, n_used)
 
     @property
     def total_weight(self):
