@@ -263,7 +263,7 @@ class TestSelection:
         for fold in range(5):
             held_out = np.arange(60) % 5 == fold
             columns = np.column_stack([np.ones(60), *(X**power for power in powers)])
-            solution = np.linalg.lstsq(columns[~held_out], y[~held_out])[0]
+            solution = np.linalg.lstsq(columns[~held_out], y[~held_out], rcond=None)[0]
             squares += np.sum((y[held_out] - columns[held_out] @ solution) ** 2)
         (best,) = [point for point in models["cv"].pareto_front_ if point.formula == models["cv"].formula_]
         assert_allclose(-best.score, squares / np.sum((y - y.mean()) ** 2))
