@@ -55,17 +55,19 @@ def test_a_formula_needs_neither_pytorch_nor_scikit_learn():
 
 
 def test_the_estimators_import_without_the_extras():
-    run("""
+    output = run("""
         import sys
         # PyTorch imports SymPy by itself.
         import torch
-        extras = ("matplotlib", "pandas", "polars", "sympy")
+        extras = ("dask", "distributed", "matplotlib", "pandas", "polars", "sympy")
         for name in [name for name in sys.modules if name.partition(".")[0] in extras]:
             del sys.modules[name]
         sys.modules |= dict.fromkeys(extras)
         from sklearn_taskneurons import *
         import sklearn_taskneurons.plotting
+        print(VSRRegressor().max_degree, sklearn_taskneurons.plotting.__all__)
     """)
+    assert output == "auto ['LossCurveDisplay', 'ParetoFrontDisplay']"
 
 
 def test_import_leaves_random_states_threads_and_warnings_alone():

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_diabetes, load_iris, make_classification
 from sklearn.metrics import accuracy_score
+from sklearn.utils import compute_sample_weight
 from skorch.callbacks import Callback
 
 from sklearn_taskneurons import (
@@ -15,6 +16,7 @@ from sklearn_taskneurons import (
     VSRClassifier,
     VSRRegressor,
 )
+from sklearn_taskneurons._validation import class_weights
 
 
 @pytest.fixture
@@ -278,3 +280,16 @@ class TestClassifier:
     def test_a_regressor_takes_no_classifier_for_a_search(self, table):
         with pytest.raises(ValueError, match="'search'"):
             small(formula="auto", search=VSRClassifier()).fit(*table)
+
+
+class TestClassWeights:
+    def test_balanced_counts_a_row_of_weight_two_like_two(self):
+        y, weights = np.array(["a", "a", "b", "b"]), np.array([1.0, 2.0, 1.0, 0.0])
+        once = np.repeat(np.arange(4), weights.astype(int))
+        expected = compute_sample_weight("balanced", y[once])
+        np.testing.assert_allclose(class_weights("balanced", y, weights)[once], expected)
+
+    def test_negative_ones_are_refused(self):
+        X, y = np.arange(8.0)[:, None], [0, 1] * 4
+        with pytest.raises(ValueError, match="class_weight must hold weights of at least 0"):
+            TaskNeuronClassifier("x", class_weight={0: -1, 1: 1}).fit(X, y)

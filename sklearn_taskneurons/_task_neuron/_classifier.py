@@ -7,12 +7,11 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import validate_data
 
 from sklearn_taskneurons._task_neuron._base import BaseTaskNeuron
-from sklearn_taskneurons._validation import check_weights
+from sklearn_taskneurons._validation import check_weights, class_weights
 from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
 
 
@@ -287,9 +286,7 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         weights = check_weights(sample_weight, X)
-        if self.class_weight is not None:
-            weights = weights * compute_sample_weight(self.class_weight, y)
-        return X, y, weights
+        return X, y, weights * class_weights(self.class_weight, y, weights)
 
     def _class_numbers(self, y):
         unknown = np.setdiff1d(y, self.classes_)

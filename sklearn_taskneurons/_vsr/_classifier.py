@@ -8,12 +8,11 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import TermColumns, distinct_terms
-from sklearn_taskneurons._validation import check_weights
+from sklearn_taskneurons._validation import check_weights, class_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
 from sklearn_taskneurons._vsr._logistic import fit_logits
 from sklearn_taskneurons._vsr._pareto import best_first
@@ -269,7 +268,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         X, y = validate_data(self, X, y, reset=not continues, dtype=np.float64, ensure_min_samples=2)
         y = check_labels(y)
         weights = check_weights(sample_weight, X)
-        weighted = weights * self._class_weights(y, weights)
+        weighted = weights * class_weights(self.class_weight, y, weights)
         used = weighted > 0
         classes, numbers = class_numbers(y[used])
         X, weights, weighted = X[used], weights[used], weighted[used]
@@ -372,19 +371,6 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         if len(self.classes_) > 2:
             titles = [f"logit of {label}:" for label in self.classes_]
         return "\n".join(line for pair in zip(titles, reports, strict=True) for line in pair)
-
-    def _class_weights(self, y, weights):
-        """Return the weight of each row's class."""
-        if self.class_weight == "balanced":
-            # By weights, not by rows, so that a row of weight 2 counts like two.
-            _, numbers = np.unique(y, return_inverse=True)
-            totals = np.bincount(numbers, weights)
-            shares = weights.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, np.inf))
-            return shares[numbers]
-        result = compute_sample_weight(self.class_weight, y)
-        if result.min() < 0:
-            raise ValueError(f"class_weight must hold weights of at least 0, got {self.class_weight}")
-        return result
 
     def _fit_logits(self, X, numbers, weights):
         """Return the logits as formulas: those of the best terms of the front that are finite on all rows.

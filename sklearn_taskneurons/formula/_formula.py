@@ -152,8 +152,7 @@ class Formula(Immutable):
 
     def __reduce__(self) -> tuple[Callable[..., "Formula"], tuple[Any, ...]]:
         # Functions of the user's own go along: without them the text would mean nothing elsewhere.
-        opcodes = sorted({node.opcode for node in self._expression})
-        own = [FUNCTIONS[opcode] for opcode in opcodes if FUNCTIONS[opcode].numpy_function is not None]
+        own = dict.fromkeys(FUNCTIONS[node.opcode] for node in self._expression if FUNCTIONS[node.opcode].numpy_function)
         return (_restored, (type(self), self._text, *own)) if own else (type(self), (self._text,))
 
     def __eq__(self, other: object) -> bool:

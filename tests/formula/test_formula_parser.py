@@ -285,7 +285,7 @@ def test_what_would_take_long_to_expand_is_stopped(text, monkeypatch):
     assert sum(spent) <= 1.1 * MAX_WORK
 
 
-def refuse_or_accept(text):
+def assert_formula_or_syntax_error(text):
     """Nothing but a FormulaSyntaxError may come out, and what is accepted must print and parse back."""
     try:
         formula = Formula(text)
@@ -311,14 +311,14 @@ VALID = [
 @settings(max_examples=4000, deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_is_a_formula_or_a_syntax_error(text):
-    refuse_or_accept(text)
+    assert_formula_or_syntax_error(text)
 
 
 @settings(max_examples=4000, deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=14).map("".join))
 @example("x**2**")
 def test_any_text_of_the_languages_own_pieces_is_a_formula_or_a_syntax_error(text):
-    refuse_or_accept(text)
+    assert_formula_or_syntax_error(text)
 
 
 @settings(max_examples=2000, deadline=None)
@@ -329,7 +329,7 @@ def test_any_text_of_the_languages_own_pieces_is_a_formula_or_a_syntax_error(tex
 def test_any_formula_with_pieces_replaced_is_a_formula_or_a_syntax_error(text, changes):
     for start, length, piece in changes:
         text = text[:start] + piece + text[start + length :]
-    refuse_or_accept(text)
+    assert_formula_or_syntax_error(text)
 
 
 def test_nothing_of_the_language_is_evaluated_as_python():
