@@ -10,6 +10,7 @@ from sklearn_taskneurons.formula import Formula, Node, X
 from sklearn_taskneurons.nn._export import unit_expression
 from sklearn_taskneurons.nn._functions import bound as bound_inputs
 from sklearn_taskneurons.nn._maps import ElementwiseMaps
+from sklearn_taskneurons.nn._members import member_state
 from sklearn_taskneurons.nn._plan import make_plan
 from sklearn_taskneurons.nn._sums import WeightedSum, inverse_rms, normal_grid
 
@@ -39,6 +40,9 @@ class TaskNeuronLinear(WeightedSum):
         Whether a bias is added, whether or not the formula has a constant term.
     bound : float or None, default=None
         If given, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``, so that no power of it explodes.
+    n_members : int or None, default=None
+        If given, the layer is as many independent ones side by side, M, computed by one batched matrix product: each
+        parameter has a first axis of that size, and so have input and output.
     device : torch.device or str, default=None
         Where the parameters are; None for torch's default.
     dtype : torch.dtype, default=None
@@ -46,10 +50,10 @@ class TaskNeuronLinear(WeightedSum):
 
     Attributes
     ----------
-    weight : torch.nn.Parameter of shape (out_features, T * in_features)
+    weight : torch.nn.Parameter of shape (out_features, T * in_features) or (M, out_features, T * in_features)
         The weights of the T terms that have one weight matrix, in the order of the formula's terms, each in units of
         its term's root mean square; None if there is no such term.
-    bias : torch.nn.Parameter of shape (out_features,)
+    bias : torch.nn.Parameter of shape (out_features,) or (M, 1, out_features)
         The bias, or None.
     scale : torch.Tensor of shape (T * in_features,)
         A buffer: one over the root mean square of each term, repeated for each feature; None if no term has one weight
@@ -70,7 +74,8 @@ class TaskNeuronLinear(WeightedSum):
 
     Notes
     -----
-    *Shape.* Input (..., in_features), output (..., out_features), with any number of leading axes.
+    *Shape.* Input (..., in_features), output (..., out_features), with any number of leading axes. With members: input
+    (M, N, in_features), or (N, in_features) where all see the same rows; output (M, N, out_features).
 
     *Initialization.* With inputs of unit variance, powers differ in size by orders of magnitude: the mean square of
     :math:`x^7` is 135135. Each :math:`\varphi_k` is therefore divided by its root mean square :math:`r_k`. With weights of
@@ -119,6 +124,7 @@ class TaskNeuronLinear(WeightedSum):
         formula: str | Formula,
         bias: bool = True,
         bound: float | None = None,
+        n_members: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -128,10 +134,10 @@ class TaskNeuronLinear(WeightedSum):
             raise ValueError(f"formula must depend on x, got {str(formula)!r}")
         # The input alone has nothing to be balanced with: the layer is then torch.nn.Linear.
         scaled = expressions != ((Node(X),),) or plan.n_terms > 1 or bound is not None
-        super().__init__(plan, in_features, out_features, bias, scaled, device=device, dtype=dtype)
+        super().__init__(plan, in_features, out_features, bias, scaled, n_members, device=device, dtype=dtype)
         self.formula = formula
         self.bound = bound
-        self.maps = ElementwiseMaps(expressions, in_features, device=device, dtype=dtype)
+        self.maps = ElementwiseMaps(expressions, in_features, n_members, device=device, dtype=dtype)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -170,8 +176,8 @@ class TaskNeuronLinear(WeightedSum):
         TaskNeuronLinear
             The layer itself. Its parameters are as before, so what it computes has changed.
         """
-        x = x.reshape(-1, self.in_features)
-        self.set_scales(self.maps(self._bounded(x)), x.new_ones(len(x)), joint=True)
+        x = self._rows(x)
+        self.set_scales(self.maps(self._bounded(x)), x.new_ones(x.shape[-2]), joint=True)
         return self
 
     @torch.no_grad()
@@ -185,8 +191,50 @@ class TaskNeuronLinear(WeightedSum):
         """
         self.calibrate(x)
         if self.scale is None and self.weight is not None:
-            x = x.reshape(-1, self.in_features)
-            self.weight.mul_(inverse_rms(x, x.new_ones(len(x))))
+            x = self._rows(x)
+            self.weight.mul_(inverse_rms(x, x.new_ones(x.shape[-2])))
+
+    def member(self, index: int) -> "TaskNeuronLinear":
+        """Return one of the layers that stand side by side.
+
+        Parameters
+        ----------
+        index : int
+            From 0 to ``n_members - 1``.
+
+        Returns
+        -------
+        TaskNeuronLinear
+            A layer without members, with a copy of the member's weights.
+
+        Raises
+        ------
+        IndexError
+            If there is no such member.
+        ValueError
+            If the layer has no members.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn_taskneurons.nn import TaskNeuronLinear
+        >>> layer = TaskNeuronLinear(4, 3, "x**2 + x", n_members=8)
+        >>> x = torch.randn(8, 5, 4)
+        >>> torch.allclose(layer(x)[2], layer.member(2)(x[2]), atol=1e-6)
+        True
+        """
+        reference = next(self.parameters())
+        layer = TaskNeuronLinear(
+            self.in_features,
+            self.out_features,
+            self.formula,
+            bias=self.bias is not None,
+            bound=self.bound,
+            device=reference.device,
+            dtype=reference.dtype,
+        )
+        layer.load_state_dict(member_state(self, index, layer))
+        return layer
 
     def raw(self) -> Self:
         """Return a copy that computes the same and has the weights of the raw terms.
@@ -217,7 +265,7 @@ class TaskNeuronLinear(WeightedSum):
         Parameters
         ----------
         unit : int
-            The index of the unit, from 0 to ``out_features - 1``.
+            The index of the unit, from 0 to ``out_features - 1``. Of a layer with members, take one by :meth:`member` first.
 
         Returns
         -------
@@ -230,6 +278,8 @@ class TaskNeuronLinear(WeightedSum):
             If there is no such unit.
         FormulaSyntaxError
             If the weights are too many for one formula.
+        ValueError
+            If the layer has members.
 
         Examples
         --------
@@ -242,6 +292,8 @@ class TaskNeuronLinear(WeightedSum):
         >>> layer.unit_formula(0).round(3)
         Formula('dot([0.5, 0], x**3) + dot([2, -1], x) + 0.25')
         """
+        if self.n_members is not None:
+            raise ValueError(f"a unit of one member must be asked for, as in layer.member(0).unit_formula({unit})")
         if not 0 <= unit < self.out_features:
             raise IndexError(f"unit must be from 0 to {self.out_features - 1}, got {unit}")
         return Formula.from_expression(unit_expression(self.raw(), self.maps, self.bound, unit))
@@ -258,7 +310,15 @@ class TaskNeuronLinear(WeightedSum):
         -------
         torch.Tensor of shape (..., out_features)
         """
+        if self.n_members is not None:
+            x = self._rows(x)
         return self.combine(self.maps(self._bounded(x)))
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """Return an input as rows (N, in_features), or (M, N, in_features) for members."""
+        if self.n_members is None:
+            return x.reshape(-1, self.in_features)
+        return x.expand(self.n_members, -1, -1)
 
     def _bounded(self, x: Tensor) -> Tensor:
         return x if self.bound is None else bound_inputs(x, self.bound)
@@ -271,9 +331,10 @@ class TaskNeuronLinear(WeightedSum):
         str
         """
         bound = "" if self.bound is None else f", bound={self.bound}"
+        members = "" if self.n_members is None else f", n_members={self.n_members}"
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, formula={str(self.formula)!r}, "
-            f"bias={self.bias is not None}{bound}"
+            f"bias={self.bias is not None}{bound}{members}"
         )
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sklearn_taskneurons.formula import DOT, MUL, NUMBER, POW, SUM, VECTOR, Expression, Node, X
 from sklearn_taskneurons.formula._expression import fold
 from sklearn_taskneurons.nn._functions import torch_function
+from sklearn_taskneurons.nn._members import vector_parameter
 
 
 class _Instruction(NamedTuple):
@@ -59,13 +60,14 @@ class _Compiler:
 class ElementwiseMaps(nn.Module):
     """Compute the elementwise maps of a formula, one tensor of the input's shape for each.
 
-    Vectors that the formula leaves free, as in ``sin(w*x)``, are parameters shared by all units.
+    Vectors that the formula leaves free, as in ``sin(w*x)``, are parameters shared by all units, of each member its own.
     """
 
     def __init__(
         self,
         expressions: Sequence[Expression],
         in_features: int,
+        n_members: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -81,7 +83,7 @@ class ElementwiseMaps(nn.Module):
         in_sums = any(step.opcode in (DOT, SUM) for step in self.steps)
         self.vector_std = in_features**-0.5 if in_sums else 1.0
         self.vectors = nn.ParameterList(
-            nn.Parameter(torch.empty(in_features, device=device, dtype=dtype)) for _ in range(compiler.n_vectors)
+            vector_parameter(in_features, n_members, device=device, dtype=dtype) for _ in range(compiler.n_vectors)
         )
         for index, step in enumerate(self.steps):
             if isinstance(step.value, tuple):

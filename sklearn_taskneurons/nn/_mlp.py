@@ -1,12 +1,15 @@
 """A multi-layer perceptron of task-based neurons."""
 
+import copy
+import itertools
 from collections.abc import Callable, Sequence
-from typing import Final, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
+from sklearn_taskneurons.nn._affine import FeatureAffine
 from sklearn_taskneurons.nn._linear import TaskNeuronLinear
 
 Activation: TypeAlias = Literal["identity", "logistic", "tanh", "relu"]
@@ -35,7 +38,10 @@ class TaskNeuronMLP(nn.Module):
     out_features : int
         The number of outputs, O.
     formula : str or Formula
-        The form of all neurons, those of the output layer included.
+        The form of the neurons of the first layer.
+    hidden_formula : str, Formula or None, default=None
+        The form of the neurons of all further layers, that of the outputs included; None for the same. With ``"x"``
+        only the first layer, which meets the features, has neurons of the task's form.
     activation : {"identity", "logistic", "tanh", "relu"}, default="tanh"
         What follows each hidden layer.
     bias : bool, default=True
@@ -46,6 +52,12 @@ class TaskNeuronMLP(nn.Module):
         every other one of degree 1, needs no bound and gets none.
     bound_input : bool, default=True
         Whether that holds for the inputs of the network; False if they are bounded already.
+    elementwise_affine : bool, default=False
+        Whether each feature is first scaled and shifted by learned numbers, 1 and 0 at first, so that it can find where
+        in the bounded range it belongs. The bound then holds for every formula.
+    n_members : int or None, default=None
+        If given, as many networks stand side by side, M, each with its own parameters, computed by batched matrix
+        products.
     device : torch.device or str, default=None
         Where the parameters are; None for torch's default.
     dtype : torch.dtype, default=None
@@ -55,6 +67,8 @@ class TaskNeuronMLP(nn.Module):
     ----------
     layers : torch.nn.ModuleList of TaskNeuronLinear
         The hidden layers, then the output layer.
+    affine : torch.nn.Module or None
+        The scale and the shift of the features: ``weight`` and ``bias``, each (in_features,) or (M, 1, in_features).
 
     Raises
     ------
@@ -68,7 +82,8 @@ class TaskNeuronMLP(nn.Module):
 
     Notes
     -----
-    *Shape.* Input (..., in_features), output (..., out_features), with any number of leading axes.
+    *Shape.* Input (..., in_features), output (..., out_features), with any number of leading axes. With members: input
+    (N, in_features) for the same rows, or (N, M, in_features) for rows of each member's own; output (N, M, out_features).
 
     Examples
     --------
@@ -93,29 +108,37 @@ class TaskNeuronMLP(nn.Module):
         bias: bool = True,
         bound: float | None = 3.0,
         bound_input: bool = True,
+        hidden_formula: str | Formula | None = None,
+        elementwise_affine: bool = False,
+        n_members: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {list(ACTIVATIONS)}, got {activation!r}")
-        formula = Formula(formula)
-        if formula.degree == 1:
-            bound = None
         self.in_features = in_features
         self.out_features = out_features
         self.activation = activation
+        self.n_members = n_members
+        factory_kwargs: dict[str, Any] = {"n_members": n_members, "device": device, "dtype": dtype}
+        self.affine = FeatureAffine(in_features, **factory_kwargs) if elementwise_affine else None
         hidden = (hidden_layer_sizes,) if isinstance(hidden_layer_sizes, int) else tuple(hidden_layer_sizes)
         sizes = (in_features, *hidden, out_features)
-        bounds = [bound if bound_input else None] + [None if activation in _BOUNDED_ACTIVATIONS else bound] * len(hidden)
+        first, further = Formula(formula), Formula(formula if hidden_formula is None else hidden_formula)
+        first_bound = bound if elementwise_affine or (bound_input and first.degree != 1) else None
+        further_bound = bound if activation not in _BOUNDED_ACTIVATIONS and further.degree != 1 else None
+        forms = [(first, first_bound)] + [(further, further_bound)] * len(hidden)
         self.layers = nn.ModuleList(  # type: ignore[assignment]  # which says nothing of its items
-            TaskNeuronLinear(n_in, n_out, formula, bias=bias, bound=limit, device=device, dtype=dtype)
-            for n_in, n_out, limit in zip(sizes[:-1], sizes[1:], bounds, strict=True)
+            TaskNeuronLinear(n_in, n_out, form, bias=bias, bound=limit, **factory_kwargs)
+            for (n_in, n_out), (form, limit) in zip(itertools.pairwise(sizes), forms, strict=True)
         )
         self._set_hidden_scales()
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew, and set the scales for standard normal inputs."""
+        if self.affine is not None:
+            self.affine.reset_parameters()
         for layer in self.layers:
             layer.reset_parameters()
         self._set_hidden_scales()
@@ -163,6 +186,7 @@ class TaskNeuronMLP(nn.Module):
         TaskNeuronMLP
             The network itself. Its parameters are as before, so what it computes has changed.
         """
+        x = self._features(x)
         for layer in self.layers[:-1]:
             x = ACTIVATIONS[self.activation](layer.calibrate(x)(x))
         self.layers[-1].calibrate(x)
@@ -180,12 +204,45 @@ class TaskNeuronMLP(nn.Module):
         -------
         torch.Tensor of shape (..., out_features)
         """
+        x = self._features(x)
         # Not self.layers[:-1], which makes a module list anew each time.
         *hidden, last = self.layers
         for layer in hidden:
             x = ACTIVATIONS[self.activation](layer(x))
         output: Tensor = last(x)
-        return output
+        return output if self.n_members is None else output.transpose(0, 1)
+
+    def _features(self, x: Tensor) -> Tensor:
+        """Return what the first layer is applied to; with members (N, in_features) or (M, N, in_features)."""
+        if self.n_members is not None and x.ndim == 3:
+            x = x.transpose(0, 1)
+        return x if self.affine is None else self.affine(x)
+
+    def member(self, index: int) -> "TaskNeuronMLP":
+        """Return one of the networks that stand side by side.
+
+        Parameters
+        ----------
+        index : int
+            From 0 to ``n_members - 1``.
+
+        Returns
+        -------
+        TaskNeuronMLP
+            A network without members, with a copy of the member's weights.
+
+        Raises
+        ------
+        IndexError
+            If there is no such member.
+        ValueError
+            If the network has no members.
+        """
+        network = copy.deepcopy(self)
+        network.n_members = None
+        network.affine = None if self.affine is None else self.affine.member(index)
+        network.layers = nn.ModuleList(layer.member(index) for layer in self.layers)  # type: ignore[assignment]
+        return network
 
     def extra_repr(self) -> str:
         """Return what the network's printed form says beside its layers.

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import DIV
 from sklearn_taskneurons.nn._functions import composite_function
+from sklearn_taskneurons.nn._members import vector_parameter
 from sklearn_taskneurons.nn._plan import FunctionPlan, ProductPlan, SumPlan
 
 
@@ -22,7 +23,8 @@ class WeightedSum(nn.Module):
     """Weights times maps, all by one matmul, plus products, plus a bias.
 
     ``weight`` has shape (out_features, T * in_features), ``scale``, which multiplies it, (T * in_features,); it is None
-    where it is not wanted.
+    where it is not wanted. With members each has its own weights, (M, out_features, T * in_features), and its own rows:
+    maps (M, N, in_features) give (M, N, out_features).
     """
 
     weight: nn.Parameter | None
@@ -31,19 +33,28 @@ class WeightedSum(nn.Module):
     products: "Sequence[Product]"
 
     def __init__(
-        self, plan: SumPlan, in_features: int, out_features: int, bias: bool, scaled: bool = True, **factory_kwargs: Any
+        self,
+        plan: SumPlan,
+        in_features: int,
+        out_features: int,
+        bias: bool,
+        scaled: bool = True,
+        n_members: int | None = None,
+        **factory_kwargs: Any,
     ) -> None:
         super().__init__()
         self.plan = plan
         self.in_features = in_features
         self.out_features = out_features
+        self.n_members = n_members
         columns = len(plan.maps) * in_features
-        weight = nn.Parameter(torch.empty(out_features, columns, **factory_kwargs)) if plan.maps else None
+        members = () if n_members is None else (n_members,)
+        weight = nn.Parameter(torch.empty(*members, out_features, columns, **factory_kwargs)) if plan.maps else None
         self.register_parameter("weight", weight)
         self.register_buffer("scale", torch.ones(columns, **factory_kwargs) if plan.maps and scaled else None)
-        self.register_parameter("bias", nn.Parameter(torch.empty(out_features, **factory_kwargs)) if bias else None)
+        self.register_parameter("bias", vector_parameter(out_features, n_members, **factory_kwargs) if bias else None)
         self.products = nn.ModuleList(  # type: ignore[assignment]  # which says nothing of its items
-            Product(product, in_features, out_features, **factory_kwargs) for product in plan.products
+            Product(product, in_features, out_features, n_members, **factory_kwargs) for product in plan.products
         )
 
     def draw(self, share: float = 1.0) -> None:
@@ -63,8 +74,7 @@ class WeightedSum(nn.Module):
         if weight is not None:
             own = [maps[index] for index in self.plan.maps]
             features = own[0] if len(own) == 1 else torch.cat(own, -1)
-            scale = self.scale
-            total = nn.functional.linear(features, weight if scale is None else weight * scale, bias)
+            total = _linear(features, weight if self.scale is None else weight * self.scale, bias)
         if self.plan.products:
             parts = [product(maps) for product in self.products]
             total = functools.reduce(operator.add, parts if total is None else [total, *parts])
@@ -72,7 +82,7 @@ class WeightedSum(nn.Module):
 
     @torch.no_grad()
     def set_scales(self, maps: list[Tensor], row_weights: Tensor, joint: bool) -> None:
-        """Set the scales for values of the maps (N, in_features).
+        """Set the scales for values of the maps (N, in_features), or (M, N, in_features) where members differ.
 
         Unless the rows are a ``joint`` sample of all features, they say nothing about sums over features.
         """
@@ -98,8 +108,9 @@ class LinearMap(WeightedSum):
     weight: nn.Parameter
     scale: Tensor
 
-    def __init__(self, index: int, in_features: int, out_features: int, **factory_kwargs: Any) -> None:
-        super().__init__(SumPlan((index,), (), False), in_features, out_features, False, **factory_kwargs)
+    def __init__(self, index: int, in_features: int, out_features: int, n_members: int | None, **factory_kwargs: Any) -> None:
+        plan = SumPlan((index,), (), False)
+        super().__init__(plan, in_features, out_features, bias=False, n_members=n_members, **factory_kwargs)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         return self.combine(maps)
@@ -115,18 +126,20 @@ class Product(nn.Module):
     factors: Sequence[LinearMap]
     functions: "Sequence[FunctionOfSum]"
 
-    def __init__(self, plan: ProductPlan, in_features: int, out_features: int, **factory_kwargs: Any) -> None:
+    def __init__(
+        self, plan: ProductPlan, in_features: int, out_features: int, n_members: int | None, **factory_kwargs: Any
+    ) -> None:
         super().__init__()
         self.plan = plan
         self.out_features = out_features
         self.factors = nn.ModuleList(  # type: ignore[assignment]
-            LinearMap(index, in_features, plan.maps.count(index) * out_features, **factory_kwargs)
+            LinearMap(index, in_features, plan.maps.count(index) * out_features, n_members, **factory_kwargs)
             for index in dict.fromkeys(plan.maps)
         )
         self.functions = nn.ModuleList(  # type: ignore[assignment]
-            FunctionOfSum(function, in_features, out_features, **factory_kwargs) for function in plan.functions
+            FunctionOfSum(function, in_features, out_features, n_members, **factory_kwargs) for function in plan.functions
         )
-        amplitude = None if plan.maps else nn.Parameter(torch.empty(out_features, **factory_kwargs))
+        amplitude = None if plan.maps else vector_parameter(out_features, n_members, **factory_kwargs)
         self.register_parameter("amplitude", amplitude)
 
     def draw(self, share: float = 1.0) -> None:
@@ -160,7 +173,7 @@ class Product(nn.Module):
             squares = [(maps[index] * scale).square().mean(-1) for index, scale in self._map_scales()]
             squares += [function(maps).square().mean(-1) for function in self.functions]
             first: LinearMap | FunctionOfSum = self.factors[0] if len(self.factors) else self.functions[0]
-            first.scale.mul_(inverse_rms(functools.reduce(operator.mul, squares).sqrt()[:, None], row_weights))
+            first.scale.mul_(inverse_rms(functools.reduce(operator.mul, squares).sqrt()[..., None], row_weights))
 
     def _map_scales(self) -> Iterator[tuple[int, Tensor]]:
         """Return the map of each linear factor and its scale."""
@@ -173,7 +186,7 @@ class Product(nn.Module):
         """Move all scales into the first linear map, or into the amplitude."""
         for factor in self.factors:
             factor.fold_scales()
-        first = self.factors[0].weight[: self.out_features] if self.amplitude is None else self.amplitude
+        first = self.factors[0].weight[..., : self.out_features, :] if self.amplitude is None else self.amplitude
         for function in self.functions:
             function.fold_scales()
             first.mul_(function.scale)
@@ -185,10 +198,14 @@ class FunctionOfSum(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, plan: FunctionPlan, in_features: int, out_features: int, **factory_kwargs: Any) -> None:
+    def __init__(
+        self, plan: FunctionPlan, in_features: int, out_features: int, n_members: int | None, **factory_kwargs: Any
+    ) -> None:
         super().__init__()
         self.opcode = plan.opcode
-        self.inner = WeightedSum(plan.inner, in_features, out_features, plan.inner.constant, **factory_kwargs)
+        self.inner = WeightedSum(
+            plan.inner, in_features, out_features, plan.inner.constant, n_members=n_members, **factory_kwargs
+        )
         self.register_buffer("scale", torch.ones((), **factory_kwargs))
 
     @torch.no_grad()
@@ -225,11 +242,18 @@ def normal_grid(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tenso
 
 
 def inverse_rms(values: Tensor, row_weights: Tensor) -> Tensor:
-    """Return 1 / the root mean square of values (N, D), rows weighted; 1 where that is no positive number."""
+    """Return 1 / the root mean square of values (..., N, D), rows weighted; 1 where that is no positive number."""
     # Of the largest magnitude first, because the squares of large powers overflow.
     largest = values.abs().amax()
-    rms = largest * ((values / largest).square().mean(-1) @ (row_weights / row_weights.sum())).sqrt()
+    rms = largest * ((values / largest).square().mean(-1) @ (row_weights / row_weights.sum())).mean().sqrt()
     return torch.where(torch.isfinite(rms) & (rms > torch.finfo(rms.dtype).tiny), 1 / rms, 1.0)
+
+
+def _linear(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if weight.ndim == 2:
+        return nn.functional.linear(features, weight, bias)
+    features = features.expand(len(weight), -1, -1)
+    return features @ weight.mT if bias is None else torch.baddbmm(bias, features, weight.mT)
 
 
 def _draw_uniform(parameter: Tensor, variance: float) -> None:

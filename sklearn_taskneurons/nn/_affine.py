@@ -1,0 +1,47 @@
+"""A scale and a shift for each feature."""
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_taskneurons.nn._members import member_state, vector_parameter
+
+
+class FeatureAffine(nn.Module):
+    """Scale and shift each feature, ``weight * x + bias``; learned, and the identity at first.
+
+    A bounded power is bent where its input is about as large as the bound. The scale lets each feature decide how much
+    of that it takes, the shift where its middle is.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        n_members: int | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.n_members = n_members
+        self.weight = vector_parameter(in_features, n_members, device=device, dtype=dtype)
+        self.bias = vector_parameter(in_features, n_members, device=device, dtype=dtype)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Become the identity."""
+        nn.init.ones_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features scaled and shifted."""
+        return torch.addcmul(self.bias, x, self.weight)
+
+    def member(self, index: int) -> "FeatureAffine":
+        """Return the scales and shifts of one member."""
+        single = FeatureAffine(self.weight.shape[-1], device=self.weight.device, dtype=self.weight.dtype)
+        single.load_state_dict(member_state(self, index, single))
+        return single
+
+    def extra_repr(self) -> str:
+        """Return how many features and members there are."""
+        members = "" if self.n_members is None else f", n_members={self.n_members}"
+        return f"{self.weight.shape[-1]}{members}"

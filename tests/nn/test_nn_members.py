@@ -1,0 +1,114 @@
+import copy
+
+import pytest
+import torch
+
+from sklearn_taskneurons.nn import TaskNeuronLinear, TaskNeuronMLP, count_parameters
+
+FORMULAS = [
+    "x",
+    "x**3 + x**2 + x",
+    "sin(w*x) + x",
+    "dot(w, x)*dot(w, x)*dot(w, x**2) + x",
+    "sin(dot(w, x) + 1) + exp(dot(w, x))*dot(w, x)",
+    "sin(dot(w, x)*x)*x",
+    "x/(1 + x**2)",
+]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_members_compute_as_they_do_alone(formula, bias):
+    torch.manual_seed(0)
+    layer = TaskNeuronLinear(4, 3, formula, bias=bias, bound=3.0, n_members=5, dtype=torch.float64)
+    layer.calibrate(torch.randn(50, 4, dtype=torch.float64))
+    x = torch.randn(5, 7, 4, dtype=torch.float64)
+    outputs = layer(x)
+    assert outputs.shape == (5, 7, 3)
+    for index in range(5):
+        torch.testing.assert_close(outputs[index], layer.member(index)(x[index]), rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(layer.member(0)(x[0]), layer.member(1)(x[0]))  # each has weights of its own
+    assert count_parameters(layer) == 5 * count_parameters(layer.member(0))
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_raw_terms_of_members(formula):
+    torch.manual_seed(0)
+    layer = TaskNeuronLinear(4, 3, formula, n_members=2, dtype=torch.float64).calibrate(torch.randn(2, 30, 4).double())
+    x = torch.randn(2, 7, 4, dtype=torch.float64)
+    torch.testing.assert_close(layer.raw()(x), layer(x), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(layer.raw().member(1)(x[1]), layer(x)[1], rtol=1e-10, atol=1e-10)
+
+
+def test_all_members_may_see_the_same_rows():
+    layer = TaskNeuronLinear(4, 3, "x**2 + x", n_members=5)
+    x = torch.randn(7, 4)
+    torch.testing.assert_close(layer(x), layer(x.expand(5, 7, 4)))
+
+
+def test_scales_are_those_of_all_rows_of_all_members():
+    layer = TaskNeuronLinear(2, 1, "x**2 + x", n_members=3, dtype=torch.float64)
+    x = torch.randn(3, 11, 2, dtype=torch.float64)
+    layer.calibrate(x)
+    expected = [1 / (x**power).square().mean().sqrt() for power in (2, 1)]
+    torch.testing.assert_close(layer.scale, torch.stack(expected).repeat_interleave(2))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("affine", [True, False])
+def test_networks_side_by_side(affine, activation):
+    torch.manual_seed(0)
+    network = TaskNeuronMLP(
+        4, (6, 5), 2, "x**3 + x", activation, elementwise_affine=affine, hidden_formula="x**2 + x", n_members=3
+    ).double()
+    if affine:
+        torch.nn.init.normal_(network.affine.weight)
+        torch.nn.init.normal_(network.affine.bias)
+    network.calibrate(torch.randn(40, 4).double())
+    own = torch.randn(7, 3, 4, dtype=torch.float64)
+    outputs, same = network(own), network(own[:, 0])
+    assert outputs.shape == same.shape == (7, 3, 2)
+    for index in range(3):
+        alone = network.member(index)
+        torch.testing.assert_close(outputs[:, index], alone(own[:, index]), rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(same[:, index], alone(own[:, 0]), rtol=1e-10, atol=1e-10)
+    assert count_parameters(network) == 3 * count_parameters(network.member(0))
+
+
+def test_affine_is_the_identity_at_first_and_scales_and_shifts():
+    torch.manual_seed(0)
+    network = TaskNeuronMLP(3, (4,), 1, "x**2 + x", elementwise_affine=True)
+    plain = copy.deepcopy(network)
+    plain.affine = None
+    x = torch.randn(5, 3)
+    assert torch.equal(network(x), plain(x))
+    network.affine.weight.data.copy_(torch.tensor([2.0, -1.0, 0.0]))
+    network.affine.bias.data.copy_(torch.tensor([0.0, 1.0, 3.0]))
+    torch.testing.assert_close(network(x), plain(torch.stack([2 * x[:, 0], 1 - x[:, 1], torch.full((5,), 3.0)], 1)))
+    network.reset_parameters()
+    assert torch.equal(network.affine.weight, torch.ones(3))
+    assert torch.equal(network.affine.bias, torch.zeros(3))
+
+
+def test_affine_features_are_bounded_whatever_the_formula():
+    for formula in ("x", "x**3 + x"):
+        network = TaskNeuronMLP(3, (4,), 1, formula, elementwise_affine=True, bound_input=False)
+        assert network.layers[0].bound == 3.0
+    assert TaskNeuronMLP(3, (4,), 1, "x").layers[0].bound is None
+
+
+def test_hidden_formula_is_that_of_all_layers_but_the_first():
+    network = TaskNeuronMLP(3, (4, 5), 1, "x**3 + x", hidden_formula="x")
+    assert [str(layer.formula) for layer in network.layers] == ["x**3 + x", "x", "x"]
+    assert [str(layer.formula) for layer in TaskNeuronMLP(3, (4, 5), 1, "x**3 + x").layers] == ["x**3 + x"] * 3
+
+
+def test_a_member_must_exist():
+    layer, network = TaskNeuronLinear(2, 1, "x", n_members=2), TaskNeuronMLP(2, (3,), 1, "x", n_members=2)
+    for module in (layer, network):
+        with pytest.raises(IndexError, match="from 0 to 1, got 2"):
+            module.member(2)
+    with pytest.raises(ValueError, match="must have members, got n_members=None"):
+        TaskNeuronLinear(2, 1, "x").member(0)
+    with pytest.raises(ValueError, match=r"layer\.member\(0\)\.unit_formula\(0\)"):
+        layer.unit_formula(0)
