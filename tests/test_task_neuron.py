@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_diabetes, load_iris, make_classification
 from sklearn.metrics import accuracy_score
@@ -53,7 +54,7 @@ class TestFormula:
         assert [term.degree for term in model.formula_.terms if term.degree] == [3]
         assert model.search_.formula_ == model.formula_
 
-    def test_auto_never_sees_the_held_out_rows(self, table):
+    def test_auto_searches_on_all_rows_with_a_weight(self, table):
         X, y = table
         seen = []
 
@@ -67,8 +68,8 @@ class TestFormula:
             search=Recording(population_size=20, generations=2),
             early_stopping=True,
             validation_fraction=0.25,
-        ).fit(X, y)
-        assert seen == [90]
+        ).fit(X, y, sample_weight=np.r_[np.zeros(20), np.ones(100)])
+        assert seen == [100]
         assert len(model.validation_loss_curve_) == model.n_iter_
 
     def test_the_search_that_is_given_is_not_touched(self, table):
@@ -124,8 +125,16 @@ class TestParameters:
     def test_counts_of_the_paper(self, table):
         # 8-12-5-1 with two terms: 322 multiplications and 340 parameters for California housing (the paper's Table IV).
         X = np.random.default_rng(0).normal(size=(20, 8))
-        model = small(formula="0.068*x**3 + 0.15*x + 0.76", hidden_layer_sizes=(12, 5)).fit(X, X[:, 0])
+        paper = {"hidden_formula": "x**3 + x", "elementwise_affine": False, "n_members": 1}
+        model = small(formula="0.068*x**3 + 0.15*x + 0.76", hidden_layer_sizes=(12, 5), **paper).fit(X, X[:, 0])
         assert (model.n_multiplications_, model.n_parameters_) == (322, 340)
+
+    def test_counts_of_all_members(self, table):
+        X, y = table
+        model = small(hidden_layer_sizes=(5,), n_members=3).fit(X, y)
+        # A scale and a shift of 3 features, 5 units of two terms, one output of one term.
+        assert model.n_multiplications_ == 3 * (3 + 5 * 6 + 5)
+        assert model.n_parameters_ == 3 * (3 + 5 * 6 + 5) + 3 * (3 + 5 + 1)
 
     def test_callbacks_watch_the_training(self, table):
         class Count(Callback):
@@ -153,13 +162,37 @@ class TestTraining:
     def test_early_stopping_restores_the_best_epoch(self, table):
         X, y = table
         noise = np.random.default_rng(1).normal(size=len(y))
-        model = small(early_stopping=True, max_epochs=300, n_iter_no_change=5, lr=0.02, validation_fraction=0.3).fit(X, noise)
+        options = {"max_epochs": 300, "n_iter_no_change": 5, "lr": 0.02, "validation_fraction": 0.3, "n_members": 1}
+        model = small(early_stopping=True, **options).fit(X, noise)
         assert model.n_iter_ < 300
         curve = model.validation_loss_curve_
-        held_out = model._split(noise, np.ones(len(X)), np.random.RandomState(0).randint(2**31 - 1, size=3)[0])[1]
+        held_out = model._split(noise, np.random.RandomState(0).randint(2**31 - 1, size=3)[0])[1][:, 0].numpy()
         loss = np.mean((model.predict(X[held_out]) - noise[held_out]) ** 2) / model.target_scaler_.scale**2
         assert_allclose(loss, min(curve), rtol=1e-4)
         assert curve[-1] > min(curve)
+
+    def test_predictions_stay_in_the_range_of_the_targets(self, table):
+        X, y = table
+        model = small(max_epochs=60).fit(X, y)
+        assert model.predict(1e3 * X).min() >= y.min()
+        assert model.predict(1e3 * X).max() <= y.max()
+        model.partial_fit(X, 3 * y)
+        assert model.target_scaler_.upper == 3 * y.max()
+
+    def test_time_that_is_up_leaves_a_network(self, table):
+        X, y = table
+        model = small(formula="auto", max_epochs=10**6, max_time=0.5).fit(X, y)
+        assert model.n_iter_ < 10**6
+        assert np.isfinite(model.predict(X)).all()
+
+    def test_members_differ_and_their_mean_is_predicted(self, table):
+        X, y = table
+        model = small(max_epochs=30, n_members=3).fit(X, y)
+        outputs = model.net_.module_(torch.tensor(model.scaler_.transform(X), dtype=torch.float32)).detach().numpy()[..., 0]
+        assert np.abs(np.diff(outputs, axis=1)).max() > 1e-3
+        scaler = model.target_scaler_
+        expected = np.clip(outputs * scaler.scale + scaler.center, scaler.lower, scaler.upper).mean(axis=1)
+        assert_allclose(model.predict(X), expected, rtol=1e-4, atol=1e-4)
 
     def test_several_outputs(self, table):
         X, y = table

@@ -1,17 +1,19 @@
 """What the regressor and the classifier share: from a validated table to a trained network and back to its outputs."""
 
 import copy
+import time
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_taskneurons._device import resolve_device
+from sklearn_taskneurons._device import resolve_device, to_tensor
 from sklearn_taskneurons._task_neuron._split import hold_out
 from sklearn_taskneurons._training import fit_column_scaler, make_net, make_table, predict, train
 from sklearn_taskneurons._vsr import VSRRegressor
@@ -31,7 +33,10 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
         "formula": [str, Formula],
         "search": [None, VSRRegressor],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "hidden_formula": [str, Formula],
+        "elementwise_affine": ["boolean"],
         "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -41,6 +46,7 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "scaling": [StrOptions({"robust", "standard"}), None],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "device": "no_validation",  # torch knows which there are
         "callbacks": [list, tuple, None],
         "verbose": ["verbose"],
@@ -54,7 +60,10 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
         *,
         search=None,
         hidden_layer_sizes=(64, 32),
+        hidden_formula="x",
+        elementwise_affine=True,
         activation="tanh",
+        n_members=4,
         max_epochs=200,
         batch_size="auto",
         lr=5e-3,
@@ -64,6 +73,7 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
         n_iter_no_change=20,
         tol=1e-4,
         scaling="robust",
+        max_time=None,
         device="cpu",
         callbacks=None,
         verbose=0,
@@ -73,7 +83,10 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
         self.formula = formula
         self.search = search
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.hidden_formula = hidden_formula
+        self.elementwise_affine = elementwise_affine
         self.activation = activation
+        self.n_members = n_members
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -83,6 +96,7 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.scaling = scaling
+        self.max_time = max_time
         self.device = device
         self.callbacks = callbacks
         self.verbose = verbose
@@ -108,12 +122,15 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
     def _fit(self, X, y, weights):
         """Fit on validated rows, from the start or, with `warm_start`, from where the last fit ended."""
         self._check_parameters()
+        deadline = None if self.max_time is None else time.monotonic() + self.max_time
         split_seed, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
-        rows, held_out = self._split(y, weights, split_seed)
+        X, y, weights = _weighty(X, y, weights)
+        parts = self._split(y, split_seed)
         if not self._continues():
-            self._start(X[rows], y[rows], weights[rows], search_seed, net_seed)
-        validation = None if held_out is None else self._table(X[held_out], y[held_out], weights[held_out])
-        self._train(self._table(X[rows], y[rows], weights[rows]), validation, self.max_epochs)
+            self._start(X, y, weights, search_seed, net_seed, deadline)
+        table = self._table(X, y, weights)
+        rows, held_out = (table, None) if parts is None else map(table.subset, parts)
+        self._train(rows, held_out, self.max_epochs, deadline)
         return self
 
     def _continues(self):
@@ -124,8 +141,9 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
         if not hasattr(self, "net_"):
             self._check_parameters()
             _, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
-            self._start(X, y, weights, search_seed, net_seed)
-        self._train(self._table(X, y, weights), None, 1)
+            X, y, weights = _weighty(X, y, weights)
+            self._start(X, y, weights, search_seed, net_seed, None)
+        self._train(self._table(*_weighty(X, y, weights)), None, 1, None)
         return self
 
     def _check_parameters(self):
@@ -144,27 +162,33 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
     def _given_formula(self):
         return None if isinstance(self.formula, str) and self.formula == "auto" else Formula(self.formula)
 
-    def _split(self, y, weights, seed):
-        """Return the rows to train on, and those to choose the best epoch by or None."""
+    def _split(self, y, seed):
+        """Return for each member the rows to train on, and those to choose its best epoch by; None if none is held out."""
         wanted = self.early_stopping
         if wanted == "auto":
-            wanted = np.count_nonzero(weights) * self.validation_fraction >= AUTO_HELD_OUT_ROWS
+            wanted = len(y) * self.validation_fraction >= AUTO_HELD_OUT_ROWS
         if not wanted:
-            return slice(None), None
-        return hold_out(y if self._task == "classification" else None, weights, self.validation_fraction, seed)
+            return None
+        classes = y if self._task == "classification" else None
+        n_members = self.net_.module_.n_members if self._continues() else self.n_members
+        parts = hold_out(classes, len(y), self.validation_fraction, n_members, seed)
+        return [to_tensor(rows, torch.int64) for rows in parts]
 
-    def _start(self, X, y, weights, search_seed, net_seed):
+    def _start(self, X, y, weights, search_seed, net_seed, deadline):
         """Decide everything that training does not change, and make the network."""
         n_outputs = self._start_targets(y, weights)
         self.scaler_ = fit_column_scaler(X, weights, self.scaling)
-        self.formula_ = self._find_formula(X, y, weights, search_seed)
+        self.formula_ = self._find_formula(X, y, weights, search_seed, deadline)
         self.net_ = make_net(
             X.shape[1],
             n_outputs,
             self.formula_,
             task=self._task,
             hidden_layer_sizes=[int(size) for size in np.atleast_1d(self.hidden_layer_sizes)],
+            hidden_formula=self.hidden_formula,
+            elementwise_affine=self.elementwise_affine,
             activation=self.activation,
+            n_members=self.n_members,
             bound_input=self.scaling is None,
             lr=self.lr,
             weight_decay=self.weight_decay,
@@ -174,18 +198,26 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
             callbacks=copy.deepcopy(self.callbacks),
             verbose=self.verbose,
             seed=net_seed,
+            **self._loss_options(),
         )
         self.n_parameters_ = count_parameters(self.net_.module_)
         self.n_multiplications_ = count_multiplications(self.net_.module_)
         self.loss_curve_, self.validation_loss_curve_, self.n_iter_ = [], [], 0
 
-    def _find_formula(self, X, y, weights, seed):
+    def _loss_options(self):
+        """Return what else the loss is."""
+        return {}
+
+    def _find_formula(self, X, y, weights, seed, deadline):
         given = self._given_formula()
         if given is not None:
             return given
         search = VSRRegressor() if self.search is None else clone(self.search)
         if search.random_state is None:
             search.set_params(random_state=seed)
+        if deadline is not None:
+            left = max(deadline - time.monotonic(), 1e-3)
+            search.set_params(max_time=left if search.max_time is None else min(left, search.max_time))
         self.search_ = search.fit(self.scaler_.transform(X), self._search_targets(y), sample_weight=weights)
         return self.search_.neuron_formula()
 
@@ -193,9 +225,15 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
         return min(128, n_rows) if self.batch_size == "auto" else min(self.batch_size, n_rows)
 
     def _table(self, X, y, weights):
-        return make_table(self.scaler_.transform(X), self._network_targets(y), weights, resolve_device(self.device))
+        return make_table(
+            self.scaler_.transform(X),
+            self._network_targets(y),
+            weights,
+            n_members=self.net_.module_.n_members,
+            device=resolve_device(self.device),
+        )
 
-    def _train(self, table, validation, max_epochs):
+    def _train(self, table, validation, max_epochs, deadline):
         training = train(
             self.net_,
             table,
@@ -203,13 +241,22 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
             max_epochs=max_epochs,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
+            deadline=deadline,
         )
         self.loss_curve_ += training.loss_curve
         self.validation_loss_curve_ += training.validation_loss_curve
         self.n_iter_ += training.n_iter
 
     def _outputs(self, X):
-        """Return what the network gives for rows not yet validated, float64 (N, O)."""
+        """Return what the networks give for rows not yet validated, float64 (N, M, O)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         return predict(self.net_, X, self.scaler_.transform)
+
+
+def _weighty(X, y, weights):
+    """Return the rows with a weight; the others say nothing."""
+    if weights.all():
+        return X, y, weights
+    rows = weights > 0
+    return X[rows], y[rows], weights[rows]

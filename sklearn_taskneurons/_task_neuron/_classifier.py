@@ -1,12 +1,13 @@
 """A classifier that is a network of task-based neurons."""
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import validate_data
 
@@ -25,7 +26,7 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
     Parameters
     ----------
     formula : "auto", str or Formula, default="auto"
-        The formula of the neuron. "auto" searches it on the rows that the network is trained on, never on those held out;
+        The formula of the neurons of the first layer. "auto" searches it on the rows that `fit` is given;
         a text such as ``"x**3 + x"`` or a :class:`Formula` is taken as it is. Only its terms matter: every term gets
         weights of its own, which replace the formula's constants.
     search : VSRRegressor, VSRClassifier or None, default=None
@@ -33,8 +34,17 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         labels, and its parameters can be reached as ``search__generations`` and so on. None means ``VSRRegressor()``.
     hidden_layer_sizes : int or sequence of int, default=(64, 32)
         The number of neurons of each hidden layer, each at least 1. An empty sequence is a single layer of neurons.
+    hidden_formula : str or Formula, default="x"
+        The formula of the neurons of all further layers, that of the outputs included: the formula found is one of the
+        features, and only the first layer meets these.
+    elementwise_affine : bool, default=True
+        Whether the network first scales and shifts each feature by learned numbers, 1 and 0 at first, and then bounds it to
+        (-3, 3): so it learns for each how much of the bend of the powers it takes, and where.
     activation : {"identity", "logistic", "tanh", "relu"}, default="tanh"
         What is applied to the neurons of the hidden layers.
+    n_members : int, default=4
+        The number of networks that are trained side by side, by batched matrix products. Each has its own initial weights,
+        order of rows, held-out rows and best epoch; their predictions are averaged.
     max_epochs : int, default=200
         The largest number of passes over the training rows.
     batch_size : int or "auto", default="auto"
@@ -44,9 +54,9 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
     weight_decay : float, default=0.1
         Its decoupled weight decay, at least 0.
     early_stopping : bool or "auto", default="auto"
-        Hold out `validation_fraction` of the rows, keep the weights of the epoch with the lowest loss on them, and stop
-        after `n_iter_no_change` epochs without a lower one. "auto" does so where that holds out at least 10 rows; fewer
-        are worth more for training, which then stops only when the training loss no longer falls.
+        Hold out `validation_fraction` of the rows, for each member others, keep its weights of the epoch with the lowest
+        loss on them, and stop after `n_iter_no_change` epochs without a lower one. "auto" does so where that holds out at
+        least 10 rows; fewer are worth more for training, which then stops only when the training loss no longer falls.
     validation_fraction : float, default=0.1
         The fraction of the rows held out, in (0, 1); for classes, in proportion.
     n_iter_no_change : int, default=20
@@ -57,6 +67,8 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         How columns are scaled. "robust" is by median and interquartile range, "standard" by mean and standard deviation;
         both then bound z smoothly to (-3, 3) by ``z / sqrt(1 + (z / 3)**2)``, since powers of outliers explode. None takes
         the columns as they are, and the first layer bounds them in the same way.
+    max_time : float or None, default=None
+        The seconds after which no further batch is begun, the search included; the best weights so far are kept.
     device : str or torch.device, default="cpu"
         Where the network is trained: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
     callbacks : list of skorch callbacks or None, default=None
@@ -65,6 +77,9 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         With 1 and more, skorch reports each epoch.
     warm_start : bool, default=False
         Whether `fit` goes on training the network that is there, with its scaling and formula.
+    label_smoothing : float, default=0.1
+        The part of the probability of a row's class that is spread over all classes while the network is trained, in
+        [0, 1).
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by label; "balanced" weighs every class the same, whatever its number of rows.
     random_state : int, RandomState instance or None, default=None
@@ -121,6 +136,7 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = BaseTaskNeuron._parameter_constraints | {
         "search": [None, VSRRegressor, VSRClassifier],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
@@ -130,7 +146,10 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         *,
         search=None,
         hidden_layer_sizes=(64, 32),
+        hidden_formula="x",
+        elementwise_affine=True,
         activation="tanh",
+        n_members=4,
         max_epochs=200,
         batch_size="auto",
         lr=5e-3,
@@ -140,10 +159,12 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         n_iter_no_change=20,
         tol=1e-4,
         scaling="robust",
+        max_time=None,
         device="cpu",
         callbacks=None,
         verbose=0,
         warm_start=False,
+        label_smoothing=0.1,
         class_weight=None,
         random_state=None,
     ):
@@ -151,7 +172,10 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
             formula,
             search=search,
             hidden_layer_sizes=hidden_layer_sizes,
+            hidden_formula=hidden_formula,
+            elementwise_affine=elementwise_affine,
             activation=activation,
+            n_members=n_members,
             max_epochs=max_epochs,
             batch_size=batch_size,
             lr=lr,
@@ -161,12 +185,14 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
             n_iter_no_change=n_iter_no_change,
             tol=tol,
             scaling=scaling,
+            max_time=max_time,
             device=device,
             callbacks=callbacks,
             verbose=verbose,
             warm_start=warm_start,
             random_state=random_state,
         )
+        self.label_smoothing = label_smoothing
         self.class_weight = class_weight
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -248,8 +274,7 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         ndarray of shape (n_samples,)
             The labels, of the type of the labels at `fit`.
         """
-        outputs = self._outputs(X)
-        return self.classes_[outputs.argmax(axis=1)]
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def predict_proba(self, X):
         """Predict the probabilities of the classes.
@@ -262,9 +287,9 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            The probabilities in [0, 1], float64, in the order of ``classes_``.
+            The probabilities in [0, 1], float64, in the order of ``classes_``: the mean of those of the members.
         """
-        return softmax(self._outputs(X), axis=1)
+        return softmax(self._outputs(X), axis=-1).mean(axis=1)
 
     def predict_log_proba(self, X):
         """Predict the logarithms of the probabilities of the classes.
@@ -279,7 +304,8 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         ndarray of shape (n_samples, n_classes)
             The natural logarithms, float64, in the order of ``classes_``.
         """
-        return log_softmax(self._outputs(X), axis=1)
+        log_probabilities = log_softmax(self._outputs(X), axis=-1)
+        return logsumexp(log_probabilities, axis=1) - np.log(log_probabilities.shape[1])
 
     def _validated(self, X, y, sample_weight, first):
         X, y = validate_data(self, X, y, reset=first, dtype=[np.float64, np.float32], ensure_min_samples=2)
@@ -293,6 +319,9 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         if len(unknown):
             raise ValueError(f"y must have labels of {self.classes_} only, got {unknown}")
         return np.searchsorted(self.classes_, y)
+
+    def _loss_options(self):
+        return {"label_smoothing": self.label_smoothing}
 
     def _start_targets(self, y, weights):
         return len(self.classes_)

@@ -1,7 +1,5 @@
 """A regressor that is a network of task-based neurons."""
 
-from dataclasses import replace
-
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 from sklearn.utils.validation import validate_data
@@ -21,7 +19,7 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
     Parameters
     ----------
     formula : "auto", str or Formula, default="auto"
-        The formula of the neuron. "auto" searches it on the rows that the network is trained on, never on those held out;
+        The formula of the neurons of the first layer. "auto" searches it on the rows that `fit` is given;
         a text such as ``"x**3 + x"`` or a :class:`Formula` is taken as it is. Only its terms matter: every term gets
         weights of its own, which replace the formula's constants.
     search : VSRRegressor or None, default=None
@@ -29,8 +27,17 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
         ``search__generations`` and so on. None means ``VSRRegressor()``.
     hidden_layer_sizes : int or sequence of int, default=(64, 32)
         The number of neurons of each hidden layer, each at least 1. An empty sequence is a single layer of neurons.
+    hidden_formula : str or Formula, default="x"
+        The formula of the neurons of all further layers, that of the outputs included: the formula found is one of the
+        features, and only the first layer meets these.
+    elementwise_affine : bool, default=True
+        Whether the network first scales and shifts each feature by learned numbers, 1 and 0 at first, and then bounds it to
+        (-3, 3): so it learns for each how much of the bend of the powers it takes, and where.
     activation : {"identity", "logistic", "tanh", "relu"}, default="tanh"
         What is applied to the neurons of the hidden layers.
+    n_members : int, default=4
+        The number of networks that are trained side by side, by batched matrix products. Each has its own initial weights,
+        order of rows, held-out rows and best epoch; their predictions are averaged.
     max_epochs : int, default=200
         The largest number of passes over the training rows.
     batch_size : int or "auto", default="auto"
@@ -40,9 +47,9 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
     weight_decay : float, default=0.1
         Its decoupled weight decay, at least 0.
     early_stopping : bool or "auto", default="auto"
-        Hold out `validation_fraction` of the rows, keep the weights of the epoch with the lowest loss on them, and stop
-        after `n_iter_no_change` epochs without a lower one. "auto" does so where that holds out at least 10 rows; fewer
-        are worth more for training, which then stops only when the training loss no longer falls.
+        Hold out `validation_fraction` of the rows, for each member others, keep its weights of the epoch with the lowest
+        loss on them, and stop after `n_iter_no_change` epochs without a lower one. "auto" does so where that holds out at
+        least 10 rows; fewer are worth more for training, which then stops only when the training loss no longer falls.
     validation_fraction : float, default=0.1
         The fraction of the rows held out, in (0, 1); for classes, in proportion.
     n_iter_no_change : int, default=20
@@ -53,6 +60,8 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
         How columns are scaled. "robust" is by median and interquartile range, "standard" by mean and standard deviation;
         both then bound z smoothly to (-3, 3) by ``z / sqrt(1 + (z / 3)**2)``, since powers of outliers explode. None takes
         the columns as they are, and the first layer bounds them in the same way.
+    max_time : float or None, default=None
+        The seconds after which no further batch is begun, the search included; the best weights so far are kept.
     device : str or torch.device, default="cpu"
         Where the network is trained: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
     callbacks : list of skorch callbacks or None, default=None
@@ -77,7 +86,7 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
     scaler_ : ColumnScaler
         The scaling of the columns: ``center``, ``scale`` and ``limit``.
     target_scaler_ : TargetScaler
-        The standardization of the targets: ``center`` and ``scale``.
+        The standardization of the targets: ``center`` and ``scale``, and their range, ``lower`` and ``upper``.
     n_outputs_ : int
         The number of targets.
     loss_curve_ : list of float
@@ -175,10 +184,10 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predicted targets, float64, in the shape of the targets at `fit`.
+            The predicted targets, float64, in the shape of the targets at `fit`: the mean of what the members predict, none
+            beyond the targets that they were trained on.
         """
-        outputs = self._outputs(X)
-        y = self.target_scaler_.inverse_transform(outputs)
+        y = self.target_scaler_.inverse_transform(self._outputs(X)).mean(axis=1)
         return y[:, 0] if self._y_ndim == 1 else y
 
     def _validated(self, X, y, sample_weight, first):
@@ -197,11 +206,7 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
         return self.n_outputs_
 
     def _network_targets(self, y):
-        constant = self.target_scaler_.scale == 0
-        if constant.any():
-            # In the first blocks of partial_fit; the first block in which it varies sets the scale.
-            scale = np.where(constant, fit_target_scaler(y).scale, self.target_scaler_.scale)
-            self.target_scaler_ = replace(self.target_scaler_, scale=scale)
+        self.target_scaler_ = self.target_scaler_.covering(y)
         return self.target_scaler_.transform(y)
 
     def _search_targets(self, y):

@@ -3,6 +3,7 @@
 PyTorch's own loader collates rows one by one, which for tables takes several times as long as training on them.
 """
 
+import copy
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -17,18 +18,45 @@ from sklearn_taskneurons._training.losses import Target
 
 Batch: TypeAlias = tuple[Tensor, Target]
 
+# Numbers that are gathered at once; 16 MB.
+SPAN_NUMBERS = 1 << 22
+
 
 class TensorTable(Dataset[Batch]):
-    """Rows ``(X, y)``, or ``(X, (y, weight))`` where they have weights, as whole tensors on the device that trains."""
+    """Rows as whole tensors on the device that trains, and which of them each member sees.
 
-    def __init__(self, X: Tensor, y: Tensor, weight: Tensor | None = None) -> None:
+    Parameters
+    ----------
+    X : torch.Tensor of shape (N, D)
+        The features.
+    y : torch.Tensor of shape (N, O) or (N,)
+        The targets.
+    weight : torch.Tensor of shape (N,) or None
+        The weights of the rows.
+    rows : torch.Tensor of int64, shape (n, M)
+        The numbers of the rows that each of M members sees.
+    """
+
+    def __init__(self, X: Tensor, y: Tensor, weight: Tensor | None, rows: Tensor) -> None:
         self.tensors: tuple[Tensor, ...] = (X, y) if weight is None else (X, y, weight)
+        self.rows = rows
 
     def __len__(self) -> int:
-        return len(self.tensors[0])
+        return len(self.rows)
 
     def __getitem__(self, index: Any) -> Batch:
-        return batch_of(*(tensor[index] for tensor in self.tensors))
+        return batch_of(*self.take(self.rows[index]))
+
+    def subset(self, rows: Tensor) -> "TensorTable":
+        """Return the same table with other rows for the members to see, int64 (n, M)."""
+        result = copy.copy(self)
+        result.rows = rows.to(self.rows.device)
+        return result
+
+    def take(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return the tensors for row numbers of any shape, (*rows.shape, ...)."""
+        flat = rows.flatten()
+        return tuple(tensor.index_select(0, flat).view(*rows.shape, *tensor.shape[1:]) for tensor in self.tensors)
 
 
 def batch_of(X: Tensor, y: Tensor, weight: Tensor | None = None) -> Batch:
@@ -43,20 +71,20 @@ class RowOrder:
         self.seed = seed
         self.epoch = 0
 
-    def next(self, n_rows: int) -> Tensor:
-        """Return a permutation of the row numbers."""
+    def next(self, n_rows: int, n_members: int = 1) -> Tensor:
+        """Return a permutation of the row numbers for each member, (n_rows, n_members)."""
         # Mixed well, since torch's generator knows only the lower 32 bits of a seed.
         mixed = np.random.SeedSequence(self.seed, spawn_key=(self.epoch,)).generate_state(1)
         generator = torch.Generator().manual_seed(int(mixed[0]))
         self.epoch += 1
-        return torch.randperm(n_rows, generator=generator)
+        return torch.stack([torch.randperm(n_rows, generator=generator) for _ in range(n_members)], 1)
 
 
 class TensorBatches:
     """Iterate over a dataset in slices of tensors; stands where skorch expects a ``DataLoader``.
 
     A dataset that is no `TensorTable` is one of skorch's, around what the user has given to ``net.predict`` or
-    ``net.forward``.
+    ``net.forward``; all members see its rows.
 
     Parameters
     ----------
@@ -81,13 +109,19 @@ class TensorBatches:
         if not isinstance(self.dataset, TensorTable):
             yield from self._unknown_targets()
             return
-        tensors = self.dataset.tensors
+        rows = self.dataset.rows
         if self.order is not None:
-            # One gather for the epoch: batches are then slices, which copy nothing.
-            order = self.order.next(len(self.dataset)).to(tensors[0].device)
-            tensors = tuple(tensor.index_select(0, order) for tensor in tensors)
-        for batch in zip(*(tensor.tensor_split(len(self)) for tensor in tensors), strict=True):
-            yield batch_of(*batch)
+            rows = rows.gather(0, self.order.next(*rows.shape).to(rows.device))
+        batches = rows.tensor_split(len(self))
+        numbers = max(1, self.batch_size * rows.shape[1] * self.dataset.tensors[0].shape[1])
+        together = max(1, SPAN_NUMBERS // numbers)
+        # One gather for many batches: batches are then slices, which copy nothing.
+        for first in range(0, len(batches), together):
+            span = batches[first : first + together]
+            sizes = [len(batch) for batch in span]
+            tensors = self.dataset.take(torch.cat(span))
+            for batch in zip(*(torch.split(tensor, sizes) for tensor in tensors), strict=True):
+                yield batch_of(*batch)
 
     def _unknown_targets(self) -> Iterator[tuple[Tensor, Tensor]]:
         X = to_tensor(self.dataset.X, device="cpu")

@@ -10,6 +10,7 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from sklearn_taskneurons._training.averaging import WeightAverage
+from sklearn_taskneurons._training.vector import member_of_entries
 
 
 class StopTraining(KeyboardInterrupt):
@@ -20,7 +21,7 @@ class StopTraining(KeyboardInterrupt):
 
 
 class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
-    """Watch the loss of each epoch, stop when it no longer falls, and leave the averaged weights of the best epoch.
+    """Watch the loss of each epoch, stop when it no longer falls, and leave each member's averaged weights of its best epoch.
 
     The loss is that of the validation set, of the averaged weights. Without one it is the training loss, which only says
     when to stop: the last average is then left, unless it is not finite.
@@ -43,8 +44,11 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Forget what was best on other data; go on with the steps where they were left."""
-        self.best_loss_ = self.threshold_ = math.inf
-        self.best_epoch_: int | None = None
+        n_members = net.module_.n_members
+        self.owner_ = member_of_entries(net.module_, n_members)
+        self.best_losses_ = torch.full((n_members,), math.inf, device=self.owner_.device)
+        self.best_epochs_ = torch.zeros(n_members, dtype=torch.int64, device=self.owner_.device)
+        self.threshold_ = math.inf
         self.n_waited_ = 0
         self.stopped_: str | None = None
         self.validated_ = False
@@ -56,6 +60,8 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Go on with the steps, and drop the batches of the epoch before: those of all epochs would outgrow the data."""
         self._average.swap_out(net.vector_)
+        self.sums_: Tensor | float = 0.0
+        self.n_validated_ = 0
         if len(net.history) > 1:
             net.history[-2]["batches"].clear()
 
@@ -65,8 +71,12 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
             self._average.swap_in(net.vector_)
 
     def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
-        """Average, and stop in time."""
-        if training:
+        """Average, and stop in time; or take in the members' losses."""
+        if not training:
+            X, y = batch
+            self.sums_ = self.sums_ + net.criterion_.of_members(kwargs["y_pred"], y) * len(X)
+            self.n_validated_ += len(X)
+        else:
             self._average.update(net.vector_)
             if self.deadline is not None and time.monotonic() > self.deadline:
                 self._stop("time")
@@ -76,16 +86,20 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         self._average.swap_in(net.vector_)
         row = net.history[-1]
         self.validated_ = dataset_valid is not None
-        loss = row["valid_loss" if self.validated_ else "train_loss"]
-        if not (math.isfinite(loss) and math.isfinite(row["train_loss"]) and _is_finite(net.vector_)):
+        losses = self.best_losses_.new_tensor(row["train_loss"])
+        if self.validated_:
+            losses = torch.as_tensor(self.sums_ / self.n_validated_)
+        if not (torch.isfinite(losses).all() and math.isfinite(row["train_loss"]) and _is_finite(net.vector_)):
             self._stop("diverged")
-        if loss < self.best_loss_:
-            self.best_loss_, self.best_epoch_ = loss, len(net.history)
-        if not self.validated_ or self.best_epoch_ == len(net.history):
-            self.best_.copy_(net.vector_.detach())
+        improved = losses < self.best_losses_
+        self.best_losses_ = torch.where(improved, losses, self.best_losses_)
+        self.best_epochs_[improved] = len(net.history)
+        kept = improved[self.owner_] if self.validated_ else improved.new_ones(())
+        self.best_ = torch.where(kept, net.vector_.detach(), self.best_)
         self.n_waited_ += 1
-        if loss < self.threshold_:
-            self.threshold_, self.n_waited_ = loss * (1 - self.tol), 0
+        best = float(self.best_losses_.mean())
+        if best < self.threshold_:
+            self.threshold_, self.n_waited_ = best * (1 - self.tol), 0
         if self.patience is not None and self.n_waited_ >= self.patience:
             self._stop("converged")
 
@@ -96,7 +110,7 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
             net.vector_.data.copy_(self.best_)
         if not self._average.is_of(net.vector_):
             self.average_ = None  # the steps after the best epoch were in vain
-        del self.best_  # or it would be pickled with the net
+        del self.best_, self.owner_  # or they would be pickled with the net
         if len(net.history):
             net.history[-1]["batches"].clear()
 

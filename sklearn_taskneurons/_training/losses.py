@@ -1,33 +1,70 @@
-"""Losses of a batch: the target comes alone, or as ``(target, weight)`` where the rows have weights."""
+"""Losses of a batch, for each member: the target comes alone, or as ``(target, weight)`` where the rows have weights."""
 
+from abc import ABC, abstractmethod
 from typing import TypeAlias
 
-import torch
 from torch import Tensor, nn
 
 Target: TypeAlias = Tensor | tuple[Tensor, Tensor]
 
 
-class WeightedMSELoss(nn.Module):
-    """The weighted mean over rows of the squared error, averaged over outputs."""
+class MemberLoss(nn.Module, ABC):
+    """The mean over members of each one's mean over its rows; rows (B, M, O) on the first axis, members on the second."""
+
+    @abstractmethod
+    def of_rows(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
+        """Return the loss of each row of each member, (B, M)."""
+
+    @abstractmethod
+    def mean(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
+        """Return the mean over all rows of all members, ()."""
+
+    def of_members(self, y_pred: Tensor, y_true: Target) -> Tensor:
+        """Return the loss of each member, (M,), rows weighted."""
+        if isinstance(y_true, Tensor):
+            return self.of_rows(y_pred, y_true).mean(0)
+        target, weight = y_true
+        return (self.of_rows(y_pred, target) * weight).sum(0) / weight.sum(0)
 
     def forward(self, y_pred: Tensor, y_true: Target) -> Tensor:
-        if isinstance(y_true, Tensor):
-            return nn.functional.mse_loss(y_pred, y_true)
-        target, weight = y_true
-        return weighted_mean(nn.functional.mse_loss(y_pred, target, reduction="none").mean(-1), weight)
+        return self.mean(y_pred, y_true) if isinstance(y_true, Tensor) else self.of_members(y_pred, y_true).mean()
 
 
-class WeightedCrossEntropyLoss(nn.Module):
-    """The weighted mean over rows of the cross-entropy; ``y_pred`` (N, C) are logits, targets (N,) classes."""
+class SquaredErrorLoss(MemberLoss):
+    """The squared error, averaged over outputs; targets (B, M, O)."""
 
-    def forward(self, y_pred: Tensor, y_true: Target) -> Tensor:
-        if isinstance(y_true, Tensor):
-            return nn.functional.cross_entropy(y_pred, y_true)
-        target, weight = y_true
-        return weighted_mean(nn.functional.cross_entropy(y_pred, target, reduction="none"), weight)
+    def of_rows(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
+        return nn.functional.mse_loss(y_pred, y_true, reduction="none").mean(-1)
+
+    def mean(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
+        return nn.functional.mse_loss(y_pred, y_true)
 
 
-def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Return the weighted mean of ``values`` (N,)."""
-    return torch.dot(values, weight) / weight.sum()
+class CrossEntropyLoss(MemberLoss):
+    """The cross-entropy of logits; targets (B, M) are class numbers.
+
+    Parameters
+    ----------
+    label_smoothing : float
+        While training, the part of the target's probability that is spread over all classes [1]_.
+
+    References
+    ----------
+    .. [1] C. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016,
+       :doi:`10.1109/CVPR.2016.308`.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+
+    def of_rows(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
+        return self._cross_entropy(y_pred, y_true, "none").view(y_true.shape)
+
+    def mean(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
+        return self._cross_entropy(y_pred, y_true, "mean")
+
+    def _cross_entropy(self, y_pred: Tensor, y_true: Tensor, reduction: str) -> Tensor:
+        smoothing = self.label_smoothing if self.training else 0.0
+        logits, classes = y_pred.flatten(0, 1), y_true.flatten()
+        return nn.functional.cross_entropy(logits, classes, reduction=reduction, label_smoothing=smoothing)

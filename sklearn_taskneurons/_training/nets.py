@@ -1,18 +1,17 @@
 """The skorch net of the estimators: a multi-layer perceptron of task-based neurons, seeded and ready to train."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Literal, Self, TypeAlias
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.utils import TeeGenerator
-from torch import nn
+from torch import Tensor, nn
 
 from sklearn_taskneurons._training.batches import RowOrder, TensorBatches
 from sklearn_taskneurons._training.callbacks import BestEpoch
-from sklearn_taskneurons._training.losses import WeightedCrossEntropyLoss, WeightedMSELoss
+from sklearn_taskneurons._training.losses import CrossEntropyLoss, SquaredErrorLoss
 from sklearn_taskneurons._training.vector import parameter_vector, tied
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn import Activation, TaskNeuronMLP
@@ -86,6 +85,16 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return any(getattr(type(callback), event) is not getattr(Callback, event) for _, callback in self.callbacks_)
 
 
+def mean_output(outputs: Tensor) -> Tensor:
+    """Return the mean over members of outputs (N, M, O)."""
+    return outputs.mean(1)
+
+
+def mean_probabilities(logits: Tensor) -> Tensor:
+    """Return the mean over members of the probabilities that belong to logits (N, M, C)."""
+    return torch.softmax(logits, -1).mean(1)
+
+
 def make_net(
     in_features: int,
     out_features: int,
@@ -94,7 +103,11 @@ def make_net(
     task: Task = "regression",
     hidden_layer_sizes: int | Sequence[int] = (64, 32),
     activation: Activation = "tanh",
+    hidden_formula: Formula | str = "x",
     bound_input: bool = False,
+    elementwise_affine: bool = True,
+    n_members: int = 1,
+    label_smoothing: float = 0.0,
     lr: float = 5e-3,
     weight_decay: float = 0.1,
     batch_size: int = 128,
@@ -110,8 +123,8 @@ def make_net(
     ----------
     in_features, out_features : int
         The number of features, and of targets or classes.
-    formula : Formula or str
-        The form of the neurons.
+    formula, hidden_formula : Formula or str
+        The form of the neurons of the first layer, and of all others.
     task : {"regression", "classification"}
         Whether the loss is the squared error or the cross-entropy of logits.
     hidden_layer_sizes : int or sequence of int
@@ -120,6 +133,12 @@ def make_net(
         What follows the hidden layers.
     bound_input : bool
         Whether the network bounds its inputs itself; False for inputs that are bounded already.
+    elementwise_affine : bool
+        Whether it first scales and shifts them by learned numbers, and then bounds them in any case.
+    n_members : int
+        The number of networks that are trained side by side, each on rows of its own.
+    label_smoothing : float
+        The part of a class's probability that is spread over all while the net is trained.
     lr, weight_decay : float
         Learning rate of AdamW, and its weight decay.
     batch_size, max_epochs : int
@@ -139,6 +158,9 @@ def make_net(
         Pass it to `train` and `predict`.
     """
     device = torch.device(device)
+    losses: dict[str, Any] = {"criterion": SquaredErrorLoss}
+    if task == "classification":
+        losses = {"criterion": CrossEntropyLoss, "criterion__label_smoothing": label_smoothing}
     net = TableNet(
         TaskNeuronMLP,
         module__in_features=in_features,
@@ -146,9 +168,12 @@ def make_net(
         module__out_features=out_features,
         module__formula=formula,
         module__activation=activation,
+        module__hidden_formula=hidden_formula,
         module__bound_input=bound_input,
-        criterion=WeightedMSELoss if task == "regression" else WeightedCrossEntropyLoss,
-        predict_nonlinearity=None if task == "regression" else partial(torch.softmax, dim=-1),
+        module__elementwise_affine=elementwise_affine,
+        module__n_members=n_members,
+        **losses,
+        predict_nonlinearity=mean_output if task == "regression" else mean_probabilities,
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=weight_decay,
         # One pass over all parameters instead of a dozen, for which small networks would wait longer than for the rest.

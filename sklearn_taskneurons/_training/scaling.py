@@ -1,7 +1,7 @@
 """Column scaling: what a network's inputs and targets are, whatever the units of the data."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -57,18 +57,34 @@ class TargetScaler:
     ----------
     center, scale : ndarray of shape (n_outputs,), float64
         A constant target has the scale 0: whatever a network says of it, its prediction is that constant.
+    lower, upper : ndarray of shape (n_outputs,), float64
+        The range of the targets. A prediction is taken to be in it, as that of a tree or of a neighbour is.
     """
 
     center: FloatArray
     scale: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+
+    def covering(self, y: NDArray[Any]) -> "TargetScaler":
+        """Return the scaler of a range in which further targets (N, O) are too.
+
+        A target that was constant is scaled by the first targets among which it is not.
+        """
+        scale = self.scale
+        if not scale.all():
+            scale = np.where(scale == 0, fit_target_scaler(y).scale, scale)
+        return replace(
+            self, scale=scale, lower=np.minimum(self.lower, y.min(axis=0)), upper=np.maximum(self.upper, y.max(axis=0))
+        )
 
     def transform(self, y: NDArray[Any]) -> FloatArray:
         """Return the standardized targets (N, O)."""
         return np.asarray((y - self.center) / np.where(self.scale > 0, self.scale, 1.0), dtype=np.float64)
 
     def inverse_transform(self, y: NDArray[Any]) -> FloatArray:
-        """Return targets in their own units (N, O)."""
-        return np.asarray(y * self.scale + self.center, dtype=np.float64)
+        """Return targets (..., O) in their own units, within their range."""
+        return np.asarray(np.clip(y * self.scale + self.center, self.lower, self.upper), dtype=np.float64)
 
 
 def fit_column_scaler(
@@ -97,7 +113,8 @@ def fit_target_scaler(y: NDArray[Any], sample_weight: NDArray[Any] | None = None
     """Return the scaler to zero mean and unit variance of targets (N, O), rows weighted."""
     unit, y, weight = _units(y, sample_weight)
     center, scale = _moments(y, weight)
-    return TargetScaler(center * unit, np.where(scale > _rounding(y), scale * unit, 0.0))
+    scale = np.where(scale > _rounding(y), scale, 0.0)
+    return TargetScaler(center * unit, scale * unit, y.min(axis=0) * unit, y.max(axis=0) * unit)
 
 
 def weighted_quantiles(X: FloatArray, weight: FloatArray, levels: tuple[float, ...]) -> FloatArray:

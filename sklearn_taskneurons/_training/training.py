@@ -35,8 +35,8 @@ class Training:
         The losses of each complete epoch of this call; the second is empty without a validation set.
     n_iter : int
         The number of complete epochs.
-    best_epoch : int or None
-        The epoch of this call, from 1, with the lowest loss; None if no epoch ended with a finite one.
+    best_epochs : list of (int or None)
+        The epoch of this call, from 1, with each member's lowest loss; None if no epoch ended with a finite one.
     stopped : {"converged", "time", "diverged", "callback", "interrupted"} or None
         What ended training before ``max_epochs``: no improvement any more, the deadline, a loss that is not finite,
         skorch's EarlyStopping among the user's callbacks, or an interrupt from the keyboard.
@@ -45,14 +45,19 @@ class Training:
     loss_curve: list[float]
     validation_loss_curve: list[float]
     n_iter: int
-    best_epoch: int | None
+    best_epochs: list[int | None]
     stopped: Stopped
 
 
 def make_table(
-    X: NDArray[Any], y: NDArray[Any], sample_weight: NDArray[Any] | None = None, device: torch.device | str = "cpu"
+    X: NDArray[Any],
+    y: NDArray[Any],
+    sample_weight: NDArray[Any] | None = None,
+    *,
+    n_members: int = 1,
+    device: torch.device | str = "cpu",
 ) -> TensorTable:
-    """Return the rows with a positive weight as tensors.
+    """Return the rows as tensors; all members see all of them.
 
     Parameters
     ----------
@@ -61,7 +66,9 @@ def make_table(
     y : ndarray of shape (N, O) or (N,)
         Scaled targets, or class numbers of an integer type.
     sample_weight : ndarray of shape (N,) or None
-        Only the ratios of the weights matter.
+        Positive weights, of which only the ratios matter.
+    n_members : int
+        How many networks stand side by side.
     device : torch.device or str
         Where the network is trained.
 
@@ -70,15 +77,13 @@ def make_table(
     TensorTable
     """
     y_tensor = partial(to_tensor, dtype=torch.int64 if y.dtype.kind in "iu" else torch.float32, device=device)
+    rows = torch.arange(len(X), device=device)[:, None].expand(-1, n_members)
     if sample_weight is None or (sample_weight == sample_weight[0]).all():
-        return TensorTable(to_tensor(X, device=device), y_tensor(y))
-    # A batch of rows without weight would have no mean.
-    positive = sample_weight > 0
-    X, y, weight = X[positive], y[positive], sample_weight[positive].astype(np.float64)
+        return TensorTable(to_tensor(X, device=device), y_tensor(y), None, rows)
     # float32 has room for any ratio of weights only if they are about 1.
-    weight = weight / weight.max()
+    weight = sample_weight.astype(np.float64) / sample_weight.max()
     weight = weight / weight.mean()
-    return TensorTable(to_tensor(X, device=device), y_tensor(y), to_tensor(weight, device=device))
+    return TensorTable(to_tensor(X, device=device), y_tensor(y), to_tensor(weight, device=device), rows)
 
 
 def train(
@@ -143,7 +148,7 @@ def train(
         loss_curve=[float(row["train_loss"]) for row in rows],
         validation_loss_curve=[float(row["valid_loss"]) for row in rows if "valid_loss" in row],
         n_iter=len(rows),
-        best_epoch=None if watch.best_epoch_ is None else watch.best_epoch_ - n_before,
+        best_epochs=[epoch - n_before if epoch else None for epoch in watch.best_epochs_.tolist()],
         stopped=stopped,
     )
 
@@ -156,7 +161,7 @@ def _has_stopped_early(net: NeuralNet) -> bool:
 def predict(
     net: NeuralNet, X: NDArray[Any], transform: Callable[[NDArray[Any]], NDArray[Any]] | None = None
 ) -> NDArray[np.float64]:
-    """Return the net's outputs, computed block by block.
+    """Return the outputs of the net's members, computed block by block.
 
     They are computed in float64 where the device can: the last digits of a float32 product depend on how many rows are
     multiplied at once, and a row must get the same prediction alone as among others.
@@ -172,7 +177,7 @@ def predict(
 
     Returns
     -------
-    ndarray of shape (N, O), float64
+    ndarray of shape (N, M, O), float64
     """
     dtype = torch.float32 if torch.device(net.device).type == "mps" else torch.float64
     module = copy.deepcopy(net.module_).to(dtype).eval()

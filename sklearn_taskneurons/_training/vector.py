@@ -12,6 +12,13 @@ def parameter_vector(module: nn.Module) -> nn.Parameter:
     return nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in module.parameters()]))
 
 
+def member_of_entries(module: nn.Module, n_members: int) -> torch.Tensor:
+    """Return to which member each entry of the vector belongs, int64 (n_parameters,)."""
+    members = torch.arange(n_members)
+    owners = [members.repeat_interleave(parameter.numel() // n_members) for parameter in module.parameters()]
+    return torch.cat(owners).to(next(module.parameters()).device)
+
+
 @contextmanager
 def tied(module: nn.Module, vector: nn.Parameter) -> Iterator[None]:
     """Inside the block the module's parameters and gradients are parts of ``vector`` and its gradient.

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from sklearn_taskneurons.nn._affine import FeatureAffine
 from sklearn_taskneurons.nn._maps import ElementwiseMaps
 from sklearn_taskneurons.nn._sums import Product, WeightedSum
 
@@ -43,7 +44,7 @@ def count_multiplications(module: nn.Module) -> int:
     -------
     int
         The number of weights: ``T * in_features * out_features`` for a layer with T terms that have one weight matrix, as
-        many for each factor of a product as for a term.
+        many for each factor of a product as for a term, and one for each feature that is scaled.
 
     References
     ----------
@@ -62,6 +63,8 @@ def count_multiplications(module: nn.Module) -> int:
 def _own_multiplications(part: nn.Module) -> int:
     if isinstance(part, (nn.Linear, WeightedSum)):
         return 0 if part.weight is None else part.weight.numel()
+    if isinstance(part, FeatureAffine):
+        return part.weight.numel()
     if isinstance(part, Product):
         return 0 if part.amplitude is None else part.amplitude.numel()
     if isinstance(part, ElementwiseMaps):
