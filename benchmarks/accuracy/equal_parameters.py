@@ -37,6 +37,10 @@ ACTIVATIONS = ("relu", "tanh")
 LEARNING_RATES = (1.5e-3, 5e-3, 1.5e-2)
 LAYERS = (1, 2)
 
+# The formula is found before the size of the network is known: its terms decide how wide the layers can be. The search does not
+# train networks, so a small one that is hardly trained gives the same formula.
+TO_FIND = {"hidden_layer_sizes": 2, "max_epochs": 1}
+
 # Enough to make a network of the right shape and count its parameters.
 ROWS_TO_COUNT = 60
 
@@ -58,8 +62,7 @@ class WithinBudget(BaseEstimator):
     def fit(self, X, y):
         """Find the formula where it is to be found, then the size, then train."""
         make = partial(models.task_neuron, self.task, self.random_state, **SHARED, **self.parameters)
-        # A search needs no trained network; the terms that it finds decide how wide the layers can be.
-        found = make(hidden_layer_sizes=2, max_epochs=1).fit(X, y)
+        found = make(**TO_FIND).fit(X, y)
         make = partial(make, formula=found.formula_)
         width = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width)), X, y) <= self.budget)
         if not width:

@@ -3,6 +3,7 @@
 References have their libraries' defaults but for what a comment says.
 """
 
+import logging
 from importlib.util import find_spec
 
 import numpy as np
@@ -42,10 +43,17 @@ def lightgbm(task, seed, n_threads):
     return estimator(random_state=seed, n_jobs=n_threads, verbose=-1)
 
 
+def quiet_lightning():
+    """Let PyTorch Lightning, which pytabkit trains with, report no devices and no tips."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 def realmlp(task, seed, n_threads):
     """RealMLP with tuned defaults [Holzmüller et al. 2024]."""
     from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
 
+    quiet_lightning()
     estimator = RealMLP_TD_Classifier if task == "classification" else RealMLP_TD_Regressor
     return estimator(device="cpu", random_state=seed, n_threads=n_threads)
 
@@ -54,6 +62,7 @@ def tabm(task, seed, n_threads):
     """TabM with the defaults of pytabkit [Gorishniy et al. 2025]."""
     from pytabkit import TabM_D_Classifier, TabM_D_Regressor
 
+    quiet_lightning()
     estimator = TabM_D_Classifier if task == "classification" else TabM_D_Regressor
     return estimator(device="cpu", random_state=seed, n_threads=n_threads)
 

@@ -68,18 +68,18 @@ def _set_name(path):
     return path.name.removesuffix(".gz").removesuffix(".csv")
 
 
-def choose(wanted, data_dir):
-    """Return the names of the sets that are asked for, by name, group or pattern, in that order."""
+def choose(wanted, names):
+    """Return those names that are asked for, by name, group or pattern, in that order; all files where nothing is."""
     if not wanted:
-        return [name for name in available(data_dir) if not name.startswith(tasks.PREFIXES)]
-    names = available(data_dir)
+        return [name for name in names if not name.startswith(tasks.PREFIXES)]
     chosen = {}
     for word in wanted:
-        for pattern in GROUPS.get(word, (word,)):
-            found = [name for name in names if fnmatch(name, pattern)]
-            if not found:
-                raise ValueError(f"every set must be there, and {pattern!r} is not; there are: {', '.join(names)}")
-            chosen.update(dict.fromkeys(found))
+        found = {pattern: [name for name in names if fnmatch(name, pattern)] for pattern in GROUPS.get(word, (word,))}
+        if not any(found.values()):
+            raise ValueError(f"every set must be there, and {word!r} is not; there are: {', '.join(names)}")
+        if lacking := [pattern for pattern, matches in found.items() if not matches]:
+            print(f"of the sets {word} these are not there: {', '.join(lacking)}")
+        chosen.update(dict.fromkeys(name for matches in found.values() for name in matches))
     return list(chosen)
 
 

@@ -117,6 +117,17 @@ def test_report_without_data(harness, tmp_path, capsys):
     errors = [record["error"] for key, record in records.items() if key[0] == "numbers" and key[2] == "linear"]
     assert part["sets"]["numbers"]["linear"]["error"] == pytest.approx(np.mean(errors))
     assert part["comparisons"][0]["sets"] == 2
+    run.main(["--report", "--out", str(harness.out), "--seeds", "1", "--sets", "n*", "--json", str(summary_file)])
+    [part] = json.loads(summary_file.read_text())["budgets"]
+    assert set(part["sets"]) == {"numbers", "names"}
+    assert set(part["sets"]["names"]["hist_gb"]["errors"]) == {"0"}
+
+
+def test_sets_are_chosen_by_name_pattern_and_group(capsys):
+    names = ["abalone", "strogatz_1", "strogatz_2", "vector_sines", "vehicle"]
+    assert tables.choose(None, names) == ["abalone", "strogatz_1", "strogatz_2", "vehicle"]
+    assert tables.choose(["vehicle", "s*_2", "paper"], names) == ["vehicle", "strogatz_2", "abalone"]
+    assert "california_housing" in capsys.readouterr().out
 
 
 def test_unknown_names_are_refused(harness, capsys):
