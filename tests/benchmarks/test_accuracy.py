@@ -11,8 +11,8 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.accuracy import models, report, run, store, tables, tasks
-from benchmarks.accuracy.equal_parameters import WithinBudget, widest
+from benchmarks.accuracy import equal_parameters, models, report, run, store, tables, tasks
+from benchmarks.accuracy.equal_parameters import BestLinear, WithinBudget, widest
 
 N_ROWS = 60
 
@@ -249,3 +249,24 @@ def test_network_is_the_largest_within_the_budget():
     width = model.remarks_["hidden_layer_sizes"][0]
     wider = models.task_neuron("regression", 0, **parameters, hidden_layer_sizes=(width + 1, (width + 1) // 2)).fit(X, X[:, 0])
     assert model.n_parameters_ <= 200 < wider.n_parameters_
+
+
+def test_best_linear_network_has_the_lowest_held_out_loss_of_twelve_that_fill_the_budget(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 4))
+    y = np.sin(X[:, 0]) + X[:, 1]
+    few = equal_parameters.BASELINE | {"max_epochs": 3}
+    monkeypatch.setattr(equal_parameters, "BASELINE", few)
+    model = BestLinear("regression", 100, random_state=0).fit(X, y)
+    # (4 + 1) h + h + 1, and (4 + 1) h + (h + 1) h/2 + h/2 + 1: the least h with at least 100 are 17 and 10.
+    assert min(h for h in range(50) if 5 * h + h + 1 >= 100) == 17
+    assert min(h for h in range(50) if 5 * h + (h + 1) * (h // 2) + h // 2 + 1 >= 100) == 10
+    networks = [
+        models.task_neuron("regression", 0, **few, activation=activation, lr=lr, hidden_layer_sizes=sizes).fit(X, y)
+        for activation in ("relu", "tanh")
+        for lr in (1.5e-3, 5e-3, 1.5e-2)
+        for sizes in ((17,), (10, 5))
+    ]
+    best = min(networks, key=lambda network: min(network.validation_loss_curve_))
+    assert model.n_parameters_ == best.n_parameters_ >= 100
+    np.testing.assert_array_equal(model.predict(X), best.predict(X))
