@@ -37,7 +37,7 @@ def summarize(records, leave_out, compared=None):
     parts = {budget: [record for record in done if record["budget"] == budget] for budget in budgets}
     return {
         "budgets": [summarize_budget(part, budget, leave_out, compared) for budget, part in parts.items()],
-        "left_out": list(leave_out),
+        "left_out": [name for name in leave_out if any(record["set"] == name for record in done)],
         "failures": [{name: r[name] for name in ("set", "seed", "model", "failed")} for r in records if "failed" in r],
         "environments": environments(records),
     }

@@ -46,7 +46,7 @@ def read_options(arguments, description, names, *, seeds=3, budgets=None):
         parser.add_argument("--budgets", **numbers, default=list(budgets), help="numbers of parameters (default: %(default)s)")
     options = parser.parse_args(arguments)
     options.models = options.models or names
-    if unknown := [name for name in options.models if name not in names]:
+    if unknown := [name for name in [*options.models, *(options.compare or [])] if name not in names]:
         parser.error(f"every model must be one of {', '.join(names)}, got {', '.join(unknown)}")
     if not options.report and options.data_dir is None:
         parser.error("--data-dir must name a folder where something is to be measured")
