@@ -5,7 +5,8 @@ python -m benchmarks.accuracy.equal_parameters --data-dir DIR [--sets paper] [--
 Networks of two hidden layers (h, h/2), h the largest with which the fitted number of parameters is within the budget, differ in
 their neurons only: found for the task, a generic polynomial, quadratic, a random polynomial, a linear one. "linear_best" has
 the smallest h with which it has at least as many parameters as the budget, and is the best of twelve by the loss on its own
-held-out rows: ReLU and tanh, three learning rates, one and two hidden layers. A KAN has one hidden layer within the budget.
+held-out rows: ReLU and tanh, three learning rates, one and two hidden layers. A KAN has one hidden layer and, too, at
+least as many parameters as the budget.
 Options, file and report are those of python -m benchmarks.accuracy.
 """
 
@@ -128,11 +129,11 @@ def widest(fits):
 
 
 def kan(task, budget, seed):
-    """Return a KAN within the budget."""
+    """Return the smallest KAN with at least as many parameters as the budget."""
     from benchmarks.accuracy.kan import KANClassifier, KANRegressor
 
     estimator = KANClassifier if task == "classification" else KANRegressor
-    return make_pipeline(StandardScaler(), estimator(max_parameters=budget, random_state=seed))
+    return make_pipeline(StandardScaler(), estimator(min_parameters=budget, random_state=seed))
 
 
 def factories(budget):

@@ -4,6 +4,7 @@ Z. Liu et al., "KAN: Kolmogorov-Arnold Networks", ICLR 2025, arXiv:2404.19756.
 """
 
 import copy
+import math
 
 import numpy as np
 import torch
@@ -20,11 +21,11 @@ LEARNING_RATE = 1e-2
 
 
 class BaseKAN(BaseEstimator):
-    """One hidden layer of `width` nodes, or of as many as `max_parameters` has room for; inputs have to be scaled."""
+    """One hidden layer of `width` nodes, or of as many as make at least `min_parameters`; inputs have to be scaled."""
 
-    def __init__(self, width=8, *, max_parameters=None, max_epochs=100, n_iter_no_change=20, random_state=0):
+    def __init__(self, width=8, *, min_parameters=None, max_epochs=100, n_iter_no_change=20, random_state=0):
         self.width = width
-        self.max_parameters = max_parameters
+        self.min_parameters = min_parameters
         self.max_epochs = max_epochs
         self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
@@ -33,10 +34,8 @@ class BaseKAN(BaseEstimator):
         from kan import KAN
 
         width = self.width
-        if self.max_parameters is not None:
-            width = self.max_parameters // (PARAMETERS_OF_EDGE * (X.shape[1] + n_outputs))
-            if not width:
-                raise ValueError(f"max_parameters must have room for one node, got {self.max_parameters}")
+        if self.min_parameters is not None:
+            width = math.ceil(self.min_parameters / (PARAMETERS_OF_EDGE * (X.shape[1] + n_outputs)))
         parts = train_test_split(X, y, test_size=0.1, random_state=self.random_state, stratify=classes)
         X_fit, X_held, y_fit, y_held = (torch.as_tensor(part) for part in parts)
         with torch.random.fork_rng():  # the class seeds the global generators

@@ -112,7 +112,7 @@ def text(summary):
     parts = []
     for part in summary["budgets"]:
         if part["budget"] is not None:
-            parts.append(f"At most {part['budget']} parameters; a linear network has at least as many")
+            parts.append(f"At most {part['budget']} parameters; linear_best and kan have at least as many")
         parts += [errors_text(part), comparisons_text(part, summary["left_out"])]
     parts += [f"FAILED: {f['set']} seed {f['seed']} {f['model']}: {f['failed']}" for f in summary["failures"]]
     for ran_on in summary["environments"]:
