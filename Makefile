@@ -15,7 +15,7 @@ TASK ?=
 # Many small tensors gain nothing from threads, and the workers share the cores.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test test-oldest check format docs bench-search bench-operators bench-training bench-ground-truth bench-high-dimension bench-recovery bench-baselines clean
+.PHONY: help demo test test-oldest check format docs bench-search bench-operators bench-training bench-ground-truth bench-high-dimension bench-recovery bench-accuracy bench-equal-parameters clean
 
 help:
 	@echo "make demo [DATA=table.csv[.gz] TARGET=column]  search a formula, train its network, draw demo.png"
@@ -28,7 +28,8 @@ help:
 	@echo "make bench-ground-truth                        recover formulas that are written down (benchmarks/README.md)"
 	@echo "make bench-high-dimension                      search among up to 500 features (benchmarks/README.md)"
 	@echo "make bench-recovery DATA_DIR=folder            recover known formulas (benchmarks/README.md)"
-	@echo "make bench-baselines DATA_DIR=folder           compare with linear models (benchmarks/README.md)"
+	@echo "make bench-accuracy DATA_DIR=folder            compare with other models (benchmarks/accuracy/README.md)"
+	@echo "make bench-equal-parameters DATA_DIR=folder    compare neurons (benchmarks/accuracy/README.md)"
 
 demo: $(VENV)/.installed-examples
 	$(PY) examples/demo.py $(if $(DATA),--data '$(DATA)') $(if $(TARGET),--target '$(TARGET)') $(if $(TASK),--task '$(TASK)')
@@ -71,8 +72,11 @@ bench-high-dimension: $(VENV)/.installed-bench
 bench-recovery: $(VENV)/.installed-bench
 	$(PY) benchmarks/paper/recovery.py --data-dir '$(DATA_DIR)'
 
-bench-baselines: $(VENV)/.installed-bench
-	$(PY) benchmarks/accuracy/baselines.py --data-dir '$(DATA_DIR)'
+bench-accuracy: $(VENV)/.installed-bench
+	$(PY) -m benchmarks.accuracy --data-dir '$(DATA_DIR)' --out benchmarks/results/accuracy.jsonl
+
+bench-equal-parameters: $(VENV)/.installed-bench
+	$(PY) -m benchmarks.accuracy.equal_parameters --data-dir '$(DATA_DIR)' --out benchmarks/results/equal_parameters.jsonl
 
 clean:
 	rm -rf .venv .venv-oldest .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis demo.png

@@ -1,0 +1,1 @@
+"""How accurate are the estimators? ``python -m benchmarks.accuracy --help``; see README.md."""

@@ -1,0 +1,158 @@
+"""Neurons compared at equal numbers of parameters.
+
+python -m benchmarks.accuracy.equal_parameters --data-dir DIR [--sets paper] [--budgets 340,600] [--seeds 5] --out FILE.jsonl
+
+Networks of two hidden layers (h, h/2), h the largest with which the fitted number of parameters is within the budget, differ in
+their neurons only: found for the task, a generic polynomial, quadratic, a random polynomial, a linear one. "linear_best" has
+the smallest h with which it has at least as many parameters as the budget, and is the best of twelve by the loss on its own
+held-out rows: ReLU and tanh, three learning rates, one and two hidden layers. A KAN has one hidden layer and, too, at
+least as many parameters as the budget.
+Options, file and report are those of python -m benchmarks.accuracy.
+"""
+
+import sys
+from functools import partial
+from itertools import product
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks.accuracy import models
+from benchmarks.accuracy.run import read_options, run, show
+
+BUDGETS = (340, 600, 1300)
+
+# What the networks are, parameters of the estimators: to compare others, edit these. SHARED holds for all, linear ones too.
+SHARED: dict = {}
+NEURONS = {
+    "taskneuron": lambda seed: {"formula": "auto"},
+    "taskneuron_generic": lambda seed: {"formula": models.GENERIC},
+    "taskneuron_quadratic": lambda seed: {"formula": models.QUADRATIC},
+    "taskneuron_random": lambda seed: {"formula": models.random_polynomial(seed)},
+    "taskneuron_linear": lambda seed: {"formula": models.LINEAR},
+}
+BASELINE = {"formula": models.LINEAR, "early_stopping": True}  # the choice is by held-out rows, so there must be some
+ACTIVATIONS = ("relu", "tanh")
+LEARNING_RATES = (1.5e-3, 5e-3, 1.5e-2)
+LAYERS = (1, 2)
+
+# The formula is found before the size of the network is known: its terms decide how wide the layers can be. The search does not
+# train networks, so a small one that is hardly trained gives the same formula.
+TO_FIND = {"hidden_layer_sizes": 2, "max_epochs": 1}
+
+# Enough to make a network of the right shape and count its parameters.
+ROWS_TO_COUNT = 60
+
+
+def hidden_sizes(width, n_layers=2):
+    """Return the sizes of one or two hidden layers."""
+    return (width, max(1, width // 2))[:n_layers]
+
+
+class WithinBudget(BaseEstimator):
+    """Our estimator with hidden layers (h, h/2), h the largest that fits into a number of parameters."""
+
+    def __init__(self, task, parameters, budget, random_state):
+        self.task = task
+        self.parameters = parameters
+        self.budget = budget
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        """Find the formula where it is to be found, then the size, then train."""
+        make = partial(models.task_neuron, self.task, self.random_state, **SHARED, **self.parameters)
+        found = make(**TO_FIND).fit(X, y)
+        make = partial(make, formula=found.formula_)
+        width = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width)), X, y) <= self.budget)
+        if not width:
+            raise ValueError(f"the budget must have room for one neuron of {found.formula_}, got {self.budget}")
+        self.network_ = make(hidden_layer_sizes=hidden_sizes(width)).fit(X, y)
+        self.formula_, self.n_parameters_ = self.network_.formula_, self.network_.n_parameters_
+        self.remarks_ = {"hidden_layer_sizes": list(hidden_sizes(width))}
+        return self
+
+    def predict(self, X):
+        """Return what the network predicts."""
+        return self.network_.predict(X)
+
+
+class BestLinear(BaseEstimator):
+    """The best of several linear networks with at least a number of parameters, by the loss on their own held-out rows."""
+
+    def __init__(self, task, budget, random_state):
+        self.task = task
+        self.budget = budget
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        """Train all, keep the one with the lowest held-out loss."""
+        make = partial(models.task_neuron, self.task, self.random_state, **SHARED, **BASELINE)
+        layers = [self._sizes(make, X, y, n_layers) for n_layers in LAYERS]
+        lowest = np.inf
+        for activation, lr, sizes in product(ACTIVATIONS, LEARNING_RATES, layers):
+            network = make(hidden_layer_sizes=sizes, activation=activation, lr=lr).fit(X, y)
+            loss = min(network.validation_loss_curve_)
+            if loss < lowest:
+                lowest, self.network_ = loss, network
+                self.remarks_ = {"hidden_layer_sizes": list(sizes), "activation": activation, "lr": lr}
+        self.n_parameters_ = self.network_.n_parameters_
+        return self
+
+    def _sizes(self, make, X, y, n_layers):
+        below = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width, n_layers)), X, y) < self.budget)
+        return hidden_sizes(below + 1, n_layers)
+
+    def predict(self, X):
+        """Return what the chosen network predicts."""
+        return self.network_.predict(X)
+
+
+def count(network, X, y):
+    """Return the number of parameters that a network has once it is fitted, from a fit on a few rows with all classes."""
+    rows = np.arange(min(ROWS_TO_COUNT, len(X)))
+    if "Classifier" in type(network).__name__:
+        rows = np.union1d(rows, np.unique(y, return_index=True)[1])
+    return network.set_params(max_epochs=1, early_stopping=False).fit(X[rows], y[rows]).n_parameters_
+
+
+def widest(fits):
+    """Return the largest width that fits, 0 where none does, by doubling and bisection."""
+    low, high = 0, 1
+    while fits(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def kan(task, budget, seed):
+    """Return the smallest KAN with at least as many parameters as the budget."""
+    from benchmarks.accuracy.kan import KANClassifier, KANRegressor
+
+    estimator = KANClassifier if task == "classification" else KANRegressor
+    return make_pipeline(StandardScaler(), estimator(min_parameters=budget, random_state=seed))
+
+
+def factories(budget):
+    """Return the models of a budget, by name, as functions of task, seed and number of threads."""
+    made = {
+        name: lambda task, seed, n_threads, of=of: WithinBudget(task, of(seed), budget, seed) for name, of in NEURONS.items()
+    }
+    made["linear_best"] = lambda task, seed, n_threads: BestLinear(task, budget, seed)
+    made["kan"] = lambda task, seed, n_threads: kan(task, budget, seed)
+    return made
+
+
+def main(arguments=None):
+    """Measure what is not in the file yet, and report."""
+    options = read_options(arguments, __doc__, [*NEURONS, "linear_best", "kan"], seeds=5, budgets=BUDGETS)
+    if not options.report:
+        run(options, {budget: factories(budget) for budget in options.budgets})
+    show(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
