@@ -1,5 +1,6 @@
 """scikit-learn's callbacks: the tasks of a fit, told as the protocol of scikit-learn 1.9 wants them; before, there are none."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,7 @@ class FitTasks:
         fitted: Callable[[], dict[str, Any] | None],
     ) -> None:
         self._name = name
+        self._left = math.inf if n_tasks is None else n_tasks
         self._data = {"estimator": estimator, **data}
         self._fitted = fitted
         self._fit: Any = None
@@ -53,8 +55,9 @@ class FitTasks:
             self._fit.call_on_fit_task_begin(**self._data)
 
     def begin(self) -> None:
-        """Begin an iteration."""
-        if self._fit is not None:
+        """Begin an iteration, unless the last one has been."""
+        if self._fit is not None and self._left > 0:
+            self._left -= 1
             self._iteration = self._fit.subcontext(task_name=self._name)
             self._iteration.call_on_fit_task_begin(**self._data)
 

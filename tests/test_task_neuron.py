@@ -185,6 +185,36 @@ class TestTraining:
         assert model.n_iter_ < 10**6
         assert np.isfinite(model.predict(X)).all()
 
+    def test_scikit_learns_callbacks_are_told_of_every_epoch_and_can_end_the_training(self, table):
+        pytest.importorskip("sklearn.callback")
+        X, y = table
+
+        class Recorder:
+            def __init__(self):
+                self.names, self.predictions = [], []
+
+            def setup(self, estimator, context):
+                pass
+
+            def teardown(self, estimator, context):
+                pass
+
+            def on_fit_task_begin(self, estimator, context):
+                self.names.append(context.task_name)
+
+            def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+                if context.task_name == "epoch" and fitted_estimator is not None:
+                    self.predictions.append(fitted_estimator.predict(X))
+                return len(self.predictions) == 4
+
+        recorder = Recorder()
+        model = small(early_stopping=False).set_callbacks(recorder).fit(X, y)
+        assert model.n_iter_ == 4
+        assert recorder.names[:3] == ["fit", "epoch", "epoch"]
+        expected = [small(early_stopping=False, max_epochs=epochs).fit(X, y).predict(X) for epochs in (1, 3, 4)]
+        assert_allclose([recorder.predictions[index] for index in (0, 2, 3)], expected, rtol=1e-6)
+        assert_allclose(model.predict(X), expected[-1], rtol=1e-6)
+
     def test_members_differ_and_their_mean_is_predicted(self, table):
         X, y = table
         model = small(max_epochs=30, n_members=3).fit(X, y)

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_taskneurons._callbacks import CallbackSupportMixin, FitTasks
 from sklearn_taskneurons._device import resolve_device, to_tensor
 from sklearn_taskneurons._task_neuron._split import hold_out
 from sklearn_taskneurons._training import fit_column_scaler, make_net, make_table, predict, train
@@ -24,7 +25,7 @@ from sklearn_taskneurons.nn import count_multiplications, count_parameters
 AUTO_HELD_OUT_ROWS = 10
 
 
-class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
+class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """A network of task-based neurons; subclasses say what the targets are."""
 
     _task: ClassVar[Literal["regression", "classification"]]
@@ -234,18 +235,37 @@ class BaseTaskNeuron(BaseEstimator, metaclass=ABCMeta):
         )
 
     def _train(self, table, validation, max_epochs, deadline):
-        training = train(
-            self.net_,
-            table,
-            validation,
-            max_epochs=max_epochs,
-            n_iter_no_change=self.n_iter_no_change,
-            tol=self.tol,
-            deadline=deadline,
-        )
+        tasks = FitTasks(self, "epoch", max_epochs, {}, self._predicting)
+        tasks.begin()
+
+        def on_epoch():
+            wish = tasks.end()
+            tasks.begin()
+            return wish
+
+        try:
+            training = train(
+                self.net_,
+                table,
+                validation,
+                max_epochs=max_epochs,
+                n_iter_no_change=self.n_iter_no_change,
+                tol=self.tol,
+                deadline=deadline,
+                on_epoch=on_epoch,
+            )
+        finally:
+            tasks.close()
         self.loss_curve_ += training.loss_curve
         self.validation_loss_curve_ += training.validation_loss_curve
         self.n_iter_ += training.n_iter
+
+    def _predicting(self):
+        """Return with which attributes a copy predicts as the networks do at the end of an epoch."""
+        net = copy.copy(self.net_)
+        net.module_ = copy.deepcopy(self.net_.module_)
+        names = ("scaler_", "target_scaler_", "classes_", "n_outputs_", "formula_", "n_features_in_", "feature_names_in_")
+        return {"net_": net} | {name: getattr(self, name) for name in names if hasattr(self, name)}
 
     def _outputs(self, X):
         """Return what the networks give for rows not yet validated, float64 (N, M, O)."""

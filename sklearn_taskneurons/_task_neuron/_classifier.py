@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import validate_data
 
+from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._task_neuron._base import BaseTaskNeuron
 from sklearn_taskneurons._validation import check_weights, class_weights
 from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
@@ -195,6 +196,7 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None):
         """Search the formula, unless it is given, and train the network.
@@ -226,6 +228,7 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
             self.classes_ = unique_labels(y)
         return self._fit(X, self._class_numbers(y), weights)
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch on these rows; those of the first call decide the scaling and the formula.

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 from sklearn.utils.validation import validate_data
 
+from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._task_neuron._base import BaseTaskNeuron
 from sklearn_taskneurons._training import fit_target_scaler
 from sklearn_taskneurons._validation import check_weights
@@ -126,6 +127,7 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
 
     _task = "regression"
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None):
         """Search the formula, unless it is given, and train the network.
@@ -153,6 +155,7 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
         """
         return self._fit(*self._validated(X, y, sample_weight, first=not self._continues()))
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, sample_weight=None):
         """Train one epoch on these rows; those of the first call decide the scaling and the formula.

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -34,12 +35,21 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         The smallest relative improvement that counts.
     deadline : float or None
         Stop after the first batch that ends after this time of `time.monotonic`.
+    on_epoch : callable or None
+        Called after each epoch, while the net has the averaged weights; returns whether training shall stop.
     """
 
-    def __init__(self, patience: int | None = 10, tol: float = 1e-4, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        patience: int | None = 10,
+        tol: float = 1e-4,
+        deadline: float | None = None,
+        on_epoch: Callable[[], bool] | None = None,
+    ) -> None:
         self.patience = patience
         self.tol = tol
         self.deadline = deadline
+        self.on_epoch = on_epoch
         self.average_: WeightAverage | None = None
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
@@ -100,6 +110,8 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         best = float(self.best_losses_.mean())
         if best < self.threshold_:
             self.threshold_, self.n_waited_ = best * (1 - self.tol), 0
+        if self.on_epoch is not None and self.on_epoch():
+            self._stop("callback")
         if self.patience is not None and self.n_waited_ >= self.patience:
             self._stop("converged")
 

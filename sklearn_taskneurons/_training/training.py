@@ -39,7 +39,7 @@ class Training:
         The epoch of this call, from 1, with each member's lowest loss; None if no epoch ended with a finite one.
     stopped : {"converged", "time", "diverged", "callback", "interrupted"} or None
         What ended training before ``max_epochs``: no improvement any more, the deadline, a loss that is not finite,
-        skorch's EarlyStopping among the user's callbacks, or an interrupt from the keyboard.
+        ``on_epoch`` or skorch's EarlyStopping among the user's callbacks, or an interrupt from the keyboard.
     """
 
     loss_curve: list[float]
@@ -95,6 +95,7 @@ def train(
     n_iter_no_change: int | None = 10,
     tol: float = 1e-4,
     deadline: float | None = None,
+    on_epoch: Callable[[], bool] | None = None,
 ) -> Training:
     """Train ``net`` from wherever it stands, and leave the weights of the best epoch.
 
@@ -117,6 +118,8 @@ def train(
         The smallest relative improvement that counts.
     deadline : float or None
         The time of `time.monotonic` after which no batch is begun.
+    on_epoch : callable or None
+        Called after each epoch, while the net has the averaged weights; returns whether training shall stop.
 
     Returns
     -------
@@ -128,7 +131,7 @@ def train(
         If the training was interrupted from the keyboard.
     """
     watch: BestEpoch = dict(net.callbacks_)["best_epoch"]
-    watch.set_params(patience=n_iter_no_change, tol=tol, deadline=deadline)
+    watch.set_params(patience=n_iter_no_change, tol=tol, deadline=deadline, on_epoch=on_epoch)
     n_before = len(net.history)
     net.train_split = None if validation is None else predefined_split(validation)
     try:
@@ -136,6 +139,7 @@ def train(
             net.partial_fit(table, epochs=max_epochs)
     finally:
         net.train_split = None  # or the rows would be pickled with the net
+        watch.set_params(on_epoch=None)
     stopped: Any = watch.stopped_
     if len(net.history) and "train_loss" not in net.history[-1]:
         net.history.pop()  # an epoch without an end
