@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
 from skorch.helper import predefined_split
+from torch import nn
 
 from sklearn_taskneurons._device import single_torch_thread, to_array, to_tensor
 from sklearn_taskneurons._training.batches import TensorTable
@@ -22,7 +23,9 @@ from sklearn_taskneurons._training.nets import TableNet
 Stopped: TypeAlias = Literal["converged", "time", "diverged", "callback", "interrupted"] | None
 
 # Rows that are scaled and propagated at once when a net predicts, so that the hidden layers of a block stay in cache.
-BLOCK_ROWS = 4096
+BLOCK_ROWS = 1024
+# No kernel takes more rows at once; a multiple of them is computed by one.
+ROWS_OF_A_KERNEL = 64
 
 
 @dataclass(frozen=True)
@@ -167,8 +170,8 @@ def predict(
 ) -> NDArray[np.float64]:
     """Return the outputs of the net's members, computed block by block.
 
-    They are computed in float64 where the device can: the last digits of a float32 product depend on how many rows are
-    multiplied at once, and a row must get the same prediction alone as among others.
+    A row must get the same prediction alone as among others, but the last digits of a matrix product depend on which kernel
+    computes it, and that on the number of rows. Blocks are filled up with zeros so that all rows meet the same one.
 
     Parameters
     ----------
@@ -183,12 +186,12 @@ def predict(
     -------
     ndarray of shape (N, M, O), float64
     """
-    dtype = torch.float32 if torch.device(net.device).type == "mps" else torch.float64
-    module = copy.deepcopy(net.module_).to(dtype).eval()
+    module = copy.deepcopy(net.module_).eval()
     outputs: list[NDArray[Any]] = []
     with torch.inference_mode():
         for start in range(0, len(X), BLOCK_ROWS):
             rows = X[start : start + BLOCK_ROWS]
-            block = to_tensor(rows if transform is None else transform(rows), dtype, net.device)
-            outputs.append(to_array(module(block)))
-    return np.concatenate(outputs).astype(np.float64, copy=False)
+            block = to_tensor(rows if transform is None else transform(rows), device=net.device)
+            filled = nn.functional.pad(block, (0, 0, 0, -len(rows) % ROWS_OF_A_KERNEL))
+            outputs.append(to_array(module(filled)[: len(rows)]))
+    return np.concatenate(outputs).astype(np.float64)
