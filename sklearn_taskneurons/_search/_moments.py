@@ -13,6 +13,7 @@ from sklearn_taskneurons._search._settings import MAX_EXPONENT
 
 MAX_COLUMNS: Final = 4096
 _BLOCK_BYTES: Final = 1 << 20  # what stays in the cache of one core
+_CENTRE_ROWS: Final = 1000
 _MERGED_AT_ONCE: Final = 4  # together no more than a block of many columns
 
 
@@ -25,7 +26,7 @@ class Moments:
     of rows. An orthogonal factorization keeps the digits that products of sums would lose. It knows each column to
     rounding, relative to its own length, and so the columns are the powers that formulas are made of: where few
     numbers are large, a high power is small in most rows, and would be lost in a difference of other polynomials.
-    For the same reason their means in the first rows are taken off while rows come in.
+    For the same reason their means, of some of the first rows, are taken off while rows come in.
 
     Parameters
     ----------
@@ -105,14 +106,13 @@ class Moments:
             self.rebase(largest if self.per_feature else largest.max(keepdims=True, initial=0.0))
             if not self.n_rows:
                 self.shift = Y[0].copy()
+                self._centre = self._powers(X[:: max(1, len(X) // _CENTRE_ROWS)]).mean(axis=1)
             n_columns = self.n_columns + self.n_outputs
             block = max(4 * n_columns, _BLOCK_BYTES // (8 * (n_columns + 4 * self.n_features)))
             factors = _FactorTree()
             for start in range(0, len(X), block):
                 rows = slice(start, start + block)
                 powers = self._powers(X[rows])
-                if not self._centre.size:
-                    self._centre = powers.mean(axis=1)
                 ones, targets = np.ones((1, powers.shape[1])), (Y[rows] - self.shift).T
                 columns = np.concatenate([ones, powers - self._centre[:, None], targets])
                 if sample_weight is not None:

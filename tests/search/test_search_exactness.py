@@ -112,7 +112,7 @@ def test_all_powers_of_features_of_other_magnitudes(rng, per_feature):
 @pytest.mark.parametrize("per_feature", [False, True])
 @pytest.mark.parametrize("powers", [(1, 2, 3), ALL], ids=str)
 def test_a_loss_is_that_of_the_coefficients_where_rounded_powers_are_alike(table, per_feature, powers):
-    """The best coefficients of powers that only more digits would tell apart cannot be had; what is said of others must hold."""
+    """The best coefficients of powers that only more digits would tell apart cannot be had; others must do what is said."""
     X, y, weight = table
     fit = RefitScorer(Moments(DEGREE, per_feature=per_feature).update(X, y, weight)).fit(support(powers))
     prediction = Fraction(float(fit.intercept[0]))
