@@ -15,7 +15,7 @@ TASK ?=
 # Many small tensors gain nothing from threads, and the workers share the cores.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test test-oldest check format docs bench-search bench-operators bench-training bench-ground-truth bench-high-dimension bench-recovery bench-accuracy bench-equal-parameters clean
+.PHONY: help demo test test-oldest check format docs bench-search bench-exhaustive bench-operators bench-training bench-ground-truth bench-high-dimension bench-recovery bench-accuracy bench-equal-parameters clean
 
 help:
 	@echo "make demo [DATA=table.csv[.gz] TARGET=column]  search a formula, train its network, draw demo.png"
@@ -24,6 +24,7 @@ help:
 	@echo "make check                                     format, lint, types, import floors, docstrings"
 	@echo "make docs                                      build the documentation into docs/_build/html"
 	@echo "make bench-search | bench-operators            measure the search (benchmarks/README.md)"
+	@echo "make bench-exhaustive [DATA_DIR=folder]        fit every set of powers (benchmarks/README.md)"
 	@echo "make bench-training                            measure the training (benchmarks/README.md)"
 	@echo "make bench-ground-truth                        recover formulas that are written down (benchmarks/README.md)"
 	@echo "make bench-high-dimension                      search among up to 500 features (benchmarks/README.md)"
@@ -56,6 +57,9 @@ docs: $(VENV)/.installed-docs
 
 bench-search: $(VENV)/.installed-bench
 	$(PY) benchmarks/speed/search.py
+
+bench-exhaustive: $(VENV)/.installed-bench
+	$(PY) benchmarks/speed/exhaustive.py $(if $(DATA_DIR),--data-dir '$(DATA_DIR)')
 
 bench-operators: $(VENV)/.installed-bench
 	$(PY) benchmarks/speed/operators.py

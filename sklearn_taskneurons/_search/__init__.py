@@ -1,6 +1,6 @@
 """Symbolic search on arrays: vectorized genetic programming, and how programs are scored."""
 
-from sklearn_taskneurons._search._block_moments import block_moments
+from sklearn_taskneurons._search._block_moments import block_moments, block_weights, blocks_of
 from sklearn_taskneurons._search._columns import TermColumns, distinct_terms
 from sklearn_taskneurons._search._evolution import SearchResult, search
 from sklearn_taskneurons._search._exhaustive import search_exhaustively
@@ -31,6 +31,8 @@ __all__ = [
     "SearchState",
     "TermColumns",
     "block_moments",
+    "block_weights",
+    "blocks_of",
     "distinct_terms",
     "make_moment_scorer",
     "make_scorer",

@@ -50,8 +50,8 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, degree: int, per
     except ImportError as error:
         raise ImportError("blocks on a cluster need dask: pip install 'sklearn_taskneurons[dask]'") from error
     Moments(degree, per_feature=per_feature)  # refuses a wrong degree here and not on a worker
-    columns = [_blocks("X", X, X), _blocks("Y", Y, X)]
-    columns.append([None] * len(columns[0]) if sample_weight is None else _blocks("sample_weight", sample_weight, X))
+    columns = [blocks_of("X", X, X), blocks_of("Y", Y, X)]
+    columns.append([None] * len(columns[0]) if sample_weight is None else blocks_of("sample_weight", sample_weight, X))
     counts = [len(blocks) for blocks in columns]
     if len(set(counts)) > 1:
         raise ValueError(f"X, Y and sample_weight must have the same number of blocks of rows; got {counts}")
@@ -65,7 +65,7 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, degree: int, per
     return moments
 
 
-def _blocks(name: str, data: Any, like: Any) -> list[Any]:
+def blocks_of(name: str, data: Any, like: Any) -> list[Any]:
     """Return the blocks of rows as delayed objects, those of an array cut as ``like`` is where the sizes are known."""
     if not hasattr(data, "to_delayed"):
         raise TypeError(f"{name} must be an array or a dataframe of dask; got {type(data).__name__}")
@@ -83,14 +83,19 @@ def _of_block(X: Any, Y: Any, sample_weight: Any, degree: int, per_feature: bool
     moments = Moments(degree, per_feature=per_feature)
     if len(X) == 0 and len(Y) == 0:
         return moments
-    weight = None if sample_weight is None else _floats(sample_weight)
-    if weight is not None and (len(weight) != len(X) or not np.isfinite(weight).all() or weight.min() < 0.0):
+    with single_blas_thread():
+        return moments.update(_floats(X), _floats(Y), block_weights(sample_weight, len(X)))
+
+
+def block_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+    """Return the weights of the rows of a block, 1 where there are none; raise ValueError if they cannot be weights."""
+    weight = np.ones(n_rows) if sample_weight is None else _floats(sample_weight)
+    if len(weight) != n_rows or not np.isfinite(weight).all() or weight.min(initial=0.0) < 0.0:
         raise ValueError(
-            f"sample_weight must be one finite number of at least 0 for each of the {len(X)} rows of a block; got "
+            f"sample_weight must be one finite number of at least 0 for each of the {n_rows} rows of a block; got "
             f"{len(weight)} numbers from {weight.min(initial=np.inf):g} to {weight.max(initial=-np.inf):g}"
         )
-    with single_blas_thread():
-        return moments.update(_floats(X), _floats(Y), weight)
+    return weight
 
 
 def _merged(parts: list[Moments]) -> Moments:

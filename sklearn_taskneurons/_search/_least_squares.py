@@ -8,6 +8,7 @@ import scipy.linalg
 from sklearn_taskneurons._search._population import Floats, Ints
 
 _RANK_TOLERANCE: Final = 1e-11
+_ROUNDING: Final = 100 * np.finfo(np.float64).eps
 _CONSTANT_TOLERANCE: Final = 1e-13
 
 
@@ -111,6 +112,9 @@ class LeastSquares:
         is_constant = norms <= _CONSTANT_TOLERANCE * np.abs(factor[0, 1:])
         self._norms: Floats = np.where(is_constant, 1.0, norms)
         self._columns: Floats = np.where(is_constant, 0.0, centred / self._norms)
+        # Columns are rounded before they are centred: what they have of their own must be more than that.
+        rounding = np.where(is_constant, 0.0, _ROUNDING * np.abs(factor[0, 1:]) / self._norms)
+        self._tolerances: Floats = np.maximum(_RANK_TOLERANCE, rounding)
 
     def solve(self, columns: Ints) -> Solution:
         """Return the best coefficients of these columns, the smallest ones where columns depend on each other."""
@@ -119,7 +123,7 @@ class LeastSquares:
         coefficients, rank = np.zeros((len(columns), len(targets.mean))), 0
         if len(columns):
             coefficients, _, rank, _ = scipy.linalg.lstsq(
-                matrix, targets.centred, cond=_RANK_TOLERANCE, lapack_driver="gelsy", check_finite=False
+                matrix, targets.centred, cond=self._tolerances[columns].max(), lapack_driver="gelsy", check_finite=False
             )
         # What moves the targets by no more than rounding does is not there.
         coefficients[np.abs(coefficients) <= _CONSTANT_TOLERANCE * np.linalg.norm(targets.centred, axis=0)] = 0.0

@@ -1,5 +1,6 @@
 """Scores elementwise polynomials from moments: no row of the data is touched."""
 
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from sklearn_taskneurons._search._formulas import constant_entry, count_numbers, pareto, rescaled, simplified
 from sklearn_taskneurons._search._least_squares import Targets
 from sklearn_taskneurons._search._moments import Moments
-from sklearn_taskneurons._search._polynomials import chebyshev_points, interpolation_matrix
+from sklearn_taskneurons._search._polynomials import chebyshev_in_monomials, chebyshev_points, interpolation_matrix
 from sklearn_taskneurons._search._population import Bools, Floats, Population
 from sklearn_taskneurons._search._schedule import Array, Operator, Schedule
 from sklearn_taskneurons._search._scores import FrontEntry, Scores
@@ -41,8 +42,8 @@ def _contains_x(population: Population) -> Bools:
 class MomentScorer:
     """Scores a program with its own constants, as it is or with the best slope and intercept.
 
-    A polynomial of degree K is known from its values at K + 1 points, so programs are run at these points
-    and not on the rows; one matrix turns the values into the prediction's components along the factor.
+    A polynomial of degree K is known from its values at K + 1 points, so programs are run at these points and not on the
+    rows; matrices turn the values into coefficients, and these into the prediction's components along the factor.
 
     Parameters
     ----------
@@ -69,7 +70,8 @@ class MomentScorer:
         self._points: Floats = moments.radius * chebyshev_points(self.degree)
         factor = moments.factor[: moments.n_columns, : moments.n_columns].copy()
         factor[:, 0] *= moments.n_features
-        self._components: Floats = np.ascontiguousarray((factor @ interpolation_matrix(self.degree)).T)
+        # One after the other: in their product the large numbers of the second one would meet the rounding of the third.
+        self._steps = interpolation_matrix(self.degree).T, chebyshev_in_monomials(self.degree).T, factor.T
 
     def score(self, population: Population, bank: Floats) -> Scores:
         """Score all programs."""
@@ -114,7 +116,7 @@ class MomentScorer:
         roots = schedule.run(values, _OPERATORS)
         fine = np.isfinite(roots).all(axis=1) & (degrees(schedule) <= self.degree)
         roots[~fine] = 0.0
-        predictions = roots @ self._components
+        predictions = reduce(np.matmul, self._steps, roots)
         # A program without x is a scalar: it is not summed over features.
         predictions /= np.where(_contains_x(population), 1.0, self.n_features)[:, None]
         return predictions, fine

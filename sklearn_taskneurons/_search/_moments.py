@@ -7,34 +7,38 @@ from typing import Any, Final
 import numpy as np
 import scipy.linalg
 
-from sklearn_taskneurons._search._polynomials import covering_radius, monomials_in_chebyshev, rebase_matrix
+from sklearn_taskneurons._search._polynomials import covering_radius
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._settings import MAX_EXPONENT
 
 MAX_COLUMNS: Final = 4096
 _BLOCK_BYTES: Final = 1 << 20  # what stays in the cache of one core
+_CENTRE_ROWS: Final = 1000
+_MERGED_AT_ONCE: Final = 4  # together no more than a block of many columns
 
 
 class Moments:
-    r"""The QR factor of ``[1, T_1, ..., T_K, Y - shift]`` over the rows seen so far.
+    r"""The QR factor of ``[1, s_1, ..., s_K, Y - shift]`` over the rows seen so far.
 
-    With ``s_k = sum_j T_k(x_j / r)``, a polynomial ``p(x) = sum_k c_k T_k(x / r)``, summed over features, predicts
+    With ``s_k = sum_j (x_j / r)**k``, a polynomial ``p(x) = sum_k c_k (x / r)**k``, summed over features, predicts
     ``sum_k c_k s_k``. Its weighted squared error therefore is :math:`\lVert R_s c - R_y \rVert^2` for the
     triangular factor :math:`R` of the matrix whose columns are these sums and the targets, whatever the number
-    of rows. An orthogonal factorization keeps the digits that products of sums would lose, and Chebyshev
-    polynomials keep the columns apart.
+    of rows. An orthogonal factorization keeps the digits that products of sums would lose. It knows each column to
+    rounding, relative to its own length, and so the columns are the powers that formulas are made of: where few
+    numbers are large, a high power is small in most rows, and would be lost in a difference of other polynomials.
+    For the same reason their means, of some of the first rows, are taken off while rows come in.
 
     Parameters
     ----------
     degree : int
         Largest power K, at most 32.
     per_feature : bool, default=False
-        Keep ``T_k(x_j / r_j)`` of each feature apart instead of their sum: D * K columns, power by power.
+        Keep ``(x_j / r_j)**k`` of each feature apart instead of their sum: D * K columns, power by power.
 
     Attributes
     ----------
     factor : ndarray of float64, shape (C + O, C + O)
-        Upper triangular; C columns of the basis (the first for the constant 1), then one for each output.
+        Upper triangular; C columns (the first for the constant 1), then one for each output.
     radius : ndarray of float64, shape (1,) or (D,)
         Powers of two with ``abs(x) <= r``.
     shift : ndarray of float64, shape (O,)
@@ -50,7 +54,8 @@ class Moments:
             raise ValueError(f"degree must be in [1, {MAX_EXPONENT}]; got {degree}")
         self.degree = degree
         self.per_feature = per_feature
-        self.factor: Floats = np.zeros((0, 0))
+        self._factor: Floats = np.zeros((0, 0))  # of the columns less _centre
+        self._centre: Floats = np.zeros(0)
         self.radius: Floats = np.ones(0)
         self.shift: Floats = np.zeros(0)
         self.total_weight = 0.0
@@ -60,8 +65,15 @@ class Moments:
 
     @property
     def n_columns(self) -> int:
-        """Columns of the basis."""
+        """Columns without those of the targets."""
         return 1 + self.degree * (self.n_features if self.per_feature else 1)
+
+    @property
+    def factor(self) -> Floats:
+        """The factor of the columns as they are: what was taken off them lies along the column of ones."""
+        factor = self._factor.copy()
+        factor[:1, 1 : self.n_columns] += factor[:1, :1] * self._centre
+        return factor
 
     def update(self, X: Floats, Y: Floats, sample_weight: Floats | None = None) -> "Moments":
         """Take in rows.
@@ -94,14 +106,19 @@ class Moments:
             self.rebase(largest if self.per_feature else largest.max(keepdims=True, initial=0.0))
             if not self.n_rows:
                 self.shift = Y[0].copy()
+                self._centre = self._powers(X[:: max(1, len(X) // _CENTRE_ROWS)]).mean(axis=1)
             n_columns = self.n_columns + self.n_outputs
             block = max(4 * n_columns, _BLOCK_BYTES // (8 * (n_columns + 4 * self.n_features)))
+            factors = _FactorTree()
             for start in range(0, len(X), block):
                 rows = slice(start, start + block)
-                columns = np.concatenate([self._basis(X[rows]), (Y[rows] - self.shift).T])
+                powers = self._powers(X[rows])
+                ones, targets = np.ones((1, powers.shape[1])), (Y[rows] - self.shift).T
+                columns = np.concatenate([ones, powers - self._centre[:, None], targets])
                 if sample_weight is not None:
                     columns *= np.sqrt(sample_weight[rows])
-                self._stack(columns.T)
+                factors.add(triangular(columns.T))
+            self._factor = factors.root(self._factor)
         self.total_weight += float(len(X) if sample_weight is None else sample_weight.sum())
         self.n_rows += len(X)
         return self
@@ -117,7 +134,8 @@ class Moments:
             )
         if self.n_rows == 0:
             self.n_features, self.n_outputs = other.n_features, other.n_outputs
-            self.radius, self.factor, self.shift = other.radius.copy(), other.factor.copy(), other.shift.copy()
+            self.radius, self._centre, self.shift = other.radius, other._centre, other.shift
+            self._factor = other._factor
         elif (self.n_features, self.n_outputs) != (other.n_features, other.n_outputs):
             raise ValueError(
                 f"moments must agree in features and outputs; got {self.n_features, self.n_outputs} "
@@ -125,10 +143,7 @@ class Moments:
             )
         else:
             self.rebase(other.radius)
-            factor = other._rebased(self.radius)
-            # The column of ones says what another shift does to the targets.
-            factor[:, self.n_columns :] += factor[:, :1] * (other.shift - self.shift)
-            self._stack(factor)
+            self._factor = _stacked([self._factor, other.aligned(self)._factor])
         self.total_weight += other.total_weight
         self.n_rows += other.n_rows
         return self
@@ -145,9 +160,11 @@ class Moments:
         """Return the moments of the same rows, with the radius and the shift of others that cover them."""
         result = copy.copy(self)
         result.rebase(whole.radius)
-        result.factor = result.factor.copy()
-        result.factor[:, self.n_columns :] += result.factor[:, :1] * (self.shift - whole.shift)
-        result.shift = whole.shift
+        # The column of ones says what it means to take something else off the columns.
+        moved = np.concatenate([result._centre - whole._centre, result.shift - whole.shift])
+        result._factor = result._factor.copy()
+        result._factor[0, 1:] += result._factor[0, 0] * moved
+        result._centre, result.shift = whole._centre, whole.shift
         return result
 
     def truncated(self, degree: int) -> "Moments":
@@ -158,29 +175,26 @@ class Moments:
             return self
         result = copy.copy(self)
         result.degree = degree
-        # The columns of the lower powers come first, and their basis is the same for every degree.
-        result.factor = triangular(np.delete(self.factor, np.s_[result.n_columns : self.n_columns], axis=1))
+        # The columns of the lower powers come first.
+        result._factor = triangular(np.delete(self._factor, np.s_[result.n_columns : self.n_columns], axis=1))
+        result._centre = self._centre[: result.n_columns - 1]
         return result
 
     def rebase(self, largest: Floats) -> None:
         """Widen the intervals so that they cover ``[-largest, largest]``; they never shrink."""
         covering = np.array([covering_radius(value) for value in largest.tolist()])
         radius = np.maximum(self.radius, covering) if self.n_rows else covering
-        if self.n_rows and (radius > self.radius).any():
-            self.factor = triangular(self._rebased(radius))
+        if self.n_rows:
+            # The ratios are powers of two, and so no digit changes.
+            ratios = ((self.radius / radius) ** np.arange(1, self.degree + 1)[:, None]).ravel()
+            self._centre = self._centre * ratios
+            self._factor = self._factor * np.concatenate([[1.0], ratios, np.ones(self.n_outputs)])
         self.radius = radius
-
-    def monomial_factor(self) -> Floats:
-        """Return the factor for the columns ``[1, sum_j (x_j / r)**1, ..., (x_j / r)**K]``, shape (C + O, C).
-
-        Monomials in ``[-1, 1]`` are sums of Chebyshev polynomials with weights that are not negative
-        and add up to 1, so that nothing cancels.
-        """
-        return self._transformed(monomials_in_chebyshev(self.degree)[None])
 
     def fingerprint(self) -> dict[str, Any]:
         """Return numbers by which other rows can be told, the same for all orders and signs of the factor's rows."""
-        norms = np.linalg.norm(self.factor, axis=0)
+        factor = self.factor
+        norms = np.linalg.norm(factor, axis=0)
         direction = np.random.Generator(np.random.PCG64(0)).standard_normal(len(norms))
         return {
             "degree": self.degree,
@@ -189,7 +203,7 @@ class Moments:
             "sum of the weights": self.total_weight,
             "first targets": self.shift.tolist(),
             "lengths of the targets": norms[self.n_columns :].tolist(),
-            "moments": float(np.linalg.norm(self.factor @ (direction / np.where(norms > 0.0, norms, 1.0)))),
+            "moments": float(np.linalg.norm(factor @ (direction / np.where(norms > 0.0, norms, 1.0)))),
         }
 
     def _check(self, X: Floats, Y: Floats) -> None:
@@ -207,48 +221,45 @@ class Moments:
                 f"got 1 + {self.n_features} * {self.degree} = {self.n_columns}"
             )
 
-    def _basis(self, X: Floats) -> Floats:
-        """Return the basis for some rows, one row for each of its columns: shape (C, N)."""
-        basis = np.empty((self.n_columns, len(X)))
-        basis[0] = 1.0
+    def _powers(self, X: Floats) -> Floats:
+        """Return the columns of powers for some rows, one row for each of them: shape (C - 1, N)."""
         wide = self.n_features if self.per_feature else 1
-        ones = np.ones(self.n_features)
-        # T_(k+1) = 2 x T_k - T_(k-1), in three arrays that take turns; they stay in the cache.
-        current: Floats = np.divide(X.T, self.radius[:, None], order="C")
-        twice = current + current
-        before, following = np.ones_like(current), np.empty_like(current)
-        for power in range(1, self.degree + 1):
-            columns = basis[1 + (power - 1) * wide : 1 + power * wide]
-            if self.per_feature:
-                columns[:] = current
-            else:
-                np.dot(ones, current, out=columns[0])
-            np.multiply(twice, current, out=following)
-            following -= before
-            before, current, following = current, following, before
-        return basis
+        powers = np.empty((self.degree, wide, len(X)))
+        ones = np.ones((1, self.n_features))
+        scaled: Floats = np.divide(X.T, self.radius[:, None], order="C")
+        power = scaled.copy()
+        for columns in powers:
+            columns[:] = power if self.per_feature else ones @ power
+            power *= scaled
+        return powers.reshape(-1, len(X))
 
-    def _stack(self, matrix: Floats) -> None:
-        """Merge rows into the factor."""
-        # Column by column, as LAPACK wants it, or the factorization would begin with a copy.
-        stacked = np.concatenate([self.factor.T, matrix.T], axis=1) if self.factor.size else matrix.T
-        self.factor = triangular(stacked.T)
 
-    def _rebased(self, radius: Floats) -> Floats:
-        """Return the factor for wider intervals; it is not triangular."""
-        matrices = np.stack([rebase_matrix(self.degree, ratio) for ratio in (self.radius / radius).tolist()])
-        # Wider intervals express the old polynomials: T_k(x / new) = T_k(ratio * x / old).
-        return np.concatenate([self._transformed(matrices), self.factor[:, self.n_columns :]], axis=1)
+class _FactorTree:
+    """Merges the factors of blocks a few at a time, and these likewise: no row is factored often, which would cost digits."""
 
-    def _transformed(self, matrices: Floats) -> Floats:
-        """Return the factor's columns in another basis, given by one matrix for each radius, shape (R, K + 1, K + 1)."""
-        n_rows, wide = len(self.factor), self.n_features if self.per_feature else 1
-        if len(matrices) != wide:
-            matrices = np.broadcast_to(matrices, (wide, *matrices.shape[1:]))
-        old = self.factor[:, 1 : self.n_columns].reshape(n_rows, self.degree, wide)
-        constant = self.factor[:, 0, None, None] * matrices[:, 0, 1:].T * (1 if self.per_feature else self.n_features)
-        new = np.einsum("nkj,jki->nij", old, matrices[:, 1:, 1:]) + constant
-        return np.concatenate([self.factor[:, :1], new.reshape(n_rows, -1)], axis=1)
+    def __init__(self) -> None:
+        self._levels: list[list[Floats]] = []
+
+    def add(self, factor: Floats, level: int = 0) -> None:
+        """Take in a factor."""
+        if level == len(self._levels):
+            self._levels.append([])
+        factors = self._levels[level]
+        factors.append(factor)
+        if len(factors) == _MERGED_AT_ONCE:
+            self.add(_stacked(factors), level + 1)
+            factors.clear()
+
+    def root(self, before: Floats) -> Floats:
+        """Return the factor of all rows, and of those that another one, which may be empty, stands for."""
+        factors = [factor for level in reversed(self._levels) for factor in level]
+        return _stacked([before, *factors] if before.size else factors)
+
+
+def _stacked(factors: Sequence[Floats]) -> Floats:
+    """Return the factor of the rows of all factors."""
+    # Column by column, as LAPACK wants it, or the factorization would begin with a copy.
+    return triangular(np.concatenate([factor.T for factor in factors], axis=1).T)
 
 
 def triangular(matrix: Floats) -> Floats:

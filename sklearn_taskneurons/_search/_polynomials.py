@@ -1,4 +1,4 @@
-"""Chebyshev polynomials: how programs become coefficients, and coefficients change their basis."""
+"""How programs become coefficients: by way of Chebyshev polynomials, from values at Chebyshev points."""
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -21,21 +21,11 @@ def interpolation_matrix(degree: int) -> Floats:
     return np.ascontiguousarray(matrix)
 
 
-def monomials_in_chebyshev(degree: int) -> Floats:
-    """Return B whose column k holds the Chebyshev coefficients of ``t**k``; they are not negative and add up to 1."""
+def chebyshev_in_monomials(degree: int) -> Floats:
+    """Return B whose column k holds the coefficients of ``T_k``: whole numbers, and exact."""
     matrix = np.zeros((degree + 1, degree + 1))
     for power in range(degree + 1):
-        matrix[: power + 1, power] = chebyshev.poly2cheb(np.eye(degree + 1)[power, : power + 1])
-    return matrix
-
-
-def rebase_matrix(degree: int, ratio: float) -> Floats:
-    """Return A with ``T(ratio * t) = A.T @ T(t)``: column k holds the coefficients of ``T_k(ratio * t)``.
-
-    For ``ratio <= 1`` the values, and with them the coefficients, are bounded by 1.
-    """
-    values = chebyshev.chebvander(ratio * chebyshev_points(degree), degree)
-    matrix: Floats = np.triu(interpolation_matrix(degree) @ values)
+        matrix[: power + 1, power] = chebyshev.cheb2poly(np.eye(degree + 1)[power, : power + 1])
     return matrix
 
 

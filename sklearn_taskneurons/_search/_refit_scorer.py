@@ -59,7 +59,7 @@ class RefitScorer:
         self._wide = moments.n_features if moments.per_feature else 1
         self._radius = moments.radius
         targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
-        self._least_squares = LeastSquares(moments.monomial_factor(), targets)
+        self._least_squares = LeastSquares(moments.factor[:, : moments.n_columns], targets)
         self._cross_validation = _cross_validation([fold.aligned(moments) for fold in folds]) if folds else None
         self._fits: dict[int, Fit] = {}
         self._key = uuid4().hex
@@ -174,9 +174,8 @@ def _fits_of_copies(key: str) -> dict[int, Fit]:
 
 def _cross_validation(folds: Sequence[Moments]) -> CrossValidation:
     """Return the cross-validation of fits of powers."""
-    n_columns = folds[0].n_columns
-    factors = [np.concatenate([fold.monomial_factor(), fold.factor[:, n_columns:]], axis=1) for fold in folds]
-    return CrossValidation(factors, [fold.total_weight for fold in folds], n_columns, folds[0].shift)
+    factors, weights = [fold.factor for fold in folds], [fold.total_weight for fold in folds]
+    return CrossValidation(factors, weights, folds[0].n_columns, folds[0].shift)
 
 
 def _largest_power(radius: Floats, degree: int) -> int:

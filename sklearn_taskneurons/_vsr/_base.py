@@ -242,6 +242,17 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             folds=folds_of(len(X)) if self.selection == "cv" else None,
         )
 
+    def _search_blocks(self, blocks, settings, deadline, *, continues, y_ndim, n_rows=None):
+        """Search on the moments of rows, which count for as many as they are unless it is said."""
+        scorer = blocks.scorer(
+            self._degree(blocks.first.n_features, blocks.n_used),
+            linear_scaling=self.linear_scaling,
+            refit_constants=self.refit_constants,
+        )
+        if n_rows is None:
+            n_rows = max(blocks.total_weight, blocks.n_used)
+        self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y_ndim)
+
     def _search(self, scorer, settings, deadline, *, continues, n_rows, y_ndim):
         """Search, and keep the front and how it was found; the selection takes the data for so many rows."""
         watcher = _Watcher(self, scorer, n_rows, y_ndim)

@@ -17,11 +17,6 @@ def folds_of(n_rows, start=0):
     return (start + np.arange(n_rows)) % N_FOLDS
 
 
-def is_on_cluster(data):
-    """Return whether data is a collection of dask, by the protocol of which."""
-    return hasattr(data, "__dask_graph__")
-
-
 @dataclass(frozen=True)
 class RowBlocks:
     """The moments of all rows so far; immutable, so that a search that fails leaves those before it.

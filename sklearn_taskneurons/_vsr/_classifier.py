@@ -14,6 +14,7 @@ from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import TermColumns, distinct_terms
 from sklearn_taskneurons._validation import check_weights, class_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
+from sklearn_taskneurons._vsr._cluster import ClusterRows, cluster_settings, is_on_cluster, search_on_cluster
 from sklearn_taskneurons._vsr._logistic import fit_logits
 from sklearn_taskneurons._vsr._pareto import best_first
 from sklearn_taskneurons._vsr._targets import check_finite, check_labels, class_indicators, class_numbers
@@ -245,7 +246,10 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers.
+            The features, finite numbers. Where the functions are polynomials, `X`, `y` and `sample_weight` may be arrays or
+            dataframes of dask: their rows are reduced to moments where they are, block by block. They are read once more for
+            the classes before, and once more after: the logistic regression takes the terms of the best formula of all rows
+            into the memory of this process, eight bytes for each row and column.
         y : array-like of shape (n_samples,)
             The labels: numbers, strings or booleans, two different ones at least.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -263,6 +267,8 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
             If a parameter, the data or the weights are not as described.
         """
         deadline = None if self.max_time is None else time.monotonic() + self.max_time
+        if is_on_cluster(X):
+            return self._fit_on_cluster(X, y, sample_weight, deadline)
         settings = self._settings()
         continues = self._continues()
         X, y = validate_data(self, X, y, reset=not continues, dtype=np.float64, ensure_min_samples=2)
@@ -277,9 +283,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         # The weights of classes say what matters, not how much is known: they make no more rows.
         self._search(scorer, settings, deadline, continues=continues, n_rows=count_rows(weights), y_ndim=targets.ndim)
         self.classes_ = classes
-        self.formulas_ = self._fit_logits(X, numbers, weighted)
-        self.formula_ = self.formulas_[0]
-        return self
+        return self._fit_logits(lambda columns: columns.values(X), numbers, weighted)
 
     def decision_function(self, X):
         """Return the logits: the values of the formulas.
@@ -372,21 +376,32 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
             titles = [f"logit of {label}:" for label in self.classes_]
         return "\n".join(line for pair in zip(titles, reports, strict=True) for line in pair)
 
-    def _fit_logits(self, X, numbers, weights):
-        """Return the logits as formulas: those of the best terms of the front that are finite on all rows.
+    def _fit_on_cluster(self, X, y, sample_weight, deadline):
+        """Fit on collections of dask; the columns of the terms come here for the logistic regression."""
+        settings = cluster_settings(self)
+        rows = ClusterRows(X, y, sample_weight)
+        labels = rows.labels(self.class_weight)
+        search_on_cluster(self, settings, deadline, X, *rows.encoded(labels), labels.n_rows)
+        self.classes_ = labels.classes
+        return self._fit_logits(lambda columns: rows.values(columns, labels), *rows.numbers(labels))
+
+    def _fit_logits(self, values, numbers, weights):
+        """Fit the logits to the best terms of the front that are finite on all rows; `values` gives their columns.
 
         A sum that is finite can have terms that are not, as in x**9 - x**9 + x, where programs keep their own constants.
         """
         for formulas in best_first(self.pareto_front_):
             per_feature = self.coefficients == "per_feature"
-            terms = TermColumns(distinct_terms(formulas, per_feature=per_feature), X.shape[1], per_feature=per_feature)
-            columns = terms.values(X)
+            terms = TermColumns(distinct_terms(formulas, per_feature=per_feature), self.n_features_in_, per_feature=per_feature)
+            columns = values(terms)
             if np.isfinite(columns).all():
                 break
         else:
-            columns, terms = np.empty((len(X), 0)), TermColumns([], X.shape[1], per_feature=False)
+            columns, terms = np.empty((len(numbers), 0)), TermColumns([], self.n_features_in_, per_feature=False)
         logits = fit_logits(columns, numbers, weights, self.C)
-        return [
+        self.formulas_ = [
             Formula.from_expression(terms.expression(coefficients, float(intercept)))
             for coefficients, intercept in zip(logits.coefficients, logits.intercept.tolist(), strict=True)
         ]
+        self.formula_ = self.formulas_[0]
+        return self

@@ -11,7 +11,8 @@ from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS
 from sklearn_taskneurons._validation import check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows, function_names
-from sklearn_taskneurons._vsr._blocks import N_FOLDS, RowBlocks, is_on_cluster
+from sklearn_taskneurons._vsr._blocks import N_FOLDS, RowBlocks
+from sklearn_taskneurons._vsr._cluster import cluster_settings, is_on_cluster, search_on_cluster
 from sklearn_taskneurons._vsr._pareto import best_first
 from sklearn_taskneurons._vsr._targets import check_numbers
 
@@ -184,7 +185,9 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
             If a parameter, the data or the weights are not as described.
         """
         if is_on_cluster(X):
-            return self._fit_on_cluster(X, y, sample_weight)
+            deadline = None if self.max_time is None else time.monotonic() + self.max_time
+            self._blocks: RowBlocks | None = search_on_cluster(self, cluster_settings(self), deadline, X, y, sample_weight)
+            return self._select(y.ndim)
         return self._fit(X, y, sample_weight, None, reset=not self._continues(), ensure_min_samples=2)
 
     @available_if(_is_scored_from_moments)
@@ -267,40 +270,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
             scorer, n_rows = self._scorer(X, y, weights, settings), count_rows(weights)
             self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y.ndim)
         # Only now: a block whose search did not end in a formula is not there.
-        self._blocks: RowBlocks | None = blocks
-        return self._select(y.ndim)
-
-    def _fit_on_cluster(self, X, y, sample_weight):
-        """Fit on collections of dask."""
-        deadline = None if self.max_time is None else time.monotonic() + self.max_time
-        settings = self._settings()
-        if not settings.is_polynomial or self.selection == "cv":
-            raise ValueError(
-                f"collections of dask need functions of {sorted(POLYNOMIAL_FUNCTIONS)} only and no selection='cv': rows "
-                f"are read once; got function_set={self.function_set!r} and selection={self.selection!r}: compute() them first"
-            )
-        continues = self._continues()
-        per_feature = self.refit_constants and self.coefficients == "per_feature"
-        degree = self._degree(X.shape[1])
-        blocks = RowBlocks.on_cluster(X, y, sample_weight, degree=degree, per_feature=per_feature)
-        self.n_features_in_ = blocks.first.n_features
-        if hasattr(X, "columns"):
-            self.feature_names_in_ = np.array([str(name) for name in X.columns], dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        self._search_blocks(blocks, settings, deadline, continues=continues, y_ndim=y.ndim)
         self._blocks = blocks
         return self._select(y.ndim)
-
-    def _search_blocks(self, blocks, settings, deadline, *, continues, y_ndim):
-        """Search on the moments of rows."""
-        scorer = blocks.scorer(
-            self._degree(blocks.first.n_features, blocks.n_used),
-            linear_scaling=self.linear_scaling,
-            refit_constants=self.refit_constants,
-        )
-        n_rows = max(blocks.total_weight, blocks.n_used)
-        self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y_ndim)
 
     def _no_rows(self, n_features):
         """Return moments of the degree that many rows would have: that of the rows so far needs a part of these."""

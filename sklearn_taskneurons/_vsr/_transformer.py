@@ -12,6 +12,13 @@ from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import TermColumns, distinct_terms
 from sklearn_taskneurons._validation import check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
+from sklearn_taskneurons._vsr._cluster import (
+    ClusterRows,
+    are_numbers_on_cluster,
+    cluster_settings,
+    is_on_cluster,
+    search_on_cluster,
+)
 from sklearn_taskneurons._vsr._pareto import best_first
 from sklearn_taskneurons._vsr._targets import (
     are_numbers,
@@ -244,7 +251,9 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers.
+            The features, finite numbers. Where the functions are polynomials, `X`, `y` and `sample_weight` may be arrays or
+            dataframes of dask: their rows are reduced to moments where they are, block by block. They are read once more to
+            see that the terms are finite, and labels once before, for the classes.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets: finite numbers, or labels of shape (n_samples,), two different ones at least.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -261,6 +270,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             If a parameter, the data or the weights are not as described.
         """
         deadline = None if self.max_time is None else time.monotonic() + self.max_time
+        if is_on_cluster(X):
+            return self._fit_on_cluster(X, y, sample_weight, deadline)
         settings = self._settings()
         continues = self._continues()
         has_numbers = self.task == "regression" or (self.task == "auto" and are_numbers(y))
@@ -283,8 +294,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             X, y, weights = X[used], class_indicators(numbers, len(classes)), weights[used]
         scorer = self._scorer(X, y, weights, settings)
         self._search(scorer, settings, deadline, continues=continues, n_rows=count_rows(weights), y_ndim=y.ndim)
-        self._select(X[weights > 0])
-        return self
+        return self._select(lambda columns: np.isfinite(columns.values(X[weights > 0])).all())
 
     def transform(self, X):
         """Return the values of the terms.
@@ -332,15 +342,27 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         tags.target_tags.multi_output = True
         return tags
 
-    def _select(self, X):
-        """Take the best formula of the front that depends on x and whose terms are finite on the rows."""
+    def _fit_on_cluster(self, X, y, sample_weight, deadline):
+        """Fit on collections of dask."""
+        settings = cluster_settings(self)
+        rows = ClusterRows(X, y, sample_weight)
+        if self.task == "regression" or (self.task == "auto" and are_numbers_on_cluster(y)):
+            search_on_cluster(self, settings, deadline, X, y, sample_weight)
+        else:
+            labels = rows.labels(None)
+            search_on_cluster(self, settings, deadline, X, *rows.encoded(labels), labels.n_rows)
+        return self._select(rows.are_finite)
+
+    def _select(self, are_finite):
+        """Take the best formula of the front that depends on x and whose columns are finite on the rows."""
         self._per_feature = self.coefficients == "per_feature"
         for formulas in [*best_first(self.pareto_front_), (Formula("x"),)]:
             self.formulas_ = list(formulas)
             columns = self._columns()
-            if columns.count and np.isfinite(columns.values(X)).all():
+            if columns.count and are_finite(columns):
                 break
         self.formula_ = self.formulas_[0]
+        return self
 
     def _columns(self):
         """Return the columns anew: formulas are stored as text, and the way to their terms is short."""

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
-from sklearn_taskneurons.formula._expression import Expression, Node
+from sklearn_taskneurons.formula._expression import Expression, Node, fold
 from sklearn_taskneurons.formula.functions import ADD, ARITIES, DIV, MUL, NEG, NUMBER, POW, SUB
 
 # a coefficient, what it multiplies, and what the product is divided by
 Summand: TypeAlias = tuple[float, Sequence[Expression], Sequence[Expression]]
 
 ONE: Final[Expression] = (Node(NUMBER, 1.0),)
+MINUS_ONE: Final[Expression] = (Node(NUMBER, -1.0),)
 ZERO: Final[Expression] = (Node(NUMBER, 0.0),)
 
 
@@ -87,15 +88,29 @@ def total(summands: Iterable[Summand]) -> Expression:
 
 
 def rounded_expression(expression: Expression, digits: int) -> Expression:
-    """Return an expression with its numbers rounded to significant digits."""
+    """Return an expression with its numbers rounded to significant digits; factors of 1 are left out."""
 
     def rounded(value: float) -> float:
         return float(f"{value:.{digits}g}")
 
-    nodes = []
-    for opcode, value in expression:
+    def node(node: Node, *parts: Expression) -> Expression:
+        value = node.value
         if isinstance(value, tuple):
-            nodes.append(Node(opcode, tuple(map(rounded, value))))
-        else:
-            nodes.append(Node(opcode, rounded(value) if opcode == NUMBER and value is not None else value))
-    return tuple(nodes)
+            return (Node(node.opcode, tuple(map(rounded, value))),)
+        if node.opcode == NUMBER and value is not None:
+            return (Node(NUMBER, rounded(value)),)
+        if node.opcode in (MUL, DIV) and parts[1] in (ONE, MINUS_ONE):
+            return parts[0] if parts[1] == ONE else _negative(parts[0])
+        if node.opcode == MUL and parts[0] in (ONE, MINUS_ONE):
+            return parts[1] if parts[0] == ONE else _negative(parts[1])
+        return (node, *(inner for part in parts for inner in part))
+
+    return fold(expression, node)
+
+
+def _negative(expression: Expression) -> Expression:
+    """Return an expression with its sign changed."""
+    (opcode, value), *rest = expression
+    if opcode == NUMBER and isinstance(value, float):
+        return (Node(NUMBER, -value), *rest)
+    return call(NEG, expression)

@@ -252,7 +252,7 @@ class Formula(Immutable):
         Returns
         -------
         Formula
-            The formula as written, with rounded numbers.
+            The formula as written, with rounded numbers; factors that are 1 then are left out.
 
         Examples
         --------

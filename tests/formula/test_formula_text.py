@@ -263,10 +263,17 @@ def test_measures_of_the_formula_as_written(text, length, depth, kind, n_feature
         ("dot([0.12345, -9.99], x) - 1e-10", 2, "dot([0.12, -10], x) - 1e-10"),
         ("x**32 + 0", 1, "x**32 + 0"),
         ("w*x", 3, "w*x"),
+        ("0.9999*x**2 + 1.0001*x - 0.9999*sin(1.0001*x)", 3, "x**2 + x - sin(x)"),
+        ("-0.9999*x*dot(w, x)*1.0001", 3, "-x*dot(w, x)"),
+        ("x/1.0001 - x*-0.9999 + dot(w, x)/-0.9999", 3, "x - -x + -dot(w, x)"),
+        ("0.9999*1.0001 + x", 3, "1 + x"),
+        ("-0.9999*3*x + 2*-1.0001", 3, "-3*x + -2"),
     ],
 )
 def test_round(text, digits, rounded):
-    assert str(Formula(text).round(digits)) == rounded
+    formula = Formula(text).round(digits)
+    assert str(formula) == rounded
+    assert Formula(rounded).expression == formula.expression
 
 
 def test_round_refuses_no_digits():

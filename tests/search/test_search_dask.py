@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 
+from sklearn_taskneurons import VSRClassifier
 from sklearn_taskneurons._search import (
     Moments,
     RefitScorer,
@@ -162,6 +163,16 @@ def test_parts_that_are_merged_stay_as_they_are(table):
     for part, factor in zip(parts, factors, strict=True):
         assert (part.factor == factor).all()
     assert parts[0].n_rows == 50
+
+
+def test_classes_are_found_on_workers(table, workers):
+    X, Y, weight = table
+    labels = np.array(["low", "middle", "high"])[np.searchsorted(np.quantile(Y[:, 0], [0.3, 0.6]), Y[:, 0])]
+    how = {"population_size": 60, "generations": 4, "max_degree": 3, "class_weight": "balanced", "random_state": 0}
+    model = VSRClassifier(**how).fit(*(da.from_array(array, chunks=(90, *array.shape[1:])) for array in (X, labels, weight)))
+    expected = VSRClassifier(**how).fit(X, labels, weight)
+    assert model.classes_.tolist() == expected.classes_.tolist()
+    np.testing.assert_allclose(model.predict_proba(X), expected.predict_proba(X), atol=1e-6)
 
 
 def test_blocks_that_do_not_fit_are_refused(table, workers):

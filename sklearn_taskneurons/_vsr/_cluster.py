@@ -1,0 +1,185 @@
+"""Searches on collections of dask: the rows stay where they are, and are read block by block."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import column_or_1d
+
+from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS, TermColumns, block_weights, blocks_of
+from sklearn_taskneurons._threads import single_blas_thread
+from sklearn_taskneurons._validation import class_weights
+from sklearn_taskneurons._vsr._blocks import RowBlocks
+from sklearn_taskneurons._vsr._targets import check_labels, class_indicators, class_numbers
+
+
+def is_on_cluster(data):
+    """Return whether data is a collection of dask, by the protocol of which."""
+    return hasattr(data, "__dask_graph__")
+
+
+def are_numbers_on_cluster(y):
+    """Tell by their types whether the targets in a collection of dask are numbers."""
+    types = y.dtypes if y.ndim == 2 and hasattr(y, "dtypes") else [y.dtype]
+    return all(one.kind in "iufc" for one in types)
+
+
+def cluster_settings(estimator):
+    """Return the settings of an estimator's search, if it can be one on collections of dask; raise ValueError if not."""
+    settings = estimator._settings()
+    if not settings.is_polynomial or estimator.selection == "cv":
+        raise ValueError(
+            f"collections of dask need functions of {sorted(POLYNOMIAL_FUNCTIONS)} only and no selection='cv': a search reads "
+            f"their rows once; got function_set={estimator.function_set!r} and selection={estimator.selection!r}: "
+            "compute() them first"
+        )
+    return settings
+
+
+def search_on_cluster(estimator, settings, deadline, X, y, sample_weight, n_rows=None):
+    """Reduce the rows to moments and search on these, and return them.
+
+    ``n_rows`` says for how many rows they count, if that is not to be seen from the weights.
+    """
+    continues = estimator._continues()
+    per_feature = estimator.refit_constants and estimator.coefficients == "per_feature"
+    degree = estimator._degree(X.shape[1])
+    blocks = RowBlocks.on_cluster(X, y, sample_weight, degree=degree, per_feature=per_feature)
+    estimator.n_features_in_ = blocks.first.n_features
+    if hasattr(X, "columns"):
+        estimator.feature_names_in_ = np.array([str(name) for name in X.columns], dtype=object)
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+    estimator._search_blocks(blocks, settings, deadline, continues=continues, y_ndim=y.ndim, n_rows=n_rows)
+    return blocks
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What labels mean.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The labels of the rows that have a weight, sorted.
+    class_weights : ndarray of float64, shape (n_classes,)
+        By what the weights of their rows are multiplied.
+    n_rows : float
+        For how many rows these count.
+    """
+
+    classes: NDArray[Any]
+    class_weights: NDArray[np.float64]
+    n_rows: float
+
+    def encoded(self, y, weight):
+        """Return the number of each label's class, and the weights of the rows: 0 for one of no class."""
+        numbers = np.minimum(np.searchsorted(self.classes, y), len(self.classes) - 1)
+        return numbers, np.where(self.classes[numbers] == y, self.class_weights[numbers] * weight, 0.0)
+
+
+class ClusterRows:
+    """The rows of collections of dask, for what takes more than moments.
+
+    Parameters
+    ----------
+    X : dask Array or DataFrame, shape (N, D)
+        The features.
+    y : dask Array, Series or DataFrame, shape (N,) or (N, O)
+        The targets, in blocks of the same rows.
+    sample_weight : dask Array or Series, shape (N,), optional
+        The weights, likewise.
+    """
+
+    def __init__(self, X, y, sample_weight):
+        columns = [blocks_of("X", X, X), blocks_of("y", y, X)]
+        columns.append([None] * len(columns[0]) if sample_weight is None else blocks_of("sample_weight", sample_weight, X))
+        counts = [len(blocks) for blocks in columns]
+        if len(set(counts)) > 1:
+            raise ValueError(f"X, y and sample_weight must have the same number of blocks of rows, got {counts}")
+        self._blocks = list(zip(*columns, strict=True))
+        self._lengths: list[int] = []
+
+    def each(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
+        """Return what a function makes of the features, targets and weights of each block, and of the arguments."""
+        results: tuple[Any, ...] = import_module("dask").compute(*self._delayed(function, *arguments))
+        return results
+
+    def labels(self, class_weight: Any) -> Labels:
+        """Return the classes, for which the labels are read once."""
+        found, totals, counts, lengths = zip(*self.each(_totals), strict=True)
+        self._lengths = list(lengths)
+        labels, numbers = np.unique(np.concatenate(found), return_inverse=True)
+        check_labels(labels)
+        weights = np.bincount(numbers, np.concatenate(totals)).astype(np.float64)
+        of_class = class_weights(class_weight, labels, weights)
+        classes, _ = class_numbers(labels[of_class > 0])
+        n_used = np.bincount(numbers, np.concatenate(counts))
+        return Labels(classes, of_class[of_class > 0], max(weights[of_class > 0].sum(), n_used[of_class > 0].sum()))
+
+    def encoded(self, labels: Labels) -> tuple[Any, Any]:
+        """Return what a search explains, and the rows' weights, as arrays of dask."""
+        da = import_module("dask.array")
+        shape = () if len(labels.classes) == 2 else (len(labels.classes),)
+        parts = []
+        for function, width in ((_indicators, shape), (_weights, ())):
+            blocks = self._delayed(function, labels)
+            sizes = [(length, *width) for length in self._lengths]
+            arrays = [da.from_delayed(block, size, dtype=float) for block, size in zip(blocks, sizes, strict=True)]
+            parts.append(da.concatenate(arrays))
+        return parts[0], parts[1]
+
+    def numbers(self, labels: Labels) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return the numbers of the classes and the weights of all rows that have one."""
+        numbers, weights = zip(*self.each(_numbers, labels), strict=True)
+        return np.concatenate(numbers), np.concatenate(weights)
+
+    def values(self, columns: TermColumns, labels: Labels) -> NDArray[np.float64]:
+        """Return the values of terms on all rows that have a weight, shape (N, C): these come here."""
+        return np.concatenate(self.each(_values, columns, labels))
+
+    def are_finite(self, columns: TermColumns) -> bool:
+        """Return whether the values of terms are finite on all rows that have a weight."""
+        return all(self.each(_are_finite, columns))
+
+    def _delayed(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        on_block = import_module("dask").delayed(_on_block, pure=False)
+        return [on_block(*block, function, arguments) for block in self._blocks]
+
+
+def _on_block(X, y, weight, function, arguments):
+    """Return what a function makes of the arrays of a block."""
+    X = np.asarray(X, dtype=np.float64)
+    with single_blas_thread():
+        return function(X, np.asarray(y), block_weights(weight, len(X)), *arguments)
+
+
+def _totals(X, y, weight):
+    """Return the labels that have a weight, their weights, how many rows of each there are, and the number of rows."""
+    used = weight > 0
+    labels, numbers = np.unique(column_or_1d(y)[used], return_inverse=True)
+    return labels, np.bincount(numbers, weight[used], len(labels)), np.bincount(numbers, minlength=len(labels)), len(X)
+
+
+def _indicators(X, y, weight, labels):
+    return class_indicators(labels.encoded(column_or_1d(y), weight)[0], len(labels.classes))
+
+
+def _weights(X, y, weight, labels):
+    return labels.encoded(column_or_1d(y), weight)[1]
+
+
+def _numbers(X, y, weight, labels):
+    numbers, weights = labels.encoded(column_or_1d(y), weight)
+    return numbers[weights > 0], weights[weights > 0]
+
+
+def _values(X, y, weight, columns, labels):
+    return columns.values(X[labels.encoded(column_or_1d(y), weight)[1] > 0])
+
+
+def _are_finite(X, y, weight, columns):
+    return bool(np.isfinite(columns.values(X[weight > 0])).all())
