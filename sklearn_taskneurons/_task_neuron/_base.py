@@ -23,6 +23,10 @@ from sklearn_taskneurons.nn import count_multiplications, count_parameters
 
 # Fewer held-out rows cannot tell a better epoch from a lucky one.
 AUTO_HELD_OUT_ROWS = 10
+# Rows of a step, and the steps that training takes at the most, or the epochs where these are more steps.
+AUTO_BATCH_SIZE = 256
+AUTO_STEPS = 3000
+AUTO_EPOCHS = 50
 
 
 class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -38,7 +42,7 @@ class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "elementwise_affine": ["boolean"],
         "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
         "n_members": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -65,7 +69,7 @@ class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         elementwise_affine=True,
         activation="tanh",
         n_members=4,
-        max_epochs=200,
+        max_epochs="auto",
         batch_size="auto",
         lr=5e-3,
         weight_decay=0.1,
@@ -131,7 +135,7 @@ class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self._start(X, y, weights, search_seed, net_seed, deadline)
         table = self._table(X, y, weights)
         rows, held_out = (table, None) if parts is None else map(table.subset, parts)
-        self._train(rows, held_out, self.max_epochs, deadline)
+        self._train(rows, held_out, self._max_epochs(len(rows)), deadline)
         return self
 
     def _continues(self):
@@ -194,7 +198,7 @@ class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             lr=self.lr,
             weight_decay=self.weight_decay,
             batch_size=self._batch_size(len(X)),
-            max_epochs=self.max_epochs,
+            max_epochs=self._max_epochs(len(X)),
             device=resolve_device(self.device),
             callbacks=copy.deepcopy(self.callbacks),
             verbose=self.verbose,
@@ -223,7 +227,14 @@ class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return self.search_.neuron_formula()
 
     def _batch_size(self, n_rows):
-        return min(128, n_rows) if self.batch_size == "auto" else min(self.batch_size, n_rows)
+        return min(AUTO_BATCH_SIZE, n_rows) if self.batch_size == "auto" else min(self.batch_size, n_rows)
+
+    def _max_epochs(self, n_rows):
+        """Return the largest number of epochs; few rows need more of them to make as many steps."""
+        if self.max_epochs != "auto":
+            return self.max_epochs
+        steps_of_an_epoch = -(-n_rows // self._batch_size(n_rows))
+        return max(AUTO_EPOCHS, -(-AUTO_STEPS // steps_of_an_epoch))
 
     def _table(self, X, y, weights):
         return make_table(

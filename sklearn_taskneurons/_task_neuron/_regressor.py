@@ -39,10 +39,10 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
     n_members : int, default=4
         The number of networks that are trained side by side, by batched matrix products. Each has its own initial weights,
         order of rows, held-out rows and best epoch; their predictions are averaged.
-    max_epochs : int, default=200
-        The largest number of passes over the training rows.
+    max_epochs : int or "auto", default="auto"
+        The largest number of passes over the training rows; "auto" is 50, or as many as it takes to make 3000 steps.
     batch_size : int or "auto", default="auto"
-        The number of rows of a gradient step; "auto" is ``min(128, n_rows)``.
+        The number of rows of a gradient step; "auto" is ``min(256, n_rows)``.
     lr : float, default=0.005
         The learning rate of AdamW [2]_.
     weight_decay : float, default=0.1
