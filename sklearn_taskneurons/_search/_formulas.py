@@ -84,6 +84,13 @@ def count_numbers(formula: Formula) -> int:
     return sum(node.opcode in (NUMBER, VECTOR) for node in formula.expression)
 
 
+def complexity(formulas: Sequence[Formula]) -> int:
+    """Return the number of nodes of the largest formula, where a constant vector counts as the numbers that it holds."""
+    return max(
+        sum(len(node.value) if isinstance(node.value, tuple) else 1 for node in formula.expression) for formula in formulas
+    )
+
+
 def pareto(entries: Sequence[FrontEntry]) -> list[FrontEntry]:
     """Return the entries that no simpler one equals or beats, by rising complexity, each formula once."""
     losses = quantised(np.array([entry.loss for entry in entries]))

@@ -171,7 +171,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         *,
         method="genetic",
         function_set=("add", "sub", "mul", "neg"),
-        coefficients="per_feature",
+        coefficients="auto",
         refit_constants=True,
         linear_scaling=True,
         max_degree="auto",
@@ -378,7 +378,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         A sum that is finite can have terms that are not, as in x**9 - x**9 + x, where programs keep their own constants.
         """
         for formulas in best_first(self.pareto_front_):
-            per_feature = self.coefficients == "per_feature"
+            per_feature = self._has_own(formulas)
             terms = TermColumns(distinct_terms(formulas, per_feature=per_feature), X.shape[1], per_feature=per_feature)
             columns = terms.values(X)
             if np.isfinite(columns).all():

@@ -280,9 +280,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
                 f"are read once; got function_set={self.function_set!r} and selection={self.selection!r}: compute() them first"
             )
         continues = self._continues()
-        per_feature = self.refit_constants and self.coefficients == "per_feature"
-        degree = self._degree(X.shape[1])
-        blocks = RowBlocks.on_cluster(X, y, sample_weight, degree=degree, per_feature=per_feature)
+        blocks = RowBlocks.on_cluster(X, y, sample_weight, forms=self._forms(X.shape[1]))
         self.n_features_in_ = blocks.first.n_features
         if hasattr(X, "columns"):
             self.feature_names_in_ = np.array([str(name) for name in X.columns], dtype=object)
@@ -295,7 +293,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     def _search_blocks(self, blocks, settings, deadline, *, continues, y_ndim):
         """Search on the moments of rows."""
         scorer = blocks.scorer(
-            self._degree(blocks.first.n_features, blocks.n_used),
+            self._forms(blocks.first.n_features, blocks.n_used),
             linear_scaling=self.linear_scaling,
             refit_constants=self.refit_constants,
         )
@@ -304,16 +302,17 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
 
     def _no_rows(self, n_features):
         """Return moments of the degree that many rows would have: that of the rows so far needs a part of these."""
-        per_feature = self.refit_constants and self.coefficients == "per_feature"
-        return RowBlocks.empty(self._degree(n_features), per_feature, N_FOLDS if self.selection == "cv" else 1)
+        return RowBlocks.empty(self._forms(n_features), N_FOLDS if self.selection == "cv" else 1)
 
     def _check_block(self, blocks, y, wanted):
         """Raise ValueError unless a block goes with those before; `wanted` are the moments that the parameters ask for."""
         known = blocks.first
         if blocks.kind() != wanted.kind():
+            forms, n_parts = blocks.kind()
+            made = " and ".join(f"of degree {form.degree}{' for each feature' if form.per_feature else ''}" for form in forms)
             raise ValueError(
                 "coefficients, refit_constants, max_degree and selection must be those of the first block, which make moments "
-                f"of degree {known.degree}{' for each feature' if known.per_feature else ''} in {len(blocks.parts)} parts, got "
+                f"{made} in {n_parts} parts, got "
                 f"coefficients={self.coefficients!r}, refit_constants={self.refit_constants}, max_degree={self.max_degree!r} "
                 f"and selection={self.selection!r}"
             )

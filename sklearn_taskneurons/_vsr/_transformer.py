@@ -173,7 +173,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         task="auto",
         method="genetic",
         function_set=("add", "sub", "mul", "neg"),
-        coefficients="per_feature",
+        coefficients="auto",
         refit_constants=True,
         linear_scaling=True,
         max_degree="auto",
@@ -334,9 +334,9 @@ class VSRTransformer(TransformerMixin, BaseVSR):
 
     def _select(self, X):
         """Take the best formula of the front that depends on x and whose terms are finite on the rows."""
-        self._per_feature = self.coefficients == "per_feature"
         for formulas in [*best_first(self.pareto_front_), (Formula("x"),)]:
             self.formulas_ = list(formulas)
+            self._per_feature = self._has_own(formulas)
             columns = self._columns()
             if columns.count and np.isfinite(columns.values(X)).all():
                 break
