@@ -30,7 +30,9 @@ def assert_same(model, expected, X):
     assert_allclose(model.predict(X), expected.predict(X), rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("parameters", [{}, {"coefficients": "shared"}, {"method": "exhaustive"}], ids=str)
+@pytest.mark.parametrize(
+    "parameters", [{}, {"coefficients": "per_feature"}, {"coefficients": "shared"}, {"method": "exhaustive"}], ids=str
+)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_arrays_are_fitted_as_in_memory(table, parameters, weighted):
     X, y, weight = table

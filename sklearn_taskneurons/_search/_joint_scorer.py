@@ -29,9 +29,7 @@ class JointScorer:
     def score(self, population: Population, bank: Floats) -> Scores:
         """Score all programs in all F forms, shape (P, F)."""
         scores = [form.score(population, bank) for form in self.forms]
-        return Scores(
-            np.stack([each.loss for each in scores], axis=1), np.stack([each.complexity for each in scores], axis=1)
-        )
+        return Scores(np.stack([each.loss for each in scores], axis=1), np.stack([each.complexity for each in scores], axis=1))
 
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
         """Return the formulas of the programs in every form that pays."""

@@ -10,7 +10,7 @@ import torch
 from sklearn_taskneurons._device import to_array, to_tensor
 from sklearn_taskneurons._search._columns import TermColumns
 from sklearn_taskneurons._search._cross_validation import CrossValidation
-from sklearn_taskneurons._search._formulas import complexity, count_numbers, rescaled, simplified
+from sklearn_taskneurons._search._formulas import complexity, count_numbers, rescaled, simplified, without_constant
 from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, Targets
 from sklearn_taskneurons._search._moments import MAX_COLUMNS
 from sklearn_taskneurons._search._population import Floats
@@ -20,7 +20,6 @@ from sklearn_taskneurons.formula import Formula, evaluate
 from sklearn_taskneurons.formula._build import call
 from sklearn_taskneurons.formula._expression import Expression
 from sklearn_taskneurons.formula.functions import FUNCTIONS, SUM
-
 
 # Whether each feature has coefficients of its own, for each way to fit them.
 _FORMS: Final[dict[str | None, tuple[bool, ...]]] = {
@@ -80,6 +79,7 @@ class FormulaFitter:
 
     def _scaled(self, formula: Formula) -> FrontEntry | None:
         """Return the entry of a formula with the best slope and intercept for each output."""
+        formula = without_constant(formula)
         solution = self._solve([_scalar(formula)])
         if solution is None:
             return None

@@ -48,8 +48,6 @@ class RefitScorer:
     ----------
     largest_power : int
         The moments' degree, or less where the powers of very large or small features are beyond what numbers can be.
-    forms : tuple of RefitScorer
-        This scorer alone.
     """
 
     def __init__(self, moments: Moments, folds: Sequence[Moments] = ()) -> None:
@@ -67,12 +65,12 @@ class RefitScorer:
         self._key = uuid4().hex
         self.largest_power = _largest_power(moments.radius, self.degree)
         powers = np.arange(self.degree + 1)
-        # A term is `+ c * x**k`: five nodes, or more where c is a vector; x itself needs no power, and the constant is one number.
+        # A term is `+ c * x**k`: four nodes and the numbers of c; x itself needs no power, and the constant is one number.
         self._nodes: Ints = np.where(powers == 0, 0, np.where(powers == 1, 3, 4) + self._wide)
 
     @property
     def forms(self) -> "tuple[RefitScorer, ...]":
-        """This scorer alone: it has one form."""
+        """The scorers of the forms, which is this one alone."""
         return (self,)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def best_first(front: Sequence[ParetoPoint]) -> list[tuple[Formula, ...]]:
 
 def has_own_weights(formulas: Sequence[Formula]) -> bool:
     """Return whether a term is a sum over features with a weight for each of them, as where their coefficients were fitted."""
-    sums = [lone_sum(term) for formula in formulas for term in formula.terms]
+    sums = [lone_sum(term) for formula in formulas for term in formula.terms if not term.is_constant]
     return any(found is not None and found.weights is not None for found in sums)
 
 
