@@ -124,7 +124,7 @@ class TestFormula:
 
     def test_the_neurons_formula_leaves_vectors_free(self, table):
         X, y = table
-        neuron = small().fit(X, y).neuron_formula()
+        neuron = small(coefficients="per_feature").fit(X, y).neuron_formula()
         assert neuron.round(6) == Formula("w*x**3 + w*x + 0.25")
 
 
@@ -133,11 +133,12 @@ class TestWeights:
         "parameters",
         [
             {},
+            {"coefficients": "per_feature"},
             {"coefficients": "shared"},
             {"coefficients": "shared", "refit_constants": False},
             {"function_set": ("add", "sin")},
         ],
-        ids=["per feature", "shared", "own constants", "sin"],
+        ids=["auto", "per feature", "shared", "own constants", "sin"],
     )
     def test_a_weight_of_two_is_two_rows(self, parameters, table):
         X, y = table
@@ -157,7 +158,7 @@ class TestParameters:
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
-            ({"refit_constants": False}, "coefficients"),
+            ({"refit_constants": False, "coefficients": "per_feature"}, "coefficients"),
             ({"method": "exhaustive", "function_set": ("add", "sin")}, "exhaustive"),
             ({"method": "exhaustive", "coefficients": "shared", "refit_constants": False}, "exhaustive"),
             ({"method": "exhaustive", "max_degree": 20}, "14"),
@@ -254,7 +255,9 @@ class TestSelection:
         X = rng.normal(size=(60, 6))
         y = (X**2).sum(axis=1) + rng.normal(size=60)
         models = {
-            selection: VSRRegressor(method="exhaustive", max_degree=4, selection=selection).fit(X, y)
+            selection: VSRRegressor(method="exhaustive", coefficients="per_feature", max_degree=4, selection=selection).fit(
+                X, y
+            )
             for selection in ("loss", "cv", "bic", "knee")
         }
         assert {name: model.formula_.degree for name, model in models.items()} == {"loss": 4, "cv": 2, "bic": 2, "knee": 2}

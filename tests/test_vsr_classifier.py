@@ -190,8 +190,14 @@ class TestDomain:
 class TestWeights:
     @pytest.mark.parametrize(
         "parameters",
-        [{}, {"coefficients": "shared"}, {"class_weight": "balanced"}, {"function_set": ("add", "sin")}],
-        ids=["per feature", "shared", "balanced", "sin"],
+        [
+            {},
+            {"coefficients": "per_feature"},
+            {"coefficients": "shared"},
+            {"class_weight": "balanced"},
+            {"function_set": ("add", "sin")},
+        ],
+        ids=["auto", "per feature", "shared", "balanced", "sin"],
     )
     def test_a_weight_of_two_is_two_rows(self, parameters, three_classes):
         X, y = three_classes
@@ -238,7 +244,7 @@ class TestRefusals:
             ({"C": 0.0}, "'C'"),
             ({"class_weight": {0: -1.0}}, "class_weight"),
             ({"class_weight": "fair"}, "class_weight"),
-            ({"refit_constants": False}, "coefficients"),
+            ({"refit_constants": False, "coefficients": "per_feature"}, "coefficients"),
             ({"p_crossover": 0.9}, "add up to 1"),
         ],
     )

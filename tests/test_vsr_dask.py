@@ -56,7 +56,9 @@ def assert_same_classes(model, expected, X):
     assert_allclose(model.predict_proba(X), expected.predict_proba(X), atol=1e-6)
 
 
-@pytest.mark.parametrize("parameters", [{}, {"coefficients": "shared"}, {"method": "exhaustive"}], ids=str)
+@pytest.mark.parametrize(
+    "parameters", [{}, {"coefficients": "per_feature"}, {"coefficients": "shared"}, {"method": "exhaustive"}], ids=str
+)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_arrays_are_fitted_as_in_memory(table, parameters, weighted):
     X, y, weight = table

@@ -43,6 +43,7 @@ class TestBlocks:
         "parameters",
         [
             {},
+            {"coefficients": "per_feature"},
             {"coefficients": "shared"},
             {"coefficients": "shared", "refit_constants": False},
             {"coefficients": "shared", "refit_constants": False, "linear_scaling": False},
@@ -50,7 +51,7 @@ class TestBlocks:
             {"function_set": ("add", "mul", "pow"), "max_degree": 4},
             {"selection": "cv"},
         ],
-        ids=["per feature", "shared", "own constants", "unscaled", "exhaustive", "pow", "cross-validated"],
+        ids=["auto", "per feature", "shared", "own constants", "unscaled", "exhaustive", "pow", "cross-validated"],
     )
     @pytest.mark.parametrize("size", [200, 64, 17])
     def test_they_add_up_to_fit(self, size, parameters, table):
@@ -86,11 +87,11 @@ class TestBlocks:
         rng = np.random.default_rng(0)
         X = rng.normal(size=(240, 20))
         y = (X**3).sum(axis=1) + 0.1 * rng.normal(size=240)
-        model = small().partial_fit(X[:60], y[:60])
+        model = small(coefficients="per_feature").partial_fit(X[:60], y[:60])
         assert max(point.formula.degree for point in model.pareto_front_) <= 1
         in_blocks(model, 60, X[60:], y[60:])
         assert model.formula_.degree >= 3
-        assert_same(model, small().fit(X, y), X)
+        assert_same(model, small(coefficients="per_feature").fit(X, y), X)
 
     def test_several_outputs(self, table):
         X, y = table

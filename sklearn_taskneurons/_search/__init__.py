@@ -1,9 +1,11 @@
 """Symbolic search on arrays: vectorized genetic programming, and how programs are scored."""
 
 from sklearn_taskneurons._search._block_moments import block_moments, block_weights, blocks_of
-from sklearn_taskneurons._search._columns import TermColumns, distinct_terms
+from sklearn_taskneurons._search._columns import TermColumns, distinct_terms, lone_sum
 from sklearn_taskneurons._search._evolution import SearchResult, search
 from sklearn_taskneurons._search._exhaustive import search_exhaustively
+from sklearn_taskneurons._search._forms import Coefficients, Form, forms_of, own_degree
+from sklearn_taskneurons._search._joint_scorer import JointScorer
 from sklearn_taskneurons._search._make_scorer import make_moment_scorer, make_scorer
 from sklearn_taskneurons._search._moment_scorer import MomentScorer
 from sklearn_taskneurons._search._moments import Moments
@@ -18,7 +20,10 @@ from sklearn_taskneurons._search._state import Record, SearchState
 __all__ = [
     "CRITERIA",
     "POLYNOMIAL_FUNCTIONS",
+    "Coefficients",
+    "Form",
     "FrontEntry",
+    "JointScorer",
     "MomentScorer",
     "Moments",
     "Record",
@@ -34,8 +39,11 @@ __all__ = [
     "block_weights",
     "blocks_of",
     "distinct_terms",
+    "forms_of",
+    "lone_sum",
     "make_moment_scorer",
     "make_scorer",
+    "own_degree",
     "search",
     "search_exhaustively",
     "select",

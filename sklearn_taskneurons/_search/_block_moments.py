@@ -1,19 +1,22 @@
 """Moments of rows that lie in blocks on a cluster: no machine needs to hold them all."""
 
+import copy
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_taskneurons._search._forms import Form
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._threads import single_blas_thread
 
 _MERGED_AT_ONCE: Final = 8
 
 
-def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, degree: int, per_feature: bool = False) -> Moments:
-    """Reduce rows to moments where they are, block by block.
+def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[Form]) -> list[Moments]:
+    """Reduce rows to moments where they are, block by block, in one pass for all forms.
 
     Each block becomes one small triangular factor, and factors are merged a few at a time, always in the same order: the
     result does not depend on which worker does what, nor on one that is lost. Only factors move.
@@ -26,15 +29,13 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, degree: int, per
         The targets, finite, in blocks of the same rows; arrays are cut as ``X`` is.
     sample_weight : dask Array or Series, shape (N,), optional
         Weights, finite and not negative, likewise.
-    degree : int
-        Largest power, at most 32.
-    per_feature : bool, default=False
-        Keep the powers of each feature apart instead of their sum.
+    forms : sequence of Form
+        The largest power, at most 32, and whether the powers of each feature are kept apart instead of their sum.
 
     Returns
     -------
-    Moments
-        Equal to those of all rows at once, but for rounding.
+    list of Moments
+        For each form, equal to those of all rows at once, but for rounding.
 
     Raises
     ------
@@ -49,20 +50,21 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, degree: int, per
         dask: Any = import_module("dask")
     except ImportError as error:
         raise ImportError("blocks on a cluster need dask: pip install 'sklearn_taskneurons[dask]'") from error
-    Moments(degree, per_feature=per_feature)  # refuses a wrong degree here and not on a worker
+    empty = [Moments(form.degree, per_feature=form.per_feature) for form in forms]  # refuses a wrong degree before any work
     columns = [blocks_of("X", X, X), blocks_of("Y", Y, X)]
     columns.append([None] * len(columns[0]) if sample_weight is None else blocks_of("sample_weight", sample_weight, X))
     counts = [len(blocks) for blocks in columns]
     if len(set(counts)) > 1:
         raise ValueError(f"X, Y and sample_weight must have the same number of blocks of rows; got {counts}")
     of_block, merged = dask.delayed(_of_block, pure=False), dask.delayed(_merged, pure=False)
-    parts = [of_block(*block, degree, per_feature) for block in zip(*columns, strict=True)]
+    parts = [of_block(*block, empty) for block in zip(*columns, strict=True)]
     while len(parts) > 1:
         parts = [merged(parts[start : start + _MERGED_AT_ONCE]) for start in range(0, len(parts), _MERGED_AT_ONCE)]
     (moments,) = dask.compute(*parts)
-    if not isinstance(moments, Moments) or not moments.n_rows:
+    if not moments[0].n_rows:
         raise ValueError("X must have at least one row; got none in any block")
-    return moments
+    result: list[Moments] = moments
+    return result
 
 
 def blocks_of(name: str, data: Any, like: Any) -> list[Any]:
@@ -78,13 +80,13 @@ def blocks_of(name: str, data: Any, like: Any) -> list[Any]:
     return list(np.ravel(data.to_delayed()))
 
 
-def _of_block(X: Any, Y: Any, sample_weight: Any, degree: int, per_feature: bool) -> Moments:
+def _of_block(X: Any, Y: Any, sample_weight: Any, empty: list[Moments]) -> list[Moments]:
     """Return the moments of a block; it may have no rows."""
-    moments = Moments(degree, per_feature=per_feature)
     if len(X) == 0 and len(Y) == 0:
-        return moments
+        return empty
+    weight = block_weights(sample_weight, len(X))
     with single_blas_thread():
-        return moments.update(_floats(X), _floats(Y), block_weights(sample_weight, len(X)))
+        return [copy.copy(moments).update(_floats(X), _floats(Y), weight) for moments in empty]
 
 
 def block_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
@@ -98,10 +100,10 @@ def block_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     return weight
 
 
-def _merged(parts: list[Moments]) -> Moments:
+def _merged(parts: list[list[Moments]]) -> list[Moments]:
     """Return the moments of all parts, which stay as they are: a worker may need them again."""
     with single_blas_thread():
-        return Moments.merged(parts)
+        return [Moments.merged(of_form) for of_form in zip(*parts, strict=True)]
 
 
 def _floats(data: Any) -> NDArray[np.float64]:

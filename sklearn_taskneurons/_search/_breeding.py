@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sklearn_taskneurons._search._operators import constant_mutation, crossover, keep_valid, point_mutation, subtree_mutation
 from sklearn_taskneurons._search._population import Ints, Population
@@ -16,8 +15,8 @@ from sklearn_taskneurons._search._settings import SearchSettings
 def breed(population: Population, scores: Scores, grammar: Grammar, rng: np.random.Generator) -> Population:
     """Return the next generation: the elite, then the offspring of the winners of tournaments."""
     settings = grammar.settings
-    order, loss = _ranked(population, scores, settings)
-    elite = _elite(order, loss, scores.complexity, round(settings.elite_fraction * settings.population_size))
+    order = _ranked(population, scores, settings)
+    elite = _elite(order, scores, round(settings.elite_fraction * settings.population_size))
     counts = _counts(settings, settings.population_size - len(elite))
     winners = _winners(rng, order, int(counts.sum()), settings.tournament_size)
     *parents, copied = np.split(winners, np.cumsum(counts)[:-1])
@@ -32,15 +31,24 @@ def breed(population: Population, scores: Scores, grammar: Grammar, rng: np.rand
 
 def best(population: Population, scores: Scores, settings: SearchSettings, count: int) -> Population:
     """Return the best programs of a generation, those of equal loss and complexity once."""
-    order, loss = _ranked(population, scores, settings)
-    return population.take(_elite(order, loss, scores.complexity, count))
+    return population.take(_elite(_ranked(population, scores, settings), scores, count))
 
 
-def _ranked(population: Population, scores: Scores, settings: SearchSettings) -> tuple[Ints, NDArray[np.float32]]:
-    """Return the order of the programs, best first, and the losses by which they compete."""
-    loss = quantised(scores.loss + settings.parsimony_coefficient * population.length)
-    # Among equals a program whose formula is simpler wins, then one that says the same in fewer nodes.
-    return np.lexsort((population.length, scores.complexity, loss)), loss
+def _ranked(population: Population, scores: Scores, settings: SearchSettings) -> Ints:
+    """Return the order of the programs, best first.
+
+    Where they are scored in several forms, the best ones of each take turns, as in a vector evaluated genetic algorithm:
+    losses of forms with more and with fewer coefficients are not comparable, places are.
+    """
+    places = []
+    for loss, complexity in scores.forms:
+        competing = quantised(loss + settings.parsimony_coefficient * population.length)
+        # Among equals a program whose formula is simpler wins, then one that says the same in fewer nodes.
+        places.append(np.argsort(np.lexsort((population.length, complexity, competing))))
+    n_forms = len(places)
+    turns = [n_forms * place + turn for turn, place in enumerate(places)]
+    order: Ints = np.argsort(np.min(turns, axis=0))
+    return order
 
 
 def _cross(rng: np.random.Generator, population: Population, rows: Ints, order: Ints, grammar: Grammar) -> Population:
@@ -66,11 +74,16 @@ def _winners(rng: np.random.Generator, order: Ints, count: int, tournament_size:
     return order[np.minimum(ranks, len(order) - 1)]
 
 
-def _elite(order: Ints, loss: NDArray[np.float32], complexity: Ints, count: int) -> Ints:
-    """Return the best programs, those of equal loss and complexity once."""
-    is_new = np.ones(len(order), dtype=np.bool_)
-    is_new[1:] = (loss[order[1:]] != loss[order[:-1]]) | (complexity[order[1:]] != complexity[order[:-1]])
-    return order[is_new & np.isfinite(loss[order])][:count]
+def _elite(order: Ints, scores: Scores, count: int) -> Ints:
+    """Return the best programs, those of equal losses and complexities once."""
+    kind = np.zeros(len(order), dtype=np.intp)
+    for loss, complexity in scores.forms:
+        for values in (quantised(loss), complexity):
+            numbers = np.unique(values[order], return_inverse=True)[1]
+            kind = np.unique(kind * len(order) + numbers, return_inverse=True)[1]
+    is_new = np.zeros(len(order), dtype=np.bool_)
+    is_new[np.unique(kind, return_index=True)[1]] = True
+    return order[is_new & np.isfinite(scores.best.loss[order])][:count]
 
 
 def _counts(settings: SearchSettings, total: int) -> Ints:

@@ -1,12 +1,14 @@
 """Every set of powers, where these are few enough: the best polynomial of each size, with certainty."""
 
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from sklearn_taskneurons._search._evolution import Callback, SearchResult
 from sklearn_taskneurons._search._formulas import pareto
+from sklearn_taskneurons._search._joint_scorer import JointScorer
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
 from sklearn_taskneurons._search._scores import quantised
 from sklearn_taskneurons._search._state import Record
@@ -16,15 +18,15 @@ MAX_SUPPORTS: Final = 1 << 14
 
 
 def search_exhaustively(
-    scorer: RefitScorer, *, callback: Callback | None = None, deadline: float | None = None
+    scorer: RefitScorer | JointScorer, *, callback: Callback | None = None, deadline: float | None = None
 ) -> SearchResult:
-    """Fit every set of powers up to the moments' degree.
+    """Fit every set of powers up to the moments' degree, in every form.
 
     Simpler formulas are fitted first, so that what is found before the time is up is complete for its size.
 
     Parameters
     ----------
-    scorer : RefitScorer
+    scorer : RefitScorer or JointScorer
         Of degree 14 at most.
     callback : callable, optional
         Called once, with the only entry of the history.
@@ -41,24 +43,22 @@ def search_exhaustively(
     ValueError
         If there are too many sets.
     """
-    count = 1 << scorer.largest_power
-    if count > MAX_SUPPORTS:
+    degree = max(form.largest_power for form in scorer.forms)
+    if 1 << degree > MAX_SUPPORTS:
         largest = MAX_SUPPORTS.bit_length() - 1
-        raise ValueError(f"the degree must be at most {largest} to try every set of powers; got {scorer.largest_power}")
+        raise ValueError(f"the degree must be at most {largest} to try every set of powers; got {degree}")
     started = time.monotonic()
     timed_out = interrupted = False
-    # Bit k of a support stands for x**k; the constant, bit 0, always takes part.
-    supports = sorted((2 * index for index in range(count)), key=lambda support: (scorer.complexity(support), support))
-    best: dict[int, tuple[float, int]] = {}
+    candidates = _candidates(scorer.forms)
+    best: dict[int, tuple[float, int, int]] = {}
     losses = []
     with single_blas_thread():
         try:
-            for support in supports:
-                loss = scorer.fit(support).loss
+            for complexity, place, support in candidates:
+                loss = scorer.forms[place].fit(support).loss
                 losses.append(loss)
-                complexity = scorer.complexity(support)
-                rounded = float(quantised(np.array(loss)))
-                best[complexity] = min(best.get(complexity, (np.inf, support)), (rounded, support))
+                found = float(quantised(np.array(loss))), place, support
+                best[complexity] = min(best.get(complexity, found), found)
                 timed_out = deadline is not None and time.monotonic() >= deadline
                 if timed_out:
                     break
@@ -66,16 +66,25 @@ def search_exhaustively(
             if not best:
                 raise
             interrupted = True
-        front = pareto([scorer.entry(support) for _, support in best.values()])
+        front = pareto([scorer.forms[place].entry(support) for _, place, support in best.values()])
     record: Record = {
         "generation": 1,
         "best_loss": front[-1].loss,
         "mean_loss": float(np.mean(losses)),
         "median_loss": float(np.median(losses)),
         "best_complexity": front[-1].complexity,
-        "mean_length": float(np.mean([scorer.complexity(support) for support in supports[: len(losses)]])),
+        "mean_length": float(np.mean([complexity for complexity, _, _ in candidates[: len(losses)]])),
         "seconds": time.monotonic() - started,
     }
     if callback is not None:
         callback(record)
     return SearchResult(front, [record], None, scorer.total_weight, interrupted, timed_out, not (interrupted or timed_out))
+
+
+def _candidates(forms: Sequence[RefitScorer]) -> list[tuple[int, int, int]]:
+    """Return complexity, form and support of all that is to be fitted, simpler formulas first.
+
+    Bit k of a support stands for x**k; the constant, bit 0, always takes part.
+    """
+    supports = [(place, 2 * index) for place, form in enumerate(forms) for index in range(1 << form.largest_power)]
+    return sorted((forms[place].complexity(support), place, support) for place, support in supports)

@@ -11,6 +11,7 @@ from sklearn_taskneurons._search._scores import FrontEntry, quantised
 from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
 from sklearn_taskneurons.formula._build import power, total
 from sklearn_taskneurons.formula._expression import Expression, Node, expression_type
+from sklearn_taskneurons.formula._terms import expanded_expression
 from sklearn_taskneurons.formula.functions import NUMBER, VECTOR, X
 
 Summand: TypeAlias = tuple[float, Sequence[Expression], Sequence[Expression]]  # coefficient, numerators, denominators
@@ -79,9 +80,26 @@ def simplified(expression: Expression, n_features: int) -> Formula | None:
     return expanded if expanded.length <= formula.length else formula
 
 
+def without_constant(formula: Formula) -> Formula:
+    """Return the terms that depend on x where these are shorter than the formula, for an intercept to be added to.
+
+    The sum of a formula's own constant and the intercept could be 0 but for rounding.
+    """
+    terms = [term for term in formula.terms if not term.is_constant]
+    expression = expanded_expression(terms) if terms else formula.expression
+    return Formula.from_expression(expression) if len(expression) < formula.length else formula
+
+
 def count_numbers(formula: Formula) -> int:
     """Return how many numbers and constant vectors a formula contains."""
     return sum(node.opcode in (NUMBER, VECTOR) for node in formula.expression)
+
+
+def complexity(formulas: Sequence[Formula]) -> int:
+    """Return the number of nodes of the largest formula, where a constant vector counts as the numbers that it holds."""
+    return max(
+        sum(len(node.value) if isinstance(node.value, tuple) else 1 for node in formula.expression) for formula in formulas
+    )
 
 
 def pareto(entries: Sequence[FrontEntry]) -> list[FrontEntry]:

@@ -30,7 +30,8 @@ class Front:
         finite = np.flatnonzero(np.isfinite(scores.loss))
         if not len(finite):
             return False
-        rows, loss, complexity = finite, scores.loss[finite], scores.complexity[finite]
+        rows = finite // len(scores.forms)  # each form of a program stands for itself
+        loss, complexity = scores.loss.ravel()[finite], scores.complexity.ravel()[finite]
         best = _first_of_each(complexity, quantised(loss))
         rows, loss, complexity = rows[best], loss[best], complexity[best]
         if self.programs is None:

@@ -111,16 +111,16 @@ def score_new(
         Of the distinct ones.
     """
     hashes, first, inverse = np.unique(program_hashes(population), return_index=True, return_inverse=True)
-    scores = Scores(np.empty(len(hashes)), np.empty(len(hashes), dtype=np.intp))
-    is_new = np.ones(len(hashes), dtype=np.bool_)
-    if known is not None:
+    if known is None:
+        scores = _score_until_deadline(scorer, population.take(first), bank, deadline)
+    else:
         known_hashes, known_scores = known
         place = np.minimum(np.searchsorted(known_hashes, hashes), len(known_hashes) - 1)
         is_new = known_hashes[place] != hashes
-        scores.loss[:], scores.complexity[:] = known_scores.loss[place], known_scores.complexity[place]
-    if is_new.any():
-        new = _score_until_deadline(scorer, population.take(first[is_new]), bank, deadline)
-        scores.loss[is_new], scores.complexity[is_new] = new
+        scores = Scores(known_scores.loss[place], known_scores.complexity[place])
+        if is_new.any():
+            new = _score_until_deadline(scorer, population.take(first[is_new]), bank, deadline)
+            scores.loss[is_new], scores.complexity[is_new] = new
     return Scores(scores.loss[inverse], scores.complexity[inverse]), (hashes, scores)
 
 
@@ -128,12 +128,13 @@ def _score_until_deadline(scorer: Scorer, population: Population, bank: Floats, 
     """Score in parts, the larger the faster they are, and give up on what is left when the time is up."""
     if deadline is None:
         return scorer.score(population, bank)
-    loss, complexity = np.full(len(population), np.inf), population.length
+    parts: list[Scores] = []
     start, count = 0, _FIRST_PART
     while start == 0 or (start < len(population) and time.monotonic() < deadline):
-        part = slice(start, start + count)
         began = time.monotonic()
-        loss[part], complexity[part] = scorer.score(population.take(part), bank)
+        parts.append(scorer.score(population.take(slice(start, start + count)), bank))
         start += count
         count *= 2 if time.monotonic() - began < _SECONDS_OF_A_PART else 1
-    return Scores(loss, complexity)
+    missing = np.add.outer(population.length[start:], np.zeros_like(parts[0].complexity[0]))
+    parts.append(Scores(np.full(missing.shape, np.inf), missing))
+    return Scores(np.concatenate([part.loss for part in parts]), np.concatenate([part.complexity for part in parts]))

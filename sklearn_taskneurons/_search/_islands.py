@@ -109,8 +109,9 @@ def migrated(islands: Sequence[Island], emigrants: Sequence[Population]) -> list
 
 def _record(generation: int, parts: Sequence[Generation], seconds: float) -> Record:
     """Return the entry of the history for one generation of all islands together."""
-    loss = np.concatenate([part.scores.loss for part in parts])
-    complexity = np.concatenate([part.scores.complexity for part in parts])
+    scores = [part.scores.best for part in parts]
+    loss = np.concatenate([part.loss for part in scores])
+    complexity = np.concatenate([part.complexity for part in scores])
     finite = loss[np.isfinite(loss)]
     best = int(np.lexsort((complexity, quantised(loss)))[0])
     return {

@@ -1,10 +1,11 @@
 """The scorer that fits the functions and the data."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 
+from sklearn_taskneurons._search._forms import Coefficients, forms_of
+from sklearn_taskneurons._search._joint_scorer import JointScorer
 from sklearn_taskneurons._search._moment_scorer import MomentScorer
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._population import Floats, Ints
@@ -25,7 +26,7 @@ def make_scorer(
     degree: int = 7,
     linear_scaling: bool = True,
     refit_constants: bool = True,
-    coefficients: Literal["shared", "per_feature"] = "shared",
+    coefficients: Coefficients = "shared",
     folds: Ints | None = None,
     device: str = "cpu",
 ) -> Scorer:
@@ -45,13 +46,13 @@ def make_scorer(
     settings : SearchSettings
         Its function set decides how programs are scored.
     degree : int, default=7
-        Largest degree of a polynomial.
+        Largest degree of a polynomial; with "auto" that of polynomials with coefficients for each feature may be lower.
     linear_scaling : bool, default=True
         Fit a slope and an intercept to each program.
     refit_constants : bool, default=True
         Fit all coefficients of each program's terms.
-    coefficients : {"shared", "per_feature"}, default="shared"
-        One refitted coefficient for each term, or one for each term and feature.
+    coefficients : {"auto", "shared", "per_feature"}, default="shared"
+        One refitted coefficient for each term, or one for each term and feature, or both forms side by side.
     folds : ndarray of intp, shape (N,), optional
         The fold of each row, at least two, to cross-validate the refitted coefficients of the reported formulas.
     device : str, default="cpu"
@@ -75,12 +76,12 @@ def make_scorer(
                 device=device,
                 folds=[Rows(*part) for part in _parts(X, Y, sample_weight, folds)],
             )
-        per_feature = refit_constants and coefficients == "per_feature"
-        if folds is not None:
-            parts = [Moments(degree, per_feature=per_feature).update(*part) for part in _parts(X, Y, sample_weight, folds)]
-            return make_moment_scorer(Moments.merged(parts), folds=parts)
-        moments = Moments(degree, per_feature=per_feature).update(X, Y, sample_weight)
-        return make_moment_scorer(moments, linear_scaling=linear_scaling, refit_constants=refit_constants)
+        n_rows = len(X) if sample_weight is None else int(np.count_nonzero(sample_weight))
+        forms = forms_of(coefficients if refit_constants else "shared", degree, X.shape[1], n_rows)
+        rows = [(X, Y, sample_weight)] if folds is None else [*_parts(X, Y, sample_weight, folds)]
+        of_forms = [[Moments(form.degree, per_feature=form.per_feature).update(*part) for part in rows] for form in forms]
+        how = {"linear_scaling": linear_scaling, "refit_constants": refit_constants, "cross_validate": folds is not None}
+        return make_moment_scorer(of_forms, **how)
 
 
 def _parts(X: Floats, Y: Floats, sample_weight: Floats | None, folds: Ints | None) -> Iterator[tuple[Floats, Floats, Floats]]:
@@ -92,26 +93,32 @@ def _parts(X: Floats, Y: Floats, sample_weight: Floats | None, folds: Ints | Non
 
 
 def make_moment_scorer(
-    moments: Moments, *, linear_scaling: bool = True, refit_constants: bool = True, folds: Sequence[Moments] = ()
+    forms: Sequence[Sequence[Moments]],
+    *,
+    linear_scaling: bool = True,
+    refit_constants: bool = True,
+    cross_validate: bool = False,
 ) -> Scorer:
     """Return what scores polynomials against rows of which only the moments are left.
 
     Parameters
     ----------
-    moments : Moments
-        Of any number of rows, from wherever; with the powers of each feature apart only if constants are refitted.
+    forms : sequence of sequence of Moments
+        For each form of the refitted coefficients the moments of the same rows, from wherever, in one part or more.
     linear_scaling : bool, default=True
         Fit a slope and an intercept to each program.
     refit_constants : bool, default=True
-        Fit all coefficients of each program's terms.
-    folds : sequence of Moments, default=()
-        Parts of the same rows, at least two, to cross-validate refitted coefficients on.
+        Fit all coefficients of each program's terms; if not, there is one form, without coefficients for each feature.
+    cross_validate : bool, default=False
+        Cross-validate refitted coefficients of reported formulas on the parts, of which there must be two at least.
 
     Returns
     -------
-    MomentScorer or RefitScorer
+    MomentScorer, RefitScorer or JointScorer
     """
     with single_blas_thread():
-        if refit_constants:
-            return RefitScorer(moments, folds)
-        return MomentScorer(moments, linear_scaling=linear_scaling)
+        if not refit_constants:
+            (parts,) = forms
+            return MomentScorer(Moments.merged(parts), linear_scaling=linear_scaling)
+        scorers = [RefitScorer(Moments.merged(parts), parts if cross_validate else ()) for parts in forms]
+        return scorers[0] if len(scorers) == 1 else JointScorer(scorers)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sklearn_taskneurons._search._formulas import constant_entry, count_numbers, pareto, rescaled, simplified
+from sklearn_taskneurons._search._formulas import complexity, constant_entry, count_numbers, pareto, rescaled, simplified
 from sklearn_taskneurons._search._least_squares import Targets
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._polynomials import chebyshev_in_monomials, chebyshev_points, interpolation_matrix
@@ -159,4 +159,4 @@ class MomentScorer:
         offsets = targets.mean - predictions[:, 0] / targets.origin
         loss = float(targets.loss(targets.centred - predictions[:, 1:].T, offsets)) if fine.all() else np.inf
         numbers = sum(count_numbers(formula) for formula in formulas)
-        return FrontEntry(max(formula.length for formula in formulas), loss, numbers, formulas)
+        return FrontEntry(complexity(formulas), loss, numbers, formulas)

@@ -49,6 +49,12 @@ class Population:
         """The number of nodes of each program, shape (P,)."""
         return self.size[:, 0].astype(np.intp)
 
+    def complexity(self, n_features: int) -> Ints:
+        """Return the number of nodes of each program, a constant vector counted as its D numbers, shape (P,)."""
+        is_vector = (self.opcode == VECTOR) & (self.size > 0)
+        complexity: Ints = self.length + (n_features - 1) * np.count_nonzero(is_vector, axis=1)
+        return complexity
+
     def take(self, rows: Ints | slice) -> "Population":
         """Return the programs in these rows."""
         return Population(self.opcode[rows], self.value[rows], self.size[rows])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ import torch
 from sklearn_taskneurons._device import to_array, to_tensor
 from sklearn_taskneurons._search._columns import TermColumns
 from sklearn_taskneurons._search._cross_validation import CrossValidation
-from sklearn_taskneurons._search._formulas import count_numbers, rescaled, simplified
+from sklearn_taskneurons._search._formulas import complexity, count_numbers, rescaled, simplified, without_constant
 from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, Targets
 from sklearn_taskneurons._search._moments import MAX_COLUMNS
 from sklearn_taskneurons._search._population import Floats
@@ -19,6 +20,14 @@ from sklearn_taskneurons.formula import Formula, evaluate
 from sklearn_taskneurons.formula._build import call
 from sklearn_taskneurons.formula._expression import Expression
 from sklearn_taskneurons.formula.functions import FUNCTIONS, SUM
+
+# Whether each feature has coefficients of its own, for each way to fit them.
+_FORMS: Final[dict[str | None, tuple[bool, ...]]] = {
+    None: (),
+    "shared": (False,),
+    "per_feature": (True,),
+    "auto": (False, True),
+}
 
 
 class FormulaFitter:
@@ -30,8 +39,8 @@ class FormulaFitter:
         The data.
     linear_scaling : bool
         Fit a slope and an intercept.
-    coefficients : {"shared", "per_feature"} or None
-        Also fit a number to each term, or, where a term is a single sum over features, a constant vector.
+    coefficients : {"auto", "shared", "per_feature"} or None
+        Also fit a number to each term, or, where a term is a single sum over features, a constant vector, or each of both.
     budget : int
         Bytes that the values of a block of rows may take.
     folds : sequence of Rows, default=()
@@ -44,18 +53,17 @@ class FormulaFitter:
         self._rows = rows
         self._folds = folds
         self._linear_scaling = linear_scaling
-        self._coefficients = coefficients
+        self._forms = _FORMS[coefficients]
         self._budget = budget
 
     def entries(self, expression: Expression) -> list[FrontEntry]:
-        """Return what can be made of a program: none, one or two fitted formulas."""
+        """Return what can be made of a program: no fitted formula, or up to three."""
         formula = simplified(expression, self._rows.n_features)
         if formula is None:
             return []
         with np.errstate(all="ignore"):
             candidates = [self._scaled(formula) if self._linear_scaling else self._as_it_is(formula)]
-            if self._coefficients is not None:
-                candidates.append(self._refitted(formula))
+            candidates += [self._refitted(formula, per_feature) for per_feature in self._forms]
         return [entry for entry in candidates if entry is not None and np.isfinite(entry.loss)]
 
     def _as_it_is(self, formula: Formula) -> FrontEntry | None:
@@ -67,10 +75,11 @@ class FormulaFitter:
             return None
         residuals = factor[:, 2:] + factor[:, :1] * self._rows.shift - factor[:, 1, None]
         loss = float(self._rows.targets.normalised(np.einsum("ko,ko->o", residuals, residuals)))
-        return FrontEntry(formula.length, loss, count_numbers(formula), (formula,), loss)
+        return FrontEntry(complexity([formula]), loss, count_numbers(formula), (formula,), loss)
 
     def _scaled(self, formula: Formula) -> FrontEntry | None:
         """Return the entry of a formula with the best slope and intercept for each output."""
+        formula = without_constant(formula)
         solution = self._solve([_scalar(formula)])
         if solution is None:
             return None
@@ -80,13 +89,15 @@ class FormulaFitter:
         ]
         return self._entry(expressions, solution.loss, None, self.cv_loss([_scalar(formula)]))
 
-    def _refitted(self, formula: Formula) -> FrontEntry | None:
+    def _refitted(self, formula: Formula, per_feature: bool) -> FrontEntry | None:
         """Return the entry of a formula with the best coefficients for its terms."""
         terms = [term for term in formula.terms if not term.is_constant]
         n_features = self._rows.n_features
-        columns = TermColumns(terms, n_features, per_feature=self._coefficients == "per_feature")
+        columns = TermColumns(terms, n_features, per_feature=per_feature)
         if 1 + columns.count > MAX_COLUMNS:
             columns = TermColumns(terms, n_features, per_feature=False)
+        if len(self._forms) > 1 and per_feature and columns.count >= self._rows.n_rows - 1:
+            return None  # so many numbers fit any data
         solution = self._solve(columns.expressions)
         if solution is None:
             return None
@@ -122,7 +133,7 @@ class FormulaFitter:
             return None
         if n_coefficients is None:
             n_coefficients = sum(count_numbers(formula) for formula in formulas)
-        return FrontEntry(max(formula.length for formula in formulas), loss, n_coefficients, formulas, cv_loss)
+        return FrontEntry(complexity(formulas), loss, n_coefficients, formulas, cv_loss)
 
     def _solve(self, expressions: Sequence[Expression]) -> Solution | None:
         """Fit columns and a constant, or return None where a value is not finite."""

@@ -8,7 +8,7 @@ from uuid import uuid4
 import numpy as np
 
 from sklearn_taskneurons._search._cross_validation import CrossValidation
-from sklearn_taskneurons._search._formulas import constant_entry, pareto, polynomial
+from sklearn_taskneurons._search._formulas import complexity, constant_entry, pareto, polynomial
 from sklearn_taskneurons._search._least_squares import LeastSquares, Targets
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._population import Floats, Ints, Population
@@ -65,8 +65,13 @@ class RefitScorer:
         self._key = uuid4().hex
         self.largest_power = _largest_power(moments.radius, self.degree)
         powers = np.arange(self.degree + 1)
-        # A term is `+ c * x**k`: five nodes; x itself needs no power, and the constant is one number.
-        self._nodes: Ints = np.where(powers == 0, 0, np.where(powers == 1, 4, 5))
+        # A term is `+ c * x**k`: four nodes and the numbers of c; x itself needs no power, and the constant is one number.
+        self._nodes: Ints = np.where(powers == 0, 0, np.where(powers == 1, 3, 4) + self._wide)
+
+    @property
+    def forms(self) -> "tuple[RefitScorer, ...]":
+        """The scorers of the forms, which is this one alone."""
+        return (self,)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return everything but the solutions, which are soon more than the moments."""
@@ -113,8 +118,7 @@ class RefitScorer:
         ]
         formulas = tuple(Formula.from_expression(expression) for expression in expressions)
         n_coefficients = (fit.rank + 1) * self.n_outputs
-        length = max(formula.length for formula in formulas)
-        return FrontEntry(length, fit.loss, n_coefficients, formulas, self._cv_loss(support))
+        return FrontEntry(complexity(formulas), fit.loss, n_coefficients, formulas, self._cv_loss(support))
 
     def _cv_loss(self, support: int) -> float:
         """Return the cross-validated loss of the powers in a support, nan without folds."""
@@ -129,7 +133,7 @@ class RefitScorer:
         return columns
 
     def complexity(self, support: int) -> int:
-        """Return the number of nodes of the formula with these powers."""
+        """Return the number of nodes of the formula with these powers, a vector counted as its numbers."""
         return int(self._complexities(np.array([support]))[0])
 
     def _complexities(self, supports: Ints) -> Ints:
@@ -158,17 +162,16 @@ class RefitScorer:
         return Fit(loss, rank, intercept, shaped * scale)
 
 
-# A worker is sent a copy of the scorer for each of its tasks, and what it has solved for the last scorer is kept here.
+# A worker is sent a copy of the scorer for each of its tasks, and what it has solved for the last ones is kept here.
 _KEPT: Final[dict[str, dict[int, Fit]]] = {}
+_MOST_KEPT: Final = 2  # the forms of one search
 
 
 def _fits_of_copies(key: str) -> dict[int, Fit]:
-    """Return the solutions that all copies of one scorer share; those for another one are forgotten."""
-    fits = _KEPT.get(key)
-    if fits is None:
-        fits = {}
-        _KEPT.clear()
-        _KEPT[key] = fits
+    """Return the solutions that all copies of one scorer share; those for the scorers before the last ones are forgotten."""
+    fits = _KEPT.setdefault(key, {})
+    for earlier in list(_KEPT)[:-_MOST_KEPT]:
+        _KEPT.pop(earlier, None)
     return fits
 
 

@@ -45,8 +45,9 @@ class RowScorer:
         The data.
     linear_scaling : bool
         Fit a slope and an intercept to each program.
-    coefficients : {"shared", "per_feature"} or None
-        Fit a number to each term, or not at all; in the formulas on the front perhaps one for each feature.
+    coefficients : {"auto", "shared", "per_feature"} or None
+        Fit a number to each term, or not at all; in the formulas on the front perhaps one for each feature, or with "auto"
+        both.
     budget : int
         Bytes that the values of a block may take.
     column_budget : int
@@ -128,7 +129,7 @@ class RowScorer:
                 del new[key]
             with torch.inference_mode(), single_torch_thread():
                 self._score(sorted(new.values(), key=lambda value: -len(value.terms)))
-            return Scores(np.array([self._losses[value.key] for value in sums]), population.length)
+            return Scores(np.array([self._losses[value.key] for value in sums]), population.complexity(self.n_features))
 
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
         """Return the programs' formulas, scaled or refitted and simplified, with the losses of what is returned."""

@@ -14,10 +14,28 @@ LOSS_FLOOR = 1e-18
 
 
 class Scores(NamedTuple):
-    """Normalised losses and complexities of P programs; a loss of infinity loses against everything."""
+    """Normalised losses and complexities of P programs; a loss of infinity loses against everything.
+
+    Both have shape (P,), or (P, F) where programs are scored in F forms.
+    """
 
     loss: Floats
     complexity: Ints
+
+    @property
+    def forms(self) -> "list[Scores]":
+        """The scores in each form, of shape (P,)."""
+        columns = zip(np.atleast_2d(self.loss.T), np.atleast_2d(self.complexity.T), strict=True)
+        return [Scores(loss, complexity) for loss, complexity in columns]
+
+    @property
+    def best(self) -> "Scores":
+        """The scores of each program in its best form, the first among equals, of shape (P,)."""
+        best, *others = self.forms
+        for other in others:
+            is_better = quantised(other.loss) < quantised(best.loss)
+            best = Scores(*(np.where(is_better, *pair) for pair in zip(other, best, strict=True)))
+        return best
 
 
 class FrontEntry(NamedTuple):
@@ -26,7 +44,7 @@ class FrontEntry(NamedTuple):
     Attributes
     ----------
     complexity : int
-        Nodes of the formula (of the longest one, if there are several outputs).
+        Nodes of the formula, a constant vector counted as its D numbers (of the largest one, if there are several outputs).
     loss : float
         Weighted mean squared error over the target's variance, averaged over outputs: 1 is what a constant achieves.
     n_coefficients : int

@@ -22,18 +22,19 @@ from sklearn_taskneurons._search import (
     Record,
     SearchSettings,
     SearchState,
+    forms_of,
     make_scorer,
+    own_degree,
     search,
     search_exhaustively,
     selection_scores,
 )
 from sklearn_taskneurons._vsr._blocks import folds_of
-from sklearn_taskneurons._vsr._pareto import neuron_formula, pareto_point
+from sklearn_taskneurons._vsr._pareto import has_own_weights, neuron_formula, pareto_point
 from sklearn_taskneurons.formula import Function
 
-# With "auto", no power beyond this one, and no more columns of powers than can be solved in a moment.
+# With "auto", no power beyond this one.
 AUTO_MAX_DEGREE = 8
-AUTO_MAX_COLUMNS = 1024
 
 # The parameters that are settings of the search, by the same names.
 _SETTINGS = (
@@ -57,7 +58,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "method": [StrOptions({"genetic", "exhaustive"})],
         "function_set": ["array-like"],
-        "coefficients": [StrOptions({"per_feature", "shared"})],
+        "coefficients": [StrOptions({"auto", "per_feature", "shared"})],
         "refit_constants": ["boolean"],
         "linear_scaling": ["boolean"],
         "max_degree": [StrOptions({"auto"}), Interval(Integral, 1, 32, closed="both")],
@@ -92,7 +93,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         *,
         method="genetic",
         function_set=("add", "sub", "mul", "neg"),
-        coefficients="per_feature",
+        coefficients="auto",
         refit_constants=True,
         linear_scaling=True,
         max_degree="auto",
@@ -188,10 +189,10 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _settings(self):
         """Check what the search may do; its errors come before any work."""
-        if self.refit_constants is False and self.coefficients != "shared":
+        if not self.refit_constants and self.coefficients == "per_feature":
             raise ValueError(
-                f"coefficients must be 'shared' where refit_constants is False: a program has no constants for each feature; "
-                f"got {self.coefficients!r}"
+                "coefficients must be 'shared' or 'auto' where refit_constants is False: a program has no constants for each "
+                "feature; got 'per_feature'"
             )
         if self.method == "exhaustive" and self.checkpoint is not None:
             raise ValueError(f"checkpoint must be None where method='exhaustive', got {self.checkpoint!r}")
@@ -218,14 +219,27 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             **{name: getattr(self, name) for name in _SETTINGS},
         )
 
+    def _coefficients(self):
+        """Return how constants are refitted; a program's own ones are shared."""
+        return self.coefficients if self.refit_constants else "shared"
+
+    def _has_own(self, formulas):
+        """Return whether each feature has coefficients of its own in formulas that were found jointly."""
+        if self._coefficients() != "auto":
+            return self._coefficients() == "per_feature"
+        return has_own_weights(formulas)
+
     def _degree(self, n_features, n_rows=None):
         """Return the degree for so many rows, or the largest that any number of rows would have."""
         if self.max_degree != "auto":
             return self.max_degree
-        if self.coefficients == "shared":
-            return AUTO_MAX_DEGREE
-        columns = AUTO_MAX_COLUMNS if n_rows is None else min(n_rows // 3, AUTO_MAX_COLUMNS)
-        return int(np.clip(columns // n_features, 1, AUTO_MAX_DEGREE))
+        if self.coefficients == "per_feature":
+            return min(own_degree(n_features, n_rows), AUTO_MAX_DEGREE)
+        return AUTO_MAX_DEGREE
+
+    def _forms(self, n_features, n_rows=None):
+        """Return the forms of polynomials, each with its degree, for so many rows or for any number."""
+        return forms_of(self._coefficients(), self._degree(n_features, n_rows), n_features, n_rows)
 
     def _scorer(self, X, y, weights, settings):
         """Return what scores programs against targets that are numbers, (N,) or (N, O)."""
@@ -237,7 +251,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             degree=self._degree(X.shape[1], np.count_nonzero(weights)),
             linear_scaling=self.linear_scaling,
             refit_constants=self.refit_constants,
-            coefficients=self.coefficients,
+            coefficients=self._coefficients(),
             device=self.device,
             folds=folds_of(len(X)) if self.selection == "cv" else None,
         )
@@ -245,7 +259,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _search_blocks(self, blocks, settings, deadline, *, continues, y_ndim, n_rows=None):
         """Search on the moments of rows, which count for as many as they are unless it is said."""
         scorer = blocks.scorer(
-            self._degree(blocks.first.n_features, blocks.n_used),
+            self._forms(blocks.first.n_features, blocks.n_used),
             linear_scaling=self.linear_scaling,
             refit_constants=self.refit_constants,
         )

@@ -38,18 +38,21 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         The functions of the formulas, of "add", "sub", "mul", "div", "neg", "pow", "dot", "sum", "sin", "cos", "tan",
         "tanh", "exp", "log", "sqrt" and "abs"; "w" adds constant vectors. Formulas of the first three, "neg" and "pow"
         alone are scored from moments. Nothing is protected: a formula that is not finite on the data loses.
-    coefficients : {"per_feature", "shared"}, default="per_feature"
+    coefficients : {"auto", "per_feature", "shared"}, default="auto"
         What the coefficients of a formula's terms are, in the search and in the logits: a number for each feature, which
-        makes an additive model, or one number, as in [1]_.
+        makes an additive model, or one number, as in [1]_. With "auto" formulas of both kinds are on the front, and the one
+        that is selected decides.
     refit_constants : bool, default=True
         Whether the search solves for the constants of the terms by least squares, in closed form. False leaves them to
-        evolution, as in [1]_, which needs ``coefficients="shared"``. The coefficients of the logits are always fitted.
+        evolution, as in [1]_: they are shared, and ``coefficients="per_feature"`` is an error. The coefficients of the
+        logits are always fitted.
     linear_scaling : bool, default=True
         Score programs with their best slope and intercept [3]_. Where the constants of a polynomial are refitted, both are
         among them.
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
-        would be more than a third of the rows, or more than 1024 numbers.
+        would be more than a third of the rows, or more than 1024 numbers. With ``coefficients="auto"`` such numbers have
+        this lower degree whatever `max_degree` is, and are left out where there are as many features as rows.
     population_size : int, default=500
         The number of programs of a generation, at least 2.
     generations : int, default=80
@@ -172,7 +175,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         *,
         method="genetic",
         function_set=("add", "sub", "mul", "neg"),
-        coefficients="per_feature",
+        coefficients="auto",
         refit_constants=True,
         linear_scaling=True,
         max_degree="auto",
@@ -391,7 +394,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         A sum that is finite can have terms that are not, as in x**9 - x**9 + x, where programs keep their own constants.
         """
         for formulas in best_first(self.pareto_front_):
-            per_feature = self.coefficients == "per_feature"
+            per_feature = self._has_own(formulas)
             terms = TermColumns(distinct_terms(formulas, per_feature=per_feature), self.n_features_in_, per_feature=per_feature)
             columns = values(terms)
             if np.isfinite(columns).all():

@@ -45,9 +45,7 @@ def search_on_cluster(estimator, settings, deadline, X, y, sample_weight, n_rows
     ``n_rows`` says for how many rows they count, if that is not to be seen from the weights.
     """
     continues = estimator._continues()
-    per_feature = estimator.refit_constants and estimator.coefficients == "per_feature"
-    degree = estimator._degree(X.shape[1])
-    blocks = RowBlocks.on_cluster(X, y, sample_weight, degree=degree, per_feature=per_feature)
+    blocks = RowBlocks.on_cluster(X, y, sample_weight, forms=estimator._forms(X.shape[1]))
     estimator.n_features_in_ = blocks.first.n_features
     if hasattr(X, "columns"):
         estimator.feature_names_in_ = np.array([str(name) for name in X.columns], dtype=object)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sklearn_taskneurons._search import FrontEntry
+from sklearn_taskneurons._search import FrontEntry, lone_sum
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.formula._expression import Node
 from sklearn_taskneurons.formula.functions import VECTOR
@@ -15,7 +15,8 @@ class ParetoPoint(NamedTuple):
     Attributes
     ----------
     complexity : int
-        The number of nodes of the formula.
+        The number of nodes of the formula, where a constant vector counts as the numbers that it holds. It is that of the
+        largest formula where there are several outputs.
     loss : float
         The mean squared error over the variance of the target, averaged over outputs: 1 minus R squared on the training rows.
     score : float
@@ -39,6 +40,12 @@ def best_first(front: Sequence[ParetoPoint]) -> list[tuple[Formula, ...]]:
     """Return the formulas of each point, the best score first, the simplest one among equals."""
     points = sorted(front, key=lambda point: -point.score)
     return [point.formula if isinstance(point.formula, tuple) else (point.formula,) for point in points]
+
+
+def has_own_weights(formulas: Sequence[Formula]) -> bool:
+    """Return whether a term is a sum over features with a weight for each of them, as where their coefficients were fitted."""
+    sums = [lone_sum(term) for formula in formulas for term in formula.terms if not term.is_constant]
+    return any(found is not None and found.weights is not None for found in sums)
 
 
 def neuron_formula(front: Sequence[ParetoPoint]) -> Formula:

@@ -44,18 +44,20 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         The functions of the formulas, of "add", "sub", "mul", "div", "neg", "pow", "dot", "sum", "sin", "cos", "tan",
         "tanh", "exp", "log", "sqrt" and "abs"; "w" adds constant vectors. Formulas of the first three, "neg" and "pow"
         alone are scored from moments. Nothing is protected: a formula that is not finite on the data loses.
-    coefficients : {"per_feature", "shared"}, default="per_feature"
+    coefficients : {"auto", "per_feature", "shared"}, default="auto"
         What the refitted constants of a formula's terms are: a number for each feature, which makes an additive model, or
-        one number, as in [1]_. Programs that are no polynomials compete with one number for each term in any case.
+        one number, as in [1]_. With "auto" every program is scored both ways, each up to its own degree, and formulas of
+        both kinds are on the front. Programs that are no polynomials compete with one number for each term in any case.
     refit_constants : bool, default=True
         Solve for the constants of the terms by least squares, in closed form. False leaves them to evolution, as in
-        [1]_, which needs ``coefficients="shared"``.
+        [1]_: they are shared, and ``coefficients="per_feature"`` is an error.
     linear_scaling : bool, default=True
         Score programs with their best slope and intercept [3]_. Where the constants of a polynomial are refitted, both are
         among them.
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
-        would be more than a third of the rows, or more than 1024 numbers.
+        would be more than a third of the rows, or more than 1024 numbers. With ``coefficients="auto"`` such numbers have
+        this lower degree whatever `max_degree` is, and are left out where there are as many features as rows.
     population_size : int, default=500
         The number of programs of a generation, at least 2.
     generations : int, default=80
@@ -275,16 +277,17 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
 
     def _no_rows(self, n_features):
         """Return moments of the degree that many rows would have: that of the rows so far needs a part of these."""
-        per_feature = self.refit_constants and self.coefficients == "per_feature"
-        return RowBlocks.empty(self._degree(n_features), per_feature, N_FOLDS if self.selection == "cv" else 1)
+        return RowBlocks.empty(self._forms(n_features), N_FOLDS if self.selection == "cv" else 1)
 
     def _check_block(self, blocks, y, wanted):
         """Raise ValueError unless a block goes with those before; `wanted` are the moments that the parameters ask for."""
         known = blocks.first
         if blocks.kind() != wanted.kind():
+            forms, n_parts = blocks.kind()
+            made = " and ".join(f"of degree {form.degree}{' for each feature' if form.per_feature else ''}" for form in forms)
             raise ValueError(
                 "coefficients, refit_constants, max_degree and selection must be those of the first block, which make moments "
-                f"of degree {known.degree}{' for each feature' if known.per_feature else ''} in {len(blocks.parts)} parts, got "
+                f"{made} in {n_parts} parts, got "
                 f"coefficients={self.coefficients!r}, refit_constants={self.refit_constants}, max_degree={self.max_degree!r} "
                 f"and selection={self.selection!r}"
             )

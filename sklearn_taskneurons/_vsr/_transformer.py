@@ -50,19 +50,20 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         The functions of the formulas, of "add", "sub", "mul", "div", "neg", "pow", "dot", "sum", "sin", "cos", "tan",
         "tanh", "exp", "log", "sqrt" and "abs"; "w" adds constant vectors. Formulas of the first three, "neg" and "pow"
         alone are scored from moments. Nothing is protected: a formula that is not finite on the data loses.
-    coefficients : {"per_feature", "shared"}, default="per_feature"
+    coefficients : {"auto", "per_feature", "shared"}, default="auto"
         What the refitted constants of a formula's terms are, and so what the columns are. "per_feature" gives each feature
         a number in each term, and a column; "shared" gives each term one number, as in [1]_, and one column: its sum over
-        the features.
+        the features. With "auto" formulas of both kinds are on the front, and the one that is selected decides.
     refit_constants : bool, default=True
         Solve for the constants of the terms by least squares, in closed form. False leaves them to evolution, as in
-        [1]_, which needs ``coefficients="shared"``.
+        [1]_: they are shared, and ``coefficients="per_feature"`` is an error.
     linear_scaling : bool, default=True
         Score programs with their best slope and intercept [3]_. Where the constants of a polynomial are refitted, both are
         among them.
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
-        would be more than a third of the rows, or more than 1024 numbers.
+        would be more than a third of the rows, or more than 1024 numbers. With ``coefficients="auto"`` such numbers have
+        this lower degree whatever `max_degree` is, and are left out where there are as many features as rows.
     population_size : int, default=500
         The number of programs of a generation, at least 2.
     generations : int, default=80
@@ -180,7 +181,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         task="auto",
         method="genetic",
         function_set=("add", "sub", "mul", "neg"),
-        coefficients="per_feature",
+        coefficients="auto",
         refit_constants=True,
         linear_scaling=True,
         max_degree="auto",
@@ -355,9 +356,10 @@ class VSRTransformer(TransformerMixin, BaseVSR):
 
     def _select(self, are_finite):
         """Take the best formula of the front that depends on x and whose columns are finite on the rows."""
-        self._per_feature = self.coefficients == "per_feature"
-        for formulas in [*best_first(self.pareto_front_), (Formula("x"),)]:
-            self.formulas_ = list(formulas)
+        found = [(formulas, self._has_own(formulas)) for formulas in best_first(self.pareto_front_)]
+        # Where nothing is found, every feature is a column, or with shared coefficients their sum.
+        for formulas, per_feature in [*found, ((Formula("x"),), self._coefficients() != "shared")]:
+            self.formulas_, self._per_feature = list(formulas), per_feature
             columns = self._columns()
             if columns.count and are_finite(columns):
                 break

@@ -9,6 +9,7 @@ from joblib import parallel_config
 
 from sklearn_taskneurons import VSRClassifier
 from sklearn_taskneurons._search import (
+    Form,
     Moments,
     RefitScorer,
     Rows,
@@ -119,9 +120,12 @@ def test_moments_of_arrays(table, workers, per_feature):
     how = {"degree": 4, "per_feature": per_feature}
     expected = Moments(**how).update(X, Y, weight)
     blocks = da.from_array(X, chunks=(90, 2)), da.from_array(Y, chunks=(150, 1)), da.from_array(weight, chunks=400)
-    check_equal(block_moments(*blocks, **how), expected)
-    check_equal(block_moments(blocks[0], blocks[1][:, 0], **how), Moments(**how).update(X, Y[:, 0]))
-    found = make_moment_scorer(block_moments(*blocks, **how)).entry(0b1010)
+    forms = [Form(per_feature, 4), Form(False, 2)]
+    moments, of_other_form = block_moments(*blocks, forms=forms)
+    check_equal(moments, expected)
+    check_equal(of_other_form, Moments(2).update(X, Y, weight))
+    check_equal(block_moments(blocks[0], blocks[1][:, 0], forms=forms)[0], Moments(**how).update(X, Y[:, 0]))
+    found = make_moment_scorer([[moments]]).entry(0b1010)
     assert found.loss == pytest.approx(RefitScorer(expected).entry(0b1010).loss, rel=1e-9)
 
 
@@ -135,10 +139,12 @@ def test_moments_of_dataframes(table, workers):
     few = parts[parts["a"] > -1e9]  # of unknown sizes
     names = ["a", "b", "integer"]
     expected = Moments(4).update(frame[names].to_numpy(float), frame["y"].to_numpy(), weight)
-    check_equal(block_moments(few[names], few["y"], few["weight"], degree=4), expected)
+    check_equal(block_moments(few[names], few["y"], few["weight"], forms=[Form(False, 4)])[0], expected)
     arrays = [few[name].to_dask_array() for name in (names, "y", "weight")]
-    check_equal(block_moments(*arrays, degree=4), expected)
-    mixed = block_moments(parts[names], da.from_array(Y[:, 0], chunks=parts.map_partitions(len).compute().tolist()), degree=4)
+    check_equal(block_moments(*arrays, forms=[Form(False, 4)])[0], expected)
+    (mixed,) = block_moments(
+        parts[names], da.from_array(Y[:, 0], chunks=parts.map_partitions(len).compute().tolist()), forms=[Form(False, 4)]
+    )
     check_equal(mixed, Moments(4).update(frame[names].to_numpy(float), frame["y"].to_numpy()))
 
 
@@ -149,17 +155,19 @@ def test_partitions_without_rows_add_nothing(table, workers):
     frame = pd.DataFrame({"a": X[:, 0], "y": Y[:, 0], "row": np.arange(400)})
     parts = dd.from_pandas(frame, npartitions=4)
     some = parts[(parts["row"] >= 110) & (parts["row"] < 130)]
-    check_equal(block_moments(some[["a"]], some["y"], degree=3), Moments(3).update(X[110:130, :1], Y[110:130, 0]))
+    check_equal(
+        block_moments(some[["a"]], some["y"], forms=[Form(False, 3)])[0], Moments(3).update(X[110:130, :1], Y[110:130, 0])
+    )
     none = parts[parts["row"] < 0]
     with pytest.raises(ValueError, match="at least one row; got none in any block"):
-        block_moments(none[["a"]], none["y"], degree=3)
+        block_moments(none[["a"]], none["y"], forms=[Form(False, 3)])
 
 
 def test_parts_that_are_merged_stay_as_they_are(table):
     X, Y, _ = table
     parts = [Moments(3).update(X[rows], Y[rows]) for rows in (slice(0, 50), slice(50, 400))]
     factors = [part.factor.copy() for part in parts]
-    check_equal(_merged(parts), Moments(3).update(X, Y))
+    check_equal(_merged([[part] for part in parts])[0], Moments(3).update(X, Y))
     for part, factor in zip(parts, factors, strict=True):
         assert (part.factor == factor).all()
     assert parts[0].n_rows == 50
@@ -178,20 +186,20 @@ def test_classes_are_found_on_workers(table, workers):
 def test_blocks_that_do_not_fit_are_refused(table, workers):
     X, Y, weight = (da.from_array(array, chunks=(100, *array.shape[1:])) for array in table)
     with pytest.raises(TypeError, match="X must be an array or a dataframe of dask; got ndarray"):
-        block_moments(table[0], Y, degree=3)
+        block_moments(table[0], Y, forms=[Form(False, 3)])
     with pytest.raises(ValueError, match="Y must have as many rows as X, 400; got 300"):
-        block_moments(X, Y[:300], degree=3)
+        block_moments(X, Y[:300], forms=[Form(False, 3)])
     with pytest.raises(ValueError, match="degree must be in"):
-        block_moments(X, Y, degree=33)
+        block_moments(X, Y, forms=[Form(False, 33)])
     with pytest.raises(ValueError, match="at least 0 for each of the 100 rows of a block; got 100 numbers from -"):
-        block_moments(X, Y, weight - 1.0, degree=3)
+        block_moments(X, Y, weight - 1.0, forms=[Form(False, 3)])
     with pytest.raises(ValueError, match="must be finite"):
-        block_moments(X, Y / 0.0, degree=3)
+        block_moments(X, Y / 0.0, forms=[Form(False, 3)])
     dd = pytest.importorskip("dask.dataframe", exc_type=ImportError)
     pd = pytest.importorskip("pandas")
     frame = dd.from_pandas(pd.DataFrame(table[0], columns=list("abc")), npartitions=3)
     with pytest.raises(ValueError, match=r"the same number of blocks of rows; got \[3, 4, 3\]"):
-        block_moments(frame, Y, degree=3)
+        block_moments(frame, Y, forms=[Form(False, 3)])
 
 
 @pytest.mark.parametrize("function_set", [POLYNOMIALS, OTHERS])
@@ -229,6 +237,6 @@ def test_moments_outlive_a_worker(table, workers, deadly):
         return block
 
     risky = blocks[0].map_blocks(through, dtype=float, meta=np.zeros((0, 0)))
-    found = block_moments(risky, *blocks[1:], degree=4)
+    (found,) = block_moments(risky, *blocks[1:], forms=[Form(False, 4)])
     assert not deadly.mark.exists()
-    assert (found.factor == block_moments(*blocks, degree=4).factor).all()
+    assert (found.factor == block_moments(*blocks, forms=[Form(False, 4)])[0].factor).all()

@@ -26,6 +26,7 @@ from sklearn_taskneurons._search._population import Population
 from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._scores import FrontEntry, Scores, quantised
 from sklearn_taskneurons.formula import Formula
+from sklearn_taskneurons.formula.functions import VECTOR
 
 SMALL = {"population_size": 60, "generations": 8}
 WAYS = [
@@ -67,7 +68,9 @@ def test_front_is_what_it_says(cubic, rng, how, function_set):
     assert losses == sorted(set(losses), reverse=True)
     assert len({entry.formulas for entry in front}) == len(front)
     for entry in front:
-        assert entry.complexity == max(formula.length for formula in entry.formulas)
+        assert entry.complexity == max(
+            sum(len(node.value) if node.opcode == VECTOR else 1 for node in formula.expression) for formula in entry.formulas
+        )
         assert loss_of(entry, X, y, weight) == pytest.approx(entry.loss, rel=1e-6)
 
 

@@ -355,4 +355,6 @@ def test_copies_of_a_scorer_share_what_they_solved(cubic, monkeypatch):
     assert second.fit(0b1010) is fit
     other = pickle.loads(pickle.dumps(RefitScorer(Moments(5).update(cubic[0], -cubic[1]))))
     assert not other._fits
-    assert len(refit_scorer._KEPT) == 1
+    assert len(refit_scorer._KEPT) == 2  # as many as a search has forms
+    pickle.loads(pickle.dumps(RefitScorer(Moments(4).update(*cubic))))
+    assert scorer._key not in refit_scorer._KEPT

@@ -16,6 +16,7 @@ from sklearn_taskneurons._search._operators import (
 )
 from sklearn_taskneurons._search._population import Population
 from sklearn_taskneurons._search._random_trees import Grammar
+from sklearn_taskneurons._search._scores import Scores
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons.formula import ARITIES, NUMBER, VECTOR, Formula
 from sklearn_taskneurons.formula._expression import depth, expression_type
@@ -167,8 +168,23 @@ def test_the_elite_is_the_best_and_has_no_equals():
     loss = np.array([0.5, 0.1, 0.1, 0.3, np.inf, 0.1], dtype=np.float32)
     complexity = np.array([1, 7, 7, 2, 1, 9])
     order = np.lexsort((complexity, loss))
-    assert _breeding._elite(order, loss, complexity, 3).tolist() == [1, 5, 3]
-    assert _breeding._elite(order, loss, complexity, 10).tolist() == [1, 5, 3, 0]
+    scores = Scores(loss, complexity)
+    assert _breeding._elite(order, scores, 3).tolist() == [1, 5, 3]
+    assert _breeding._elite(order, scores, 10).tolist() == [1, 5, 3, 0]
+
+
+def test_the_best_of_each_form_take_turns():
+    texts = ("x", "x*x", "x*x*x", "x + 1", "x*x")
+    population = Population.from_expressions([Formula(text).expression for text in texts])
+    inf = np.inf
+    loss = np.array([[0.5, 0.1], [0.2, 0.2], [0.1, inf], [inf, inf], [0.2, 0.2]])
+    complexity = np.array([[4, 9], [5, 12], [5, 12], [1, 1], [5, 12]])
+    scores = Scores(loss, complexity)
+    order = _breeding._ranked(population, scores, SearchSettings())
+    assert order.tolist() == [2, 0, 1, 4, 3]
+    assert _breeding._elite(order, scores, 10).tolist() == [2, 0, 1]  # the fifth says what the second does
+    assert scores.best.loss.tolist() == [0.1, 0.2, 0.1, inf, 0.2]
+    assert scores.best.complexity.tolist() == [9, 5, 5, 1, 5]
 
 
 def test_offspring_is_shared_out_in_full():
