@@ -12,6 +12,8 @@ from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._scores import Scores, quantised
 from sklearn_taskneurons._search._settings import SearchSettings
 
+_SMALL_TOURNAMENT: Final = 2
+
 
 def breed(population: Population, scores: Scores, grammar: Grammar, rng: np.random.Generator) -> Population:
     """Return the next generation: the elite, then the offspring of the winners of tournaments."""
@@ -30,10 +32,21 @@ def breed(population: Population, scores: Scores, grammar: Grammar, rng: np.rand
     return following.resize(int(following.size[:, 0].max()))
 
 
-def best(population: Population, scores: Scores, settings: SearchSettings, count: int) -> Population:
-    """Return the best programs of a generation, those of equal loss and complexity once."""
+def best_rows(population: Population, scores: Scores, settings: SearchSettings, count: int) -> Ints:
+    """Return where the best programs of a generation are, those of equal loss and complexity once."""
     order, loss = _ranked(population, scores, settings)
-    return population.take(_elite(order, loss, scores.complexity, count))
+    return _elite(order, loss, scores.complexity, count)
+
+
+def promising_rows(
+    population: Population, scores: Scores, settings: SearchSettings, count: int, rng: np.random.Generator
+) -> Ints:
+    """Return where some of the best programs are, and as many winners of small tournaments."""
+    order, loss = _ranked(population, scores, settings)
+    best = _elite(order, loss, scores.complexity, count // 2)
+    drawn = _winners(rng, order, count - len(best), _SMALL_TOURNAMENT)
+    rows: Ints = np.unique(np.concatenate([best, drawn[np.isfinite(loss[drawn])]]))
+    return rows
 
 
 def _ranked(population: Population, scores: Scores, settings: SearchSettings) -> tuple[Ints, NDArray[np.float32]]:

@@ -27,6 +27,7 @@ def make_scorer(
     refit_constants: bool = True,
     coefficients: Literal["shared", "per_feature"] = "shared",
     folds: Ints | None = None,
+    optimizer_iterations: int = 0,
     device: str = "cpu",
 ) -> Scorer:
     """Return what scores programs against these rows.
@@ -54,6 +55,8 @@ def make_scorer(
         One refitted coefficient for each term, or one for each term and feature.
     folds : ndarray of intp, shape (N,), optional
         The fold of each row, at least two, to cross-validate the refitted coefficients of the reported formulas.
+    optimizer_iterations : int, default=0
+        The largest number of steps in which constants inside functions are optimised; polynomials have none.
     device : str, default="cpu"
         The torch device on which programs that are no polynomials are evaluated; "auto" is CUDA where there is one.
 
@@ -74,6 +77,7 @@ def make_scorer(
                 coefficients=coefficients if refit_constants else None,
                 device=device,
                 folds=[Rows(*part) for part in _parts(X, Y, sample_weight, folds)],
+                optimizer_iterations=optimizer_iterations,
             )
         per_feature = refit_constants and coefficients == "per_feature"
         if folds is not None:

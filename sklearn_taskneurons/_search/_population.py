@@ -49,7 +49,7 @@ class Population:
         """The number of nodes of each program, shape (P,)."""
         return self.size[:, 0].astype(np.intp)
 
-    def take(self, rows: Ints | slice) -> "Population":
+    def take(self, rows: Ints | Bools | slice) -> "Population":
         """Return the programs in these rows."""
         return Population(self.opcode[rows], self.value[rows], self.size[rows])
 

@@ -60,6 +60,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "coefficients": [StrOptions({"per_feature", "shared"})],
         "refit_constants": ["boolean"],
         "linear_scaling": ["boolean"],
+        "optimizer_iterations": [Interval(Integral, 0, None, closed="left")],
         "max_degree": [StrOptions({"auto"}), Interval(Integral, 1, 32, closed="both")],
         "population_size": [Interval(Integral, 2, None, closed="left")],
         "generations": [Interval(Integral, 1, None, closed="left")],
@@ -95,6 +96,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         coefficients="per_feature",
         refit_constants=True,
         linear_scaling=True,
+        optimizer_iterations=0,
         max_degree="auto",
         population_size=500,
         generations=80,
@@ -126,6 +128,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.coefficients = coefficients
         self.refit_constants = refit_constants
         self.linear_scaling = linear_scaling
+        self.optimizer_iterations = optimizer_iterations
         self.max_degree = max_degree
         self.population_size = population_size
         self.generations = generations
@@ -193,6 +196,11 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 f"coefficients must be 'shared' where refit_constants is False: a program has no constants for each feature; "
                 f"got {self.coefficients!r}"
             )
+        if self.optimizer_iterations and not self.refit_constants:
+            raise ValueError(
+                "optimizer_iterations must be 0 where refit_constants is False, which leaves all constants to evolution; "
+                f"got {self.optimizer_iterations}"
+            )
         if self.method == "exhaustive" and self.checkpoint is not None:
             raise ValueError(f"checkpoint must be None where method='exhaustive', got {self.checkpoint!r}")
         if self.selection == "cv" and not self.refit_constants:
@@ -240,6 +248,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             coefficients=self.coefficients,
             device=self.device,
             folds=folds_of(len(X)) if self.selection == "cv" else None,
+            optimizer_iterations=self.optimizer_iterations,
         )
 
     def _search(self, scorer, settings, deadline, *, continues, n_rows, y_ndim):

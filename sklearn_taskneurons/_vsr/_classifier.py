@@ -46,6 +46,13 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     linear_scaling : bool, default=True
         Score programs with their best slope and intercept [3]_. Where the constants of a polynomial are refitted, both are
         among them.
+    optimizer_iterations : int, default=0
+        The largest number of Levenberg-Marquardt steps in which the constants inside a program's functions and products, such
+        as the 2.7 in ``sin(2.7*x)``, are optimised on up to 1024 rows, with the best coefficients of the terms in each step
+        (variable projection). In each generation it is done for some of the best and for some other programs; arguments of
+        functions get a factor for it, and what is better joins the generation. At the end the constants of the front,
+        vectors among them, are optimised on all rows. It needs refitted constants. Polynomials have no such constants and
+        no cost; functions of one's own that do not take tensors are left as they are.
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
         would be more than a third of the rows, or more than 1024 numbers.
@@ -174,6 +181,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         coefficients="per_feature",
         refit_constants=True,
         linear_scaling=True,
+        optimizer_iterations=0,
         max_degree="auto",
         population_size=500,
         generations=80,
@@ -208,6 +216,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
             coefficients=coefficients,
             refit_constants=refit_constants,
             linear_scaling=linear_scaling,
+            optimizer_iterations=optimizer_iterations,
             max_degree=max_degree,
             population_size=population_size,
             generations=generations,
