@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sklearn_taskneurons._search._kinds import WRONG, kinds
 from sklearn_taskneurons._search._population import ARITY, Bools, Ints, Population
@@ -137,7 +136,7 @@ def _random_true(rng: np.random.Generator, mask: Bools) -> Ints:
 
 
 def keep_valid(offspring: Population, parents: Population, grammar: Grammar) -> Population:
-    """Replace offspring that is too deep, or lacks a vector where one is needed, by its parent.
+    """Replace offspring that is too deep, or lacks a vector where one is needed, or is nested too far, by its parent.
 
     Parameters
     ----------
@@ -150,7 +149,7 @@ def keep_valid(offspring: Population, parents: Population, grammar: Grammar) -> 
     Population
     """
     settings = grammar.settings
-    valid: NDArray[np.bool_] = np.ones(len(offspring), dtype=np.bool_)
+    valid = grammar.nesting.is_met(offspring)
     if settings.is_typed:
         valid &= kinds(Schedule(offspring)) != WRONG
     if settings.max_depth < MAX_DEPTH or settings.max_length > MAX_DEPTH:

@@ -18,6 +18,7 @@ from sklearn_taskneurons._device import resolve_device
 from sklearn_taskneurons._progress import ProgressLine
 from sklearn_taskneurons._search import (
     CRITERIA,
+    MAX_DEPTH,
     POLYNOMIAL_FUNCTIONS,
     Record,
     SearchSettings,
@@ -74,6 +75,8 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "init_depth": [tuple, list],
         "const_range": [tuple, list],
         "max_length": [Interval(Integral, 1, None, closed="left")],
+        "max_depth": [Interval(Integral, 1, MAX_DEPTH, closed="both"), None],
+        "nested_constraints": [dict, None],
         "parsimony_coefficient": [Interval(Real, 0, None, closed="left")],
         "n_islands": [Interval(Integral, 1, None, closed="left")],
         "migration_interval": [Interval(Integral, 1, None, closed="left"), None],
@@ -110,6 +113,8 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         init_depth=(2, 6),
         const_range=(-20, 20),
         max_length=64,
+        max_depth=None,
+        nested_constraints=None,
         parsimony_coefficient=0.0,
         n_islands=1,
         migration_interval=10,
@@ -142,6 +147,8 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.init_depth = init_depth
         self.const_range = const_range
         self.max_length = max_length
+        self.max_depth = max_depth
+        self.nested_constraints = nested_constraints
         self.parsimony_coefficient = parsimony_coefficient
         self.n_islands = n_islands
         self.migration_interval = migration_interval
@@ -219,9 +226,13 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         total = self.p_crossover + self.p_mutation + self.p_constant_mutation + self.p_reproduction
         if abs(total - 1) > 1e-9:
             raise ValueError(f"p_crossover, p_mutation, p_constant_mutation and p_reproduction must add up to 1, got {total:g}")
+        max_depth = MAX_DEPTH if self.max_depth is None else self.max_depth
         return SearchSettings(
             function_set=functions,
             init_depth=tuple(self.init_depth),
+            mutation_depth=(0, min(3, max_depth)),
+            max_depth=max_depth,
+            nested_constraints=self.nested_constraints or {},
             const_range=tuple(self.const_range),
             **{name: getattr(self, name) for name in _SETTINGS},
         )

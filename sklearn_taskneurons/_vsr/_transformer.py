@@ -87,6 +87,12 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         Random constants are whole numbers in [low, high).
     max_length : int, default=64
         The largest number of nodes of a program.
+    max_depth : int or None, default=None
+        The largest depth of a program, a single node having 0, in [1, 90] and at least that of the first programs; None is 90.
+    nested_constraints : dict or None, default=None
+        How often functions may be nested: ``{"sin": {"sin": 0, "cos": 1}}`` allows no ``sin`` in the argument of a
+        ``sin``, and at most one ``cos`` on any way from there to a leaf. It holds for programs, whose sums of terms may be
+        multiplied out in the formulas.
     parsimony_coefficient : float, default=0.0
         What each node adds to the loss when programs compete, at least 0.
     n_islands : int, default=1
@@ -197,6 +203,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         init_depth=(2, 6),
         const_range=(-20, 20),
         max_length=64,
+        max_depth=None,
+        nested_constraints=None,
         parsimony_coefficient=0.0,
         n_islands=1,
         migration_interval=10,
@@ -230,6 +238,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             init_depth=init_depth,
             const_range=const_range,
             max_length=max_length,
+            max_depth=max_depth,
+            nested_constraints=nested_constraints,
             parsimony_coefficient=parsimony_coefficient,
             n_islands=n_islands,
             migration_interval=migration_interval,
