@@ -16,6 +16,7 @@ from sklearn_taskneurons.formula.functions import MAX_FUNCTIONS, MUL, NUMBER, SU
 
 _MOST_ROWS: Final = 1024  # that constants are optimised on while a search goes on
 _MOST_PROGRAMS: Final = 1 << 15
+_MORE_STEPS: Final = 10  # times as many at the end, where vectors are far from what they will be
 _TOLERANCE: Final = 1e-15  # steps end where the constants stand still, be the loss as small as it may
 _IS_ELEMENTWISE: Final = np.arange(MAX_FUNCTIONS) > SUM
 
@@ -32,7 +33,7 @@ class ConstantOptimizer:
     rows : Rows
         The data.
     iterations : int
-        The largest number of steps for a program, at least 1.
+        The largest number of steps for a program, at least 1; at the end ten times as many.
     budget : int
         Bytes that the values of a block of rows may take.
 
@@ -62,7 +63,7 @@ class ConstantOptimizer:
                     break
                 program = SeparableProgram(scaled, row, bank, with_vectors=False)
                 self._known[key] = scaled.value[row].copy()
-                self._known[key][program.positions] = self._optimised(program, self._few_rows)
+                self._known[key][program.positions] = self._optimised(program, self._few_rows, self._iterations)
             length = scaled.length[row]
             scaled.value[row, :length] = self._known[key][:length]
         return scaled
@@ -74,7 +75,7 @@ class ConstantOptimizer:
             if deadline is not None and time.monotonic() >= deadline:
                 break
             program = SeparableProgram(population, row, bank, with_vectors=True)
-            found = self._optimised(program, self._rows)
+            found = self._optimised(program, self._rows, _MORE_STEPS * self._iterations)
             for position, value in zip(program.positions, program.split(found), strict=True):
                 if population.opcode[row, position] == NUMBER:
                     values[row, position] = value[0]
@@ -83,7 +84,7 @@ class ConstantOptimizer:
                     vectors.append(value[None])
         return Population(population.opcode, values, population.size), np.concatenate(vectors)
 
-    def _optimised(self, program: SeparableProgram, rows: Rows) -> Floats:
+    def _optimised(self, program: SeparableProgram, rows: Rows, iterations: int) -> Floats:
         """Return better constants, or the same."""
         count = len(program.start)
         if not count or program.is_opaque or 1 + len(program.summands) + count > rows.n_rows // 3:
@@ -103,7 +104,7 @@ class ConstantOptimizer:
                 ftol=_TOLERANCE,
                 xtol=_TOLERANCE,
                 gtol=_TOLERANCE,
-                max_nfev=1 + self._iterations,
+                max_nfev=1 + iterations,
             )
         is_better = np.isfinite(result.x).all() and result.cost < 0.5 * before @ before
         return np.asarray(result.x) if is_better else program.start

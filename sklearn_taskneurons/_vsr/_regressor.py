@@ -57,8 +57,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         as the 2.7 in ``sin(2.7*x)``, are optimised on up to 1024 rows, with the best coefficients of the terms in each step
         (variable projection). In each generation it is done for some of the best and for some other programs; arguments of
         functions get a factor for it, and what is better joins the generation. At the end the constants of the front,
-        vectors among them, are optimised on all rows. It needs refitted constants. Polynomials have no such constants and
-        no cost; functions of one's own that do not take tensors are left as they are.
+        vectors among them, are optimised on all rows, with ten times as many steps. It needs refitted constants. Polynomials
+        have no such constants and no cost; functions of one's own that do not take tensors are left as they are.
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
         would be more than a third of the rows, or more than 1024 numbers.
