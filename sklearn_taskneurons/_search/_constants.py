@@ -9,16 +9,15 @@ from scipy.optimize import least_squares
 from sklearn_taskneurons._device import single_torch_thread
 from sklearn_taskneurons._search._canonical import forget
 from sklearn_taskneurons._search._hashing import program_hashes
-from sklearn_taskneurons._search._population import Floats, Population, subtree_sizes
+from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._separable import Projection, SeparableProgram
-from sklearn_taskneurons.formula.functions import MAX_FUNCTIONS, MUL, NUMBER, SUM
+from sklearn_taskneurons.formula.functions import NUMBER
 
 _MOST_ROWS: Final = 1024  # that constants are optimised on while a search goes on
 _MOST_PROGRAMS: Final = 1 << 15
 _MORE_STEPS: Final = 10  # times as many at the end, where vectors are far from what they will be
 _TOLERANCE: Final = 1e-15  # steps end where the constants stand still, be the loss as small as it may
-_IS_ELEMENTWISE: Final = np.arange(MAX_FUNCTIONS) > SUM
 
 
 class ConstantOptimizer:
@@ -53,20 +52,19 @@ class ConstantOptimizer:
         self._known: dict[int, Floats] = {}  # the values of programs that were optimised, by the hash of what they were
 
     def refine(self, population: Population, bank: Floats, deadline: float | None = None) -> Population:
-        """Return the programs with a factor in each function's argument, and numbers that a part of the rows finds better."""
+        """Return the programs with numbers that a part of the rows finds better."""
         # What a program becomes depends on nothing else: to optimise it again, after a stop, gives the same.
         forget(self._known, _MOST_PROGRAMS)
-        scaled = with_factors(population)
-        for row, key in enumerate(program_hashes(scaled).tolist()):
+        values = population.value.copy()
+        for row, key in enumerate(program_hashes(population).tolist()):
             if key not in self._known:
                 if deadline is not None and time.monotonic() >= deadline:
                     break
-                program = SeparableProgram(scaled, row, bank, with_vectors=False)
-                self._known[key] = scaled.value[row].copy()
-                self._known[key][program.positions] = self._optimised(program, self._few_rows, self._iterations)
-            length = scaled.length[row]
-            scaled.value[row, :length] = self._known[key][:length]
-        return scaled
+                program = SeparableProgram(population, row, bank, with_vectors=False)
+                values[row, program.positions] = self._optimised(program, self._few_rows, self._iterations)
+                self._known[key] = values[row, : program.length].copy()
+            values[row, : len(self._known[key])] = self._known[key]
+        return Population(population.opcode, values, population.size)
 
     def polish(self, population: Population, bank: Floats, deadline: float | None = None) -> tuple[Population, Floats]:
         """Return programs with better numbers and vectors, from all rows, and a bank that holds these, too."""
@@ -108,23 +106,3 @@ class ConstantOptimizer:
             )
         is_better = np.isfinite(result.x).all() and result.cost < 0.5 * before @ before
         return np.asarray(result.x) if is_better else program.start
-
-
-def with_factors(population: Population) -> Population:
-    """Return the programs with a number, 1, before each argument of an elementwise function that no number multiplies."""
-    opcode, value = population.opcode, population.value
-    previous, following = np.roll(opcode, 1, axis=1), np.roll(opcode, -1, axis=1)
-    has_none = (opcode != NUMBER) & ~((opcode == MUL) & (following == NUMBER)) & (population.size > 0)
-    has_none &= _IS_ELEMENTWISE[previous]
-    has_none[:, 0] = False
-    starts = np.cumsum(has_none, axis=1)
-    lengths = population.length + 2 * starts[np.arange(len(population)), population.length - 1]
-    shape = len(population), int(lengths.max())
-    new_opcode, new_value = np.zeros(shape, dtype=np.uint8), np.zeros(shape)
-    rows, places = np.nonzero(population.size)
-    to = places + 2 * starts[rows, places]
-    new_opcode[rows, to], new_value[rows, to] = opcode[rows, places], value[rows, places]
-    rows, places = np.nonzero(has_none)
-    to = places + 2 * starts[rows, places]
-    new_opcode[rows, to - 2], new_opcode[rows, to - 1], new_value[rows, to - 1] = MUL, NUMBER, 1.0
-    return Population(new_opcode, new_value, subtree_sizes(new_opcode, lengths))

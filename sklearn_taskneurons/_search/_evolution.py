@@ -13,6 +13,7 @@ from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._fingerprint import fingerprint
 from sklearn_taskneurons._search._front import Front
 from sklearn_taskneurons._search._islands import check_islands, emigrants_after, following, round_length, workers
+from sklearn_taskneurons._search._operators import with_factors
 from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._scores import FrontEntry, Scorer
@@ -146,7 +147,7 @@ def search(
                     stopped = _told(callback, watch, state, records)
                     converged = _has_converged(state, settings)
                     timed_out = timed_out or clock.is_over
-            programs, bank = _polished(scorer, state, deadline)
+            programs, bank = _polished(scorer, grammar, state, deadline)
         except KeyboardInterrupt:
             if state.front.programs is None:
                 raise
@@ -169,12 +170,12 @@ def _told(
     return any(wishes)
 
 
-def _polished(scorer: Scorer, state: SearchState, deadline: float | None) -> tuple[Population | None, Floats]:
+def _polished(scorer: Scorer, grammar: Grammar, state: SearchState, deadline: float | None) -> tuple[Population | None, Floats]:
     """Return the programs of the front, and again with constants optimised on all rows, and a bank for all of them."""
     programs, bank = state.front.programs, state.bank
     if programs is None or scorer.optimizer is None:
         return programs, bank
-    polished, bank = scorer.optimizer.polish(programs, bank, deadline)
+    polished, bank = scorer.optimizer.polish(with_factors(programs, grammar), bank, deadline)
     return Population.concatenate([polished, programs]), bank
 
 

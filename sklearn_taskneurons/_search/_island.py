@@ -11,7 +11,7 @@ from sklearn_taskneurons._search._breeding import best_rows, breed, promising_ro
 from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._front import Front
 from sklearn_taskneurons._search._hashing import Hashes, program_hashes
-from sklearn_taskneurons._search._operators import keep_valid
+from sklearn_taskneurons._search._operators import with_factors
 from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._scores import Scorer, Scores, quantised
@@ -105,15 +105,13 @@ def with_better_constants(
     task: Task, population: Population, scores: Scores, rng: np.random.Generator
 ) -> tuple[Population, Scores]:
     """Return a generation in which programs with optimised constants, where these are better, replace the worst ones."""
-    optimizer, settings = task.scorer.optimizer, task.grammar.settings
+    optimizer = task.scorer.optimizer
     if optimizer is None:
         return population, scores
-    rows = promising_rows(population, scores, settings, _OPTIMISED, rng)
-    refined = optimizer.refine(population.take(rows), task.bank, task.clock.deadline)
-    fits = refined.length <= settings.max_length
-    rows, refined = rows[fits], keep_valid(refined.take(fits), population.take(rows[fits]), task.grammar)
+    rows = promising_rows(population, scores, task.grammar.settings, _OPTIMISED, rng)
     if not len(rows):
         return population, scores
+    refined = optimizer.refine(with_factors(population.take(rows), task.grammar), task.bank, task.clock.deadline)
     found = task.scorer.score(refined, task.bank)
     better = np.flatnonzero(quantised(found.loss) < quantised(scores.loss[rows]))
     worst = np.argsort(-quantised(scores.loss), kind="stable")[: len(better)]

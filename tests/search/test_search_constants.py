@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from sklearn_taskneurons import VSRRegressor, make_function
-from sklearn_taskneurons._search import Rows, RowScorer
-from sklearn_taskneurons._search._constants import ConstantOptimizer, with_factors
+from sklearn_taskneurons._search import Rows, RowScorer, SearchSettings
+from sklearn_taskneurons._search._constants import ConstantOptimizer
+from sklearn_taskneurons._search._operators import with_factors
 from sklearn_taskneurons._search._population import Population
+from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._separable import Projection, SeparableProgram
 from sklearn_taskneurons.formula import VECTOR, Formula, evaluate
 from sklearn_taskneurons.formula._expression import Node
@@ -64,7 +66,7 @@ def test_noninteger_constants_are_found(rng, target, start):
     X = rng.normal(size=(300, 3))
     y = Formula(target)(X)
     scorer = RowScorer(Rows(X, y), coefficients="shared", optimizer_iterations=20)
-    refined = scorer.optimizer.refine(program(start), NO_BANK)
+    refined = scorer.optimizer.refine(with_factors(program(start), Grammar(SearchSettings())), NO_BANK)
     assert scorer.score(program(start), NO_BANK).loss[0] > 1e-3
     assert scorer.score(refined, NO_BANK).loss[0] < 1e-20
     best = min(scorer.report(refined, NO_BANK), key=lambda entry: entry.loss)
@@ -79,6 +81,9 @@ def test_vectors_are_found_and_join_the_bank(rng):
     polished, larger = scorer.optimizer.polish(population, bank)
     np.testing.assert_array_equal(larger[:2], bank)
     np.testing.assert_allclose(evaluate(polished.expression(0, larger), X)[:, 0] * 2 + 1, y, atol=1e-9)
+    late, same = scorer.optimizer.polish(population, bank, deadline=0.0)
+    assert (late.value == population.value).all()
+    assert same.shape == bank.shape
     assert scorer.optimizer.refine(population, bank).value[0, -2:].tolist() == [1.0, 0.0]  # a vector and x
 
 
@@ -101,9 +106,11 @@ def test_every_function_gets_a_factor_inside():
     )
     expected = ["x + 2", "sin(1*x)", "cos(3*x)*exp(1*(x + abs(1*x)))", "tanh(2)"]
     wanted = Population.from_expressions([Formula(text).expression for text in expected])
-    found = with_factors(population)
+    found = with_factors(population, Grammar(SearchSettings(max_length=14)))
     for ours, theirs in zip((found.opcode, found.value, found.size), (wanted.opcode, wanted.value, wanted.size), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+    short = with_factors(population, Grammar(SearchSettings(max_length=10)))  # too short for the third, not for the second
+    assert [short.length[row] for row in range(4)] == [3, 4, 10, 2]
 
 
 def test_what_cannot_be_improved_stays(rng):
