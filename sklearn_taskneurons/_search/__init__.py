@@ -14,11 +14,12 @@ from sklearn_taskneurons._search._row_scorer import RowScorer
 from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._scores import FrontEntry, Scorer
 from sklearn_taskneurons._search._selection import CRITERIA, select, selection_scores
-from sklearn_taskneurons._search._settings import POLYNOMIAL_FUNCTIONS, SearchSettings
+from sklearn_taskneurons._search._settings import MAX_DEPTH, POLYNOMIAL_FUNCTIONS, SearchSettings
 from sklearn_taskneurons._search._state import Record, SearchState
 
 __all__ = [
     "CRITERIA",
+    "MAX_DEPTH",
     "POLYNOMIAL_FUNCTIONS",
     "Coefficients",
     "Form",

@@ -11,6 +11,8 @@ from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._scores import Scores, quantised
 from sklearn_taskneurons._search._settings import SearchSettings
 
+_SMALL_TOURNAMENT: Final = 2
+
 
 def breed(population: Population, scores: Scores, grammar: Grammar, rng: np.random.Generator) -> Population:
     """Return the next generation: the elite, then the offspring of the winners of tournaments."""
@@ -29,9 +31,20 @@ def breed(population: Population, scores: Scores, grammar: Grammar, rng: np.rand
     return following.resize(int(following.size[:, 0].max()))
 
 
-def best(population: Population, scores: Scores, settings: SearchSettings, count: int) -> Population:
-    """Return the best programs of a generation, those of equal loss and complexity once."""
-    return population.take(_elite(_ranked(population, scores, settings), scores, count))
+def best_rows(population: Population, scores: Scores, settings: SearchSettings, count: int) -> Ints:
+    """Return where the best programs of a generation are, those of equal losses and complexities once."""
+    return _elite(_ranked(population, scores, settings), scores, count)
+
+
+def promising_rows(
+    population: Population, scores: Scores, settings: SearchSettings, count: int, rng: np.random.Generator
+) -> Ints:
+    """Return where some of the best programs are, and as many winners of small tournaments."""
+    order = _ranked(population, scores, settings)
+    best = _elite(order, scores, count // 2)
+    drawn = _winners(rng, order, count - len(best), _SMALL_TOURNAMENT)
+    rows: Ints = np.unique(np.concatenate([best, drawn[np.isfinite(scores.best.loss[drawn])]]))
+    return rows
 
 
 def _ranked(population: Population, scores: Scores, settings: SearchSettings) -> Ints:

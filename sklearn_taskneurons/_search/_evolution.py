@@ -13,6 +13,8 @@ from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._fingerprint import fingerprint
 from sklearn_taskneurons._search._front import Front
 from sklearn_taskneurons._search._islands import check_islands, emigrants_after, following, round_length, workers
+from sklearn_taskneurons._search._operators import with_factors
+from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._scores import FrontEntry, Scorer
 from sklearn_taskneurons._search._settings import SearchSettings
@@ -145,14 +147,15 @@ def search(
                     stopped = _told(callback, watch, state, records)
                     converged = _has_converged(state, settings)
                     timed_out = timed_out or clock.is_over
+            programs, bank = _polished(scorer, grammar, state, deadline)
         except KeyboardInterrupt:
             if state.front.programs is None:
                 raise
+            programs, bank = state.front.programs, state.bank
             interrupted = True
         if keeper is not None:
             keeper.write()
-        programs = state.front.programs
-        front = [] if programs is None else scorer.report(programs, state.bank)
+        front = [] if programs is None else scorer.report(programs, bank)
     front = front or [scorer.constant()]
     return SearchResult(front, history, state, scorer.total_weight, interrupted, timed_out, converged)
 
@@ -165,6 +168,15 @@ def _told(
         watch(state)
     wishes = [callback is not None and callback(record) is True for record in records]
     return any(wishes)
+
+
+def _polished(scorer: Scorer, grammar: Grammar, state: SearchState, deadline: float | None) -> tuple[Population | None, Floats]:
+    """Return the programs of the front, and again with constants optimised on all rows, and a bank for all of them."""
+    programs, bank = state.front.programs, state.bank
+    if programs is None or scorer.optimizer is None:
+        return programs, bank
+    polished, bank = scorer.optimizer.polish(with_factors(programs, grammar), bank, deadline)
+    return Population.concatenate([polished, programs]), bank
 
 
 def _seconds(history: list[Record]) -> float:

@@ -102,6 +102,12 @@ def complexity(formulas: Sequence[Formula]) -> int:
     )
 
 
+def count_values(expression: Expression) -> int:
+    """Return how many numbers an expression contains, those in its constant vectors among them."""
+    values = [node.value for node in expression if node.opcode in (NUMBER, VECTOR)]
+    return sum(len(value) if isinstance(value, tuple) else 1 for value in values)
+
+
 def pareto(entries: Sequence[FrontEntry]) -> list[FrontEntry]:
     """Return the entries that no simpler one equals or beats, by rising complexity, each formula once."""
     losses = quantised(np.array([entry.loss for entry in entries]))

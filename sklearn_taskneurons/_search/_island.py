@@ -7,18 +7,20 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sklearn_taskneurons._search._breeding import best, breed
+from sklearn_taskneurons._search._breeding import best_rows, breed, promising_rows
 from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._front import Front
 from sklearn_taskneurons._search._hashing import Hashes, program_hashes
+from sklearn_taskneurons._search._operators import with_factors
 from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._random_trees import Grammar
-from sklearn_taskneurons._search._scores import Scorer, Scores
+from sklearn_taskneurons._search._scores import Scorer, Scores, quantised
 from sklearn_taskneurons._search._state import Island, copied
 from sklearn_taskneurons._threads import single_blas_thread
 from sklearn_taskneurons.formula.functions import FUNCTIONS, OPCODES, Function
 
 _FIRST_PART: Final = 32
+_OPTIMISED: Final = 16  # programs of a generation whose constants are optimised
 _SECONDS_OF_A_PART: Final = 0.1
 
 
@@ -86,16 +88,37 @@ def advance(task: Task) -> Round:
         while len(generations) < task.generations and not timed_out:
             population = island.population
             scores, island.known = score_new(task.scorer, population, task.bank, island.known, task.clock.deadline)
+            population, scores = with_better_constants(task, population, scores, island.rng)
             improved = front.update(population, scores)
             generations.append(Generation(scores, float(np.mean(population.length)), improved, task.clock.seconds))
             timed_out = task.clock.is_over
             if not timed_out:
                 if task.n_emigrants and len(generations) == task.generations:
-                    emigrants = best(population, scores, settings, task.n_emigrants)
+                    emigrants = population.take(best_rows(population, scores, settings, task.n_emigrants))
                 island.population = breed(population, scores, task.grammar, island.rng)
     if timed_out:
         island.known = None  # programs that were not scored any more are not known
     return Round(island, front, generations, emigrants, timed_out)
+
+
+def with_better_constants(
+    task: Task, population: Population, scores: Scores, rng: np.random.Generator
+) -> tuple[Population, Scores]:
+    """Return a generation in which programs with optimised constants, where these are better, replace the worst ones."""
+    optimizer = task.scorer.optimizer
+    if optimizer is None:
+        return population, scores
+    rows = promising_rows(population, scores, task.grammar.settings, _OPTIMISED, rng)
+    if not len(rows):
+        return population, scores
+    refined = optimizer.refine(with_factors(population.take(rows), task.grammar), task.bank, task.clock.deadline)
+    found = task.scorer.score(refined, task.bank)
+    better = np.flatnonzero(quantised(found.loss) < quantised(scores.loss[rows]))
+    worst = np.argsort(-quantised(scores.loss), kind="stable")[: len(better)]
+    kept = np.delete(np.arange(len(population)), worst)
+    everything = Population.concatenate([population.take(kept), refined.take(better)])
+    loss = np.concatenate([scores.loss[kept], found.loss[better]])
+    return everything, Scores(loss, np.concatenate([scores.complexity[kept], found.complexity[better]]))
 
 
 def score_new(

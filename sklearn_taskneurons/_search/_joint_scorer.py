@@ -8,7 +8,7 @@ import numpy as np
 from sklearn_taskneurons._search._formulas import pareto
 from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
-from sklearn_taskneurons._search._scores import FrontEntry, Scores
+from sklearn_taskneurons._search._scores import FrontEntry, Optimizer, Scores
 
 
 class JointScorer:
@@ -19,6 +19,8 @@ class JointScorer:
     forms : sequence of RefitScorer
         The scorers of the forms, all of the same rows.
     """
+
+    optimizer: Optimizer | None = None  # as in each form
 
     def __init__(self, forms: Sequence[RefitScorer]) -> None:
         self.forms = tuple(forms)

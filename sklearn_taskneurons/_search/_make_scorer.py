@@ -28,6 +28,7 @@ def make_scorer(
     refit_constants: bool = True,
     coefficients: Coefficients = "shared",
     folds: Ints | None = None,
+    optimizer_iterations: int = 0,
     device: str = "cpu",
 ) -> Scorer:
     """Return what scores programs against these rows.
@@ -55,6 +56,8 @@ def make_scorer(
         One refitted coefficient for each term, or one for each term and feature, or both forms side by side.
     folds : ndarray of intp, shape (N,), optional
         The fold of each row, at least two, to cross-validate the refitted coefficients of the reported formulas.
+    optimizer_iterations : int, default=0
+        The largest number of steps in which constants inside functions are optimised; polynomials have none.
     device : str, default="cpu"
         The torch device on which programs that are no polynomials are evaluated; "auto" is CUDA where there is one.
 
@@ -75,6 +78,7 @@ def make_scorer(
                 coefficients=coefficients if refit_constants else None,
                 device=device,
                 folds=[Rows(*part) for part in _parts(X, Y, sample_weight, folds)],
+                optimizer_iterations=optimizer_iterations,
             )
         n_rows = len(X) if sample_weight is None else int(np.count_nonzero(sample_weight))
         forms = forms_of(coefficients if refit_constants else "shared", degree, X.shape[1], n_rows)

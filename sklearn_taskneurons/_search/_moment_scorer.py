@@ -11,7 +11,7 @@ from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._polynomials import chebyshev_in_monomials, chebyshev_points, interpolation_matrix
 from sklearn_taskneurons._search._population import Bools, Floats, Population
 from sklearn_taskneurons._search._schedule import Array, Operator, Schedule
-from sklearn_taskneurons._search._scores import FrontEntry, Scores
+from sklearn_taskneurons._search._scores import FrontEntry, Optimizer, Scores
 from sklearn_taskneurons._search._supports import degrees
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.formula.functions import ADD, MUL, NEG, POW, SUB, X
@@ -52,6 +52,8 @@ class MomentScorer:
     linear_scaling : bool
         Fit a slope and an intercept for each output.
     """
+
+    optimizer: Optimizer | None = None  # all that a polynomial's coefficients can be is solved or left to evolution
 
     def __init__(self, moments: Moments, *, linear_scaling: bool = True) -> None:
         if moments.per_feature:

@@ -1,16 +1,17 @@
 """Genetic operators, each applied to all its programs at once."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sklearn_taskneurons._search._kinds import WRONG, kinds
-from sklearn_taskneurons._search._population import ARITY, Bools, Ints, Population
+from sklearn_taskneurons._search._population import ARITY, Bools, Ints, Population, subtree_sizes
 from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._schedule import Schedule, depths
 from sklearn_taskneurons._search._settings import MAX_DEPTH
-from sklearn_taskneurons.formula.functions import NUMBER, VECTOR
+from sklearn_taskneurons.formula.functions import MAX_FUNCTIONS, MUL, NUMBER, SUM, VECTOR
+
+_IS_ELEMENTWISE: Final = np.arange(MAX_FUNCTIONS) > SUM
 
 
 class Cut(NamedTuple):
@@ -128,6 +129,27 @@ def constant_mutation(rng: np.random.Generator, population: Population, rows: In
     return mutants
 
 
+def with_factors(population: Population, grammar: Grammar) -> Population:
+    """Put a number, 1, before each argument of an elementwise function that no number multiplies, where there is room.
+
+    It changes no value, but can be optimised then.
+    """
+    previous, following = np.roll(population.opcode, 1, axis=1), np.roll(population.opcode, -1, axis=1)
+    has_one = (population.opcode == NUMBER) | ((population.opcode == MUL) & (following == NUMBER))
+    is_argument = _IS_ELEMENTWISE[previous] & (population.size > 0)
+    is_argument[:, 0] = False
+    nodes, factors = np.nonzero(population.size), np.nonzero(is_argument & ~has_one)
+    shift = 2 * np.cumsum(is_argument & ~has_one, axis=1)
+    length = population.length + shift[np.arange(len(population)), population.length - 1]
+    opcode, value = np.zeros((len(length), length.max()), dtype=np.uint8), np.zeros((len(length), length.max()))
+    places = nodes[0], nodes[1] + shift[nodes]
+    opcode[places], value[places] = population.opcode[nodes], population.value[nodes]
+    first = factors[1] + shift[factors] - 2
+    opcode[factors[0], first] = MUL
+    opcode[factors[0], first + 1], value[factors[0], first + 1] = NUMBER, 1.0
+    return keep_valid(Population(opcode, value, subtree_sizes(opcode, length)), population, grammar)
+
+
 def _random_true(rng: np.random.Generator, mask: Bools) -> Ints:
     """Return the column of a random true entry of each row; 0 where there is none."""
     counts = np.cumsum(mask, axis=1)
@@ -137,7 +159,7 @@ def _random_true(rng: np.random.Generator, mask: Bools) -> Ints:
 
 
 def keep_valid(offspring: Population, parents: Population, grammar: Grammar) -> Population:
-    """Replace offspring that is too deep, or lacks a vector where one is needed, by its parent.
+    """Replace offspring that is too long, too deep or nested too far, or lacks a vector where one is needed, by its parent.
 
     Parameters
     ----------
@@ -150,7 +172,7 @@ def keep_valid(offspring: Population, parents: Population, grammar: Grammar) -> 
     Population
     """
     settings = grammar.settings
-    valid: NDArray[np.bool_] = np.ones(len(offspring), dtype=np.bool_)
+    valid = grammar.nesting.is_met(offspring) & (offspring.length <= settings.max_length)
     if settings.is_typed:
         valid &= kinds(Schedule(offspring)) != WRONG
     if settings.max_depth < MAX_DEPTH or settings.max_length > MAX_DEPTH:

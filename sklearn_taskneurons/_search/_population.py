@@ -55,7 +55,7 @@ class Population:
         complexity: Ints = self.length + (n_features - 1) * np.count_nonzero(is_vector, axis=1)
         return complexity
 
-    def take(self, rows: Ints | slice) -> "Population":
+    def take(self, rows: Ints | Bools | slice) -> "Population":
         """Return the programs in these rows."""
         return Population(self.opcode[rows], self.value[rows], self.size[rows])
 

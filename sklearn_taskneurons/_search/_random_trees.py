@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_taskneurons._search._nesting import Nesting
 from sklearn_taskneurons._search._population import ARITY, Bools, Floats, Ints, Population
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons.formula.functions import FUNCTIONS, NUMBER, POW, VECTOR, X
@@ -30,6 +31,7 @@ class Grammar:
 
     def __init__(self, settings: SearchSettings) -> None:
         self.settings = settings
+        self.nesting = Nesting(settings.nested_constraints)
         self.functions = np.array(settings.opcodes, dtype=np.uint8)
         takes_vectors = np.array([function.takes_vectors for function in FUNCTIONS])
         self.takes_vectors: Bools = takes_vectors
@@ -80,20 +82,23 @@ class Grammar:
         """Grow one program for each entry of ``depth``.
 
         Where ``full``, every branch reaches the depth; otherwise nodes between the root and the depth
-        are leaves with some probability. No program becomes longer than ``max_length``.
+        are leaves with some probability, as are functions that may not be nested there. No program becomes longer than
+        ``max_length``.
         """
         n_programs = len(depth)
         program = np.arange(n_programs)
         parent = program
         room = np.full(n_programs, self.settings.max_length - 1)
         needs_vector = np.zeros(n_programs, dtype=np.bool_)
+        left = self.nesting.at_the_root(n_programs)
         levels: list[_Level] = []
         while len(program):
             height = depth[program] - len(levels)
             inner = height > 0
             if levels:
                 inner &= full[program] | (rng.random(len(program)) < self.p_function)
-            function = np.where(inner, self.choose_functions(rng, needs_vector), X).astype(np.uint8)
+            function = self.choose_functions(rng, needs_vector)
+            function = np.where(inner & ~self.nesting.forbids(function, left), function, X).astype(np.uint8)
             arity = _fit(program, ARITY[function].astype(np.intp), room)
             leaf, value = self.leaves(rng, needs_vector)
             opcode = np.where(arity > 0, function, leaf).astype(np.uint8)
@@ -101,6 +106,7 @@ class Grammar:
             levels.append(_Level(program, parent, opcode, value))
             needs_vector = self._children_need(rng, opcode, arity, needs_vector)
             parent = np.repeat(np.arange(len(program)), arity)
+            left = self.nesting.below(opcode, left)[parent]
             program = program[parent]
         return _flatten(levels, n_programs)
 

@@ -10,7 +10,14 @@ import torch
 from sklearn_taskneurons._device import to_array, to_tensor
 from sklearn_taskneurons._search._columns import TermColumns
 from sklearn_taskneurons._search._cross_validation import CrossValidation
-from sklearn_taskneurons._search._formulas import complexity, count_numbers, rescaled, simplified, without_constant
+from sklearn_taskneurons._search._formulas import (
+    complexity,
+    count_numbers,
+    count_values,
+    rescaled,
+    simplified,
+    without_constant,
+)
 from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, Targets
 from sklearn_taskneurons._search._moments import MAX_COLUMNS
 from sklearn_taskneurons._search._population import Floats
@@ -45,16 +52,26 @@ class FormulaFitter:
         Bytes that the values of a block of rows may take.
     folds : sequence of Rows, default=()
         Parts of the same rows, at least two, to cross-validate what is fitted on.
+    counts_constants : bool, default=False
+        Whether the constants inside the terms were fitted, too, so that they count.
     """
 
     def __init__(
-        self, rows: Rows, *, linear_scaling: bool, coefficients: str | None, budget: int, folds: Sequence[Rows] = ()
+        self,
+        rows: Rows,
+        *,
+        linear_scaling: bool,
+        coefficients: str | None,
+        budget: int,
+        folds: Sequence[Rows] = (),
+        counts_constants: bool = False,
     ) -> None:
         self._rows = rows
         self._folds = folds
         self._linear_scaling = linear_scaling
         self._forms = _FORMS[coefficients]
         self._budget = budget
+        self._counts_constants = counts_constants
 
     def entries(self, expression: Expression) -> list[FrontEntry]:
         """Return what can be made of a program: no fitted formula, or up to three."""
@@ -106,6 +123,8 @@ class FormulaFitter:
             for output in range(self._rows.n_outputs)
         ]
         n_coefficients = (solution.rank + 1) * self._rows.n_outputs
+        if self._counts_constants:
+            n_coefficients += sum(count_values(expression) for expression in columns.expressions)
         return self._entry(expressions, solution.loss, n_coefficients, self.cv_loss(columns.expressions))
 
     def cv_loss(self, expressions: Sequence[Expression]) -> float:

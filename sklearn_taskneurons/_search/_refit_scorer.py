@@ -13,7 +13,7 @@ from sklearn_taskneurons._search._least_squares import LeastSquares, Targets
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._population import Floats, Ints, Population
 from sklearn_taskneurons._search._schedule import Schedule
-from sklearn_taskneurons._search._scores import FrontEntry, Scores
+from sklearn_taskneurons._search._scores import FrontEntry, Optimizer, Scores
 from sklearn_taskneurons._search._supports import degrees, supports
 from sklearn_taskneurons.formula import Formula
 
@@ -49,6 +49,8 @@ class RefitScorer:
     largest_power : int
         The moments' degree, or less where the powers of very large or small features are beyond what numbers can be.
     """
+
+    optimizer: Optimizer | None = None  # all that a polynomial's coefficients can be is solved or left to evolution
 
     def __init__(self, moments: Moments, folds: Sequence[Moments] = ()) -> None:
         self.n_features = moments.n_features

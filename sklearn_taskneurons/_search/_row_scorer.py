@@ -11,6 +11,7 @@ import torch
 from sklearn_taskneurons._device import resolve_device, single_torch_thread
 from sklearn_taskneurons._search._canonical import Canonical, forget
 from sklearn_taskneurons._search._combinations import Combinations
+from sklearn_taskneurons._search._constants import ConstantOptimizer
 from sklearn_taskneurons._search._errors import Errors, PlainErrors, ScaledErrors
 from sklearn_taskneurons._search._formulas import constant_entry, pareto
 from sklearn_taskneurons._search._graph import Graph
@@ -18,7 +19,7 @@ from sklearn_taskneurons._search._kept_columns import Columns
 from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._refit import FormulaFitter
 from sklearn_taskneurons._search._rows import Rows
-from sklearn_taskneurons._search._scores import FrontEntry, Scores
+from sklearn_taskneurons._search._scores import FrontEntry, Optimizer, Scores
 from sklearn_taskneurons._search._sums import Sum, direction
 from sklearn_taskneurons._search._tensor_rows import TensorRows
 from sklearn_taskneurons._search._term_fits import FittedErrors, TermStacks, is_finite, support
@@ -56,6 +57,9 @@ class RowScorer:
         Where programs are evaluated; "auto" is CUDA where there is one, else the CPU. It must know double precision.
     folds : sequence of Rows, default=()
         Parts of the same rows, at least two, to cross-validate the reported formulas on.
+    optimizer_iterations : int, default=0
+        The largest number of steps in which the constants of a program are optimised that no coefficients are; it needs
+        coefficients.
     dtype : {torch.float64, torch.float32}
         The type of the programs' values; sums over rows are of double precision in any case.
     """
@@ -71,6 +75,7 @@ class RowScorer:
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float64,
         folds: Sequence[Rows] = (),
+        optimizer_iterations: int = 0,
     ) -> None:
         if rows.n_outputs > 1 and not linear_scaling and coefficients is None:
             raise ValueError(
@@ -78,6 +83,8 @@ class RowScorer:
             )
         if dtype not in _SPREADS:
             raise ValueError(f"dtype must be torch.float64 or torch.float32; got {dtype}")
+        if optimizer_iterations and coefficients is None:
+            raise ValueError(f"optimizer_iterations must be 0 where no coefficients are fitted; got {optimizer_iterations}")
         self.n_features = rows.n_features
         self.n_outputs = rows.n_outputs
         self.total_weight = rows.total_weight
@@ -89,8 +96,15 @@ class RowScorer:
         self.dtype = dtype
         self._rows = rows
         self._column_budget = column_budget
-        self._fitter = FormulaFitter(rows, linear_scaling=linear_scaling, coefficients=coefficients, budget=budget, folds=folds)
-
+        self._optimizer_iterations = optimizer_iterations
+        self._fitter = FormulaFitter(
+            rows,
+            linear_scaling=linear_scaling,
+            coefficients=coefficients,
+            budget=budget,
+            folds=folds,
+            counts_constants=optimizer_iterations > 0,
+        )
         self._begin()
 
     def _begin(self) -> None:
@@ -100,10 +114,13 @@ class RowScorer:
         self._workspace = Workspace(self.device)
         self._canonical: Canonical | None = None
         self._losses: dict[bytes, float] = {}  # of the sums scored so far
+        self.optimizer: Optimizer | None = None
+        if self._optimizer_iterations:
+            self.optimizer = ConstantOptimizer(self._rows, iterations=self._optimizer_iterations, budget=self.budget)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs: what is remembered would weigh much more than the rows."""
-        remembered = ("_tensors", "_columns", "_workspace", "_canonical", "_losses")
+        remembered = ("_tensors", "_columns", "_workspace", "_canonical", "_losses", "optimizer")
         return {name: value for name, value in vars(self).items() if name not in remembered}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -142,7 +159,8 @@ class RowScorer:
     def fingerprint(self) -> dict[str, Any]:
         """Return what tells this scorer from one of other data or another kind."""
         how = {"linear_scaling": self.linear_scaling, "coefficients": self.coefficients, "dtype": str(self.dtype)}
-        return {"scored by": "rows", **how, **self._rows.fingerprint()}
+        iterations = {"optimizer_iterations": self._optimizer_iterations}
+        return {"scored by": "rows", **how, **iterations, **self._rows.fingerprint()}
 
     def split(self, count: int) -> "list[RowScorer]":
         """Return a scorer for each of so many islands, which share the memory for columns."""

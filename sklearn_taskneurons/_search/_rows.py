@@ -58,6 +58,13 @@ class Rows:
             rows = slice(start, start + size)
             yield self._X[rows], self._Y[rows], self._root_weight[rows]
 
+    def thinned(self, count: int) -> "Rows":
+        """Return so many of the rows at most, evenly spaced; the same ones where these are all."""
+        step = -(-self.n_rows // count)
+        if step <= 1:
+            return self
+        return Rows(self._X[::step], self._Y[::step] + self.shift, self._root_weight[::step] ** 2)
+
     def fingerprint(self) -> dict[str, Any]:
         """Return numbers by which other rows can be told."""
         digest = hashlib.sha256()

@@ -62,12 +62,23 @@ class FrontEntry(NamedTuple):
     cv_loss: float = math.nan
 
 
+class Optimizer(Protocol):
+    """What improves the constants of programs."""
+
+    def refine(self, population: Population, bank: Floats, deadline: float | None = None) -> Population:
+        """Return the programs with numbers that a part of the rows finds better."""
+
+    def polish(self, population: Population, bank: Floats, deadline: float | None = None) -> tuple[Population, Floats]:
+        """Return the programs with numbers and vectors that all rows find better, and a bank with these vectors."""
+
+
 class Scorer(Protocol):
     """What a search needs to know about the data."""
 
     n_features: int
     n_outputs: int
     total_weight: float
+    optimizer: Optimizer | None  # of constants that scoring takes as they are; None where there is nothing to optimise
 
     def score(self, population: Population, bank: Floats) -> Scores:
         """Score all programs; ``bank`` holds the constant vectors, shape (M, D)."""

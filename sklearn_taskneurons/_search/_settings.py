@@ -1,7 +1,10 @@
 """What a search may do, in one frozen object, and the checks of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
+
+import numpy as np
 
 from sklearn_taskneurons.formula.functions import ARITIES, FUNCTIONS, NUMBER, OPCODES, VECTOR, X
 
@@ -35,7 +38,10 @@ class SearchSettings:
     p_x : float
         Probability that a leaf is ``x`` and not a constant.
     max_length, max_depth : int
-        Offspring beyond either is replaced by its parent.
+        Offspring beyond either is replaced by its parent; a leaf has depth 0.
+    nested_constraints : mapping of str to mapping of str to int
+        For an outer and an inner function, how often the inner one may occur in an argument of the outer one, on any way to a
+        leaf; offspring beyond it is replaced by its parent.
     max_exponent : int
         Largest exponent that ``pow`` is given.
     parsimony_coefficient : float
@@ -64,6 +70,7 @@ class SearchSettings:
     p_x: float = 0.7
     max_length: int = 64
     max_depth: int = MAX_DEPTH
+    nested_constraints: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     max_exponent: int = 5
     parsimony_coefficient: float = 0.0
     n_vectors: int = 256
@@ -92,6 +99,7 @@ class SearchSettings:
             low, high = getattr(self, name)
             if not 0 <= low <= high <= self.max_depth:
                 raise ValueError(f"{name} must be 0 <= low <= high <= {self.max_depth}; got ({low}, {high})")
+        _check_nesting(self.nested_constraints, {FUNCTIONS[opcode].name for opcode in self.opcodes})
         if not -1e300 < self.const_range[0] < self.const_range[1] < 1e300:
             raise ValueError(f"const_range must be (low, high) with low < high; got {self.const_range!r}")
 
@@ -120,3 +128,18 @@ def _check_range(name: str, value: float, low: float, high: float = float("inf")
     """Raise ValueError unless ``low <= value <= high``."""
     if not low <= value <= high:
         raise ValueError(f"{name} must be in [{low:g}, {high:g}]; got {value!r}")
+
+
+def _check_nesting(constraints: Mapping[str, Mapping[str, int]], functions: set[str]) -> None:
+    """Raise ValueError unless all names are functions of the set and all limits whole numbers that are not negative."""
+    if all(
+        isinstance(limits, Mapping)
+        and functions.issuperset([outer, *limits])
+        and all(isinstance(limit, int | np.integer) and limit >= 0 for limit in limits.values())
+        for outer, limits in constraints.items()
+    ):
+        return
+    raise ValueError(
+        "nested_constraints must map functions to dicts that map functions to whole numbers, at least 0, as "
+        f"{{'sin': {{'cos': 0}}}}, all of {sorted(functions)}; got {constraints!r}"
+    )

@@ -18,6 +18,7 @@ from sklearn_taskneurons._device import resolve_device
 from sklearn_taskneurons._progress import ProgressLine
 from sklearn_taskneurons._search import (
     CRITERIA,
+    MAX_DEPTH,
     POLYNOMIAL_FUNCTIONS,
     Record,
     SearchSettings,
@@ -61,6 +62,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "coefficients": [StrOptions({"auto", "per_feature", "shared"})],
         "refit_constants": ["boolean"],
         "linear_scaling": ["boolean"],
+        "optimizer_iterations": [Interval(Integral, 0, None, closed="left")],
         "max_degree": [StrOptions({"auto"}), Interval(Integral, 1, 32, closed="both")],
         "population_size": [Interval(Integral, 2, None, closed="left")],
         "generations": [Interval(Integral, 1, None, closed="left")],
@@ -74,6 +76,8 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "init_depth": [tuple, list],
         "const_range": [tuple, list],
         "max_length": [Interval(Integral, 1, None, closed="left")],
+        "max_depth": [Interval(Integral, 1, MAX_DEPTH, closed="both"), None],
+        "nested_constraints": [dict, None],
         "parsimony_coefficient": [Interval(Real, 0, None, closed="left")],
         "n_islands": [Interval(Integral, 1, None, closed="left")],
         "migration_interval": [Interval(Integral, 1, None, closed="left"), None],
@@ -96,6 +100,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         coefficients="auto",
         refit_constants=True,
         linear_scaling=True,
+        optimizer_iterations=0,
         max_degree="auto",
         population_size=500,
         generations=80,
@@ -109,6 +114,8 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         init_depth=(2, 6),
         const_range=(-20, 20),
         max_length=64,
+        max_depth=None,
+        nested_constraints=None,
         parsimony_coefficient=0.0,
         n_islands=1,
         migration_interval=10,
@@ -127,6 +134,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.coefficients = coefficients
         self.refit_constants = refit_constants
         self.linear_scaling = linear_scaling
+        self.optimizer_iterations = optimizer_iterations
         self.max_degree = max_degree
         self.population_size = population_size
         self.generations = generations
@@ -140,6 +148,8 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.init_depth = init_depth
         self.const_range = const_range
         self.max_length = max_length
+        self.max_depth = max_depth
+        self.nested_constraints = nested_constraints
         self.parsimony_coefficient = parsimony_coefficient
         self.n_islands = n_islands
         self.migration_interval = migration_interval
@@ -194,6 +204,11 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 "coefficients must be 'shared' or 'auto' where refit_constants is False: a program has no constants for each "
                 "feature; got 'per_feature'"
             )
+        if self.optimizer_iterations and not self.refit_constants:
+            raise ValueError(
+                "optimizer_iterations must be 0 where refit_constants is False, which leaves all constants to evolution; "
+                f"got {self.optimizer_iterations}"
+            )
         if self.method == "exhaustive" and self.checkpoint is not None:
             raise ValueError(f"checkpoint must be None where method='exhaustive', got {self.checkpoint!r}")
         if self.selection == "cv" and not self.refit_constants:
@@ -212,9 +227,13 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         total = self.p_crossover + self.p_mutation + self.p_constant_mutation + self.p_reproduction
         if abs(total - 1) > 1e-9:
             raise ValueError(f"p_crossover, p_mutation, p_constant_mutation and p_reproduction must add up to 1, got {total:g}")
+        max_depth = MAX_DEPTH if self.max_depth is None else self.max_depth
         return SearchSettings(
             function_set=functions,
             init_depth=tuple(self.init_depth),
+            mutation_depth=(0, min(3, max_depth)),
+            max_depth=max_depth,
+            nested_constraints=self.nested_constraints or {},
             const_range=tuple(self.const_range),
             **{name: getattr(self, name) for name in _SETTINGS},
         )
@@ -254,6 +273,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             coefficients=self._coefficients(),
             device=self.device,
             folds=folds_of(len(X)) if self.selection == "cv" else None,
+            optimizer_iterations=self.optimizer_iterations,
         )
 
     def _search_blocks(self, blocks, settings, deadline, *, continues, y_ndim, n_rows=None):

@@ -49,6 +49,8 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     linear_scaling : bool, default=True
         Score programs with their best slope and intercept [3]_. Where the constants of a polynomial are refitted, both are
         among them.
+    optimizer_iterations : int, default=0
+        The largest number of steps in which constants inside functions are optimised, as :class:`VSRRegressor` describes.
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
         would be more than a third of the rows, or more than 1024 numbers. With ``coefficients="auto"`` such numbers have
@@ -77,17 +79,19 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         Random constants are whole numbers in [low, high).
     max_length : int, default=64
         The largest number of nodes of a program.
+    max_depth : int or None, default=None
+        The largest depth of a program, a single node having 0, in [1, 90]; None is 90.
+    nested_constraints : dict or None, default=None
+        How often functions may stand inside of each other, as :class:`VSRRegressor` describes.
     parsimony_coefficient : float, default=0.0
         What each node adds to the loss when programs compete, at least 0.
     n_islands : int, default=1
         The number of populations that evolve side by side, each of `population_size` programs, and exchange their best ones
         along a ring.
     migration_interval : int or None, default=10
-        After how many generations programs migrate; None makes the islands searches of their own, whose best formulas
-        are put together. It is without effect on a single island.
+        After how many generations programs migrate; None makes the islands searches of their own, whose fronts are merged.
     n_jobs : int or None, default=None
-        How many islands are advanced at the same time; None is 1 unless :class:`joblib.parallel_config` says otherwise, which
-        also decides where: in processes, threads or on a cluster. The result is the same.
+        How many islands are advanced at the same time, as :class:`VSRRegressor` describes. The result is the same.
     device : str or torch.device, default="cpu"
         Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
         Polynomials are scored from moments, which takes no device.
@@ -105,9 +109,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     max_time : float or None, default=None
         After how many seconds the search ends with the best so far; the logits are fitted then.
     checkpoint : str, path or None, default=None
-        A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
-        from there and ends in the same formula as without a stop. Searches on other data, such as the folds of a
-        cross-validation, need files of their own; of the parameters only `generations` and `n_iter_no_change` may change.
+        A file that keeps the state of the search, from which `fit` goes on where it exists, as :class:`VSRRegressor` describes.
     warm_start : bool, default=False
         Whether `fit` continues with the last population.
     callbacks : list of callable or None, default=None
@@ -178,6 +180,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         coefficients="auto",
         refit_constants=True,
         linear_scaling=True,
+        optimizer_iterations=0,
         max_degree="auto",
         population_size=500,
         generations=80,
@@ -191,6 +194,8 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         init_depth=(2, 6),
         const_range=(-20, 20),
         max_length=64,
+        max_depth=None,
+        nested_constraints=None,
         parsimony_coefficient=0.0,
         n_islands=1,
         migration_interval=10,
@@ -212,6 +217,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
             coefficients=coefficients,
             refit_constants=refit_constants,
             linear_scaling=linear_scaling,
+            optimizer_iterations=optimizer_iterations,
             max_degree=max_degree,
             population_size=population_size,
             generations=generations,
@@ -225,6 +231,8 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
             init_depth=init_depth,
             const_range=const_range,
             max_length=max_length,
+            max_depth=max_depth,
+            nested_constraints=nested_constraints,
             parsimony_coefficient=parsimony_coefficient,
             n_islands=n_islands,
             migration_interval=migration_interval,

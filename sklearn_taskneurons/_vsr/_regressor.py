@@ -54,6 +54,13 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     linear_scaling : bool, default=True
         Score programs with their best slope and intercept [3]_. Where the constants of a polynomial are refitted, both are
         among them.
+    optimizer_iterations : int, default=0
+        The largest number of Levenberg-Marquardt steps in which the constants inside a program's functions and products, such
+        as the 2.7 in ``sin(2.7*x)``, are optimised on up to 1024 rows, with the best coefficients of the terms in each step
+        (variable projection). In each generation it is done for some of the best and for some other programs; arguments of
+        functions get a factor for it, and what is better joins the generation. At the end the constants of the front,
+        vectors among them, are optimised on all rows, with ten times as many steps. It needs refitted constants. Polynomials
+        have no such constants and no cost; functions of one's own that do not take tensors are left as they are.
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
         would be more than a third of the rows, or more than 1024 numbers. With ``coefficients="auto"`` such numbers have
@@ -82,6 +89,12 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         Random constants are whole numbers in [low, high).
     max_length : int, default=64
         The largest number of nodes of a program.
+    max_depth : int or None, default=None
+        The largest depth of a program, a single node having 0, in [1, 90] and at least that of the first programs; None is 90.
+    nested_constraints : dict or None, default=None
+        How often functions may be nested: ``{"sin": {"sin": 0, "cos": 1}}`` allows no ``sin`` in the argument of a
+        ``sin``, and at most one ``cos`` on any way from there to a leaf. It holds for programs, whose sums of terms may be
+        multiplied out in the formulas.
     parsimony_coefficient : float, default=0.0
         What each node adds to the loss when programs compete, at least 0.
     n_islands : int, default=1

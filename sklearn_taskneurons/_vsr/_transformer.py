@@ -60,6 +60,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     linear_scaling : bool, default=True
         Score programs with their best slope and intercept [3]_. Where the constants of a polynomial are refitted, both are
         among them.
+    optimizer_iterations : int, default=0
+        The largest number of steps in which constants inside functions are optimised, as :class:`VSRRegressor` describes.
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
         would be more than a third of the rows, or more than 1024 numbers. With ``coefficients="auto"`` such numbers have
@@ -88,6 +90,10 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         Random constants are whole numbers in [low, high).
     max_length : int, default=64
         The largest number of nodes of a program.
+    max_depth : int or None, default=None
+        The largest depth of a program, a single node having 0, in [1, 90]; None is 90.
+    nested_constraints : dict or None, default=None
+        How often functions may stand inside of each other, as :class:`VSRRegressor` describes.
     parsimony_coefficient : float, default=0.0
         What each node adds to the loss when programs compete, at least 0.
     n_islands : int, default=1
@@ -184,6 +190,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         coefficients="auto",
         refit_constants=True,
         linear_scaling=True,
+        optimizer_iterations=0,
         max_degree="auto",
         population_size=500,
         generations=80,
@@ -197,6 +204,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         init_depth=(2, 6),
         const_range=(-20, 20),
         max_length=64,
+        max_depth=None,
+        nested_constraints=None,
         parsimony_coefficient=0.0,
         n_islands=1,
         migration_interval=10,
@@ -216,6 +225,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             coefficients=coefficients,
             refit_constants=refit_constants,
             linear_scaling=linear_scaling,
+            optimizer_iterations=optimizer_iterations,
             max_degree=max_degree,
             population_size=population_size,
             generations=generations,
@@ -229,6 +239,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             init_depth=init_depth,
             const_range=const_range,
             max_length=max_length,
+            max_depth=max_depth,
+            nested_constraints=nested_constraints,
             parsimony_coefficient=parsimony_coefficient,
             n_islands=n_islands,
             migration_interval=migration_interval,
