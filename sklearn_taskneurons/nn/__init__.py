@@ -6,6 +6,7 @@ from sklearn_taskneurons.nn._conv_transpose import (
     TaskNeuronConvTranspose2d,
     TaskNeuronConvTranspose3d,
 )
+from sklearn_taskneurons.nn._convert import convert_layers
 from sklearn_taskneurons.nn._counts import count_multiplications, count_parameters
 from sklearn_taskneurons.nn._linear import TaskNeuronLinear
 from sklearn_taskneurons.nn._mlp import ACTIVATIONS, Activation, TaskNeuronMLP
@@ -21,6 +22,7 @@ __all__ = [
     "TaskNeuronConvTranspose3d",
     "TaskNeuronLinear",
     "TaskNeuronMLP",
+    "convert_layers",
     "count_multiplications",
     "count_parameters",
 ]

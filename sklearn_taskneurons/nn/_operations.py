@@ -107,8 +107,8 @@ class Matmul(LinearOperation):
 class Convolution(LinearOperation):
     """A convolution over one to three axes. The weight is (units, T * channels / groups, *kernel_size).
 
-    What belongs to one group lies together, channels and units, as torch wants it: of each group first the channels of the first
-    term, then those of the second.
+    What belongs to one group lies together, channels and units, as torch wants it: of each group first the channels of the
+    first term, then those of the second.
     """
 
     in_channels: int

@@ -105,9 +105,7 @@ class LinearMap(WeightedSum):
     weight: nn.Parameter
     scale: Tensor
 
-    def __init__(
-        self, index: int, operation: LinearOperation, out_features: int, n_blocks: int, **factory_kwargs: Any
-    ) -> None:
+    def __init__(self, index: int, operation: LinearOperation, out_features: int, n_blocks: int, **factory_kwargs: Any) -> None:
         super().__init__(SumPlan((index,), (), False), operation, n_blocks * out_features, bias=False, **factory_kwargs)
         self.n_blocks = n_blocks
 
