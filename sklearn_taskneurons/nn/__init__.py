@@ -1,5 +1,6 @@
 """Task-based neurons as PyTorch modules."""
 
+from sklearn_taskneurons.nn._cnn import TaskNeuronCNN
 from sklearn_taskneurons.nn._conv import TaskNeuronConv1d, TaskNeuronConv2d, TaskNeuronConv3d
 from sklearn_taskneurons.nn._conv_transpose import (
     TaskNeuronConvTranspose1d,
@@ -14,6 +15,7 @@ from sklearn_taskneurons.nn._mlp import ACTIVATIONS, Activation, TaskNeuronMLP
 __all__ = [
     "ACTIVATIONS",
     "Activation",
+    "TaskNeuronCNN",
     "TaskNeuronConv1d",
     "TaskNeuronConv2d",
     "TaskNeuronConv3d",

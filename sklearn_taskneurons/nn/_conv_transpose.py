@@ -31,8 +31,6 @@ class _ConvTranspose(ConvLayer):
     ) -> None:
         if padding_mode != "zeros":
             raise ValueError(f"padding_mode must be 'zeros' for a transposed convolution, got {padding_mode!r}")
-        if isinstance(padding, str):
-            raise ValueError(f"padding must be numbers for a transposed convolution, got {padding!r}")
         operation = TransposedConvolution(
             in_channels,
             for_each_axis("kernel_size", kernel_size, self.n_axes),

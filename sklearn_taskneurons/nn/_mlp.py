@@ -21,7 +21,7 @@ ACTIVATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
     "relu": torch.relu,
 }
 # Their outputs need no bound before they are raised to a power.
-_BOUNDED_ACTIVATIONS: Final = ("logistic", "tanh")
+BOUNDED_ACTIVATIONS: Final = ("logistic", "tanh")
 # Of a standard normal input, for root mean squares over all units of a layer.
 SAMPLE_ROWS: Final = 512
 
@@ -127,7 +127,7 @@ class TaskNeuronMLP(nn.Module):
         sizes = (in_features, *hidden, out_features)
         first, further = Formula(formula), Formula(formula if hidden_formula is None else hidden_formula)
         first_bound = bound if elementwise_affine or (bound_input and first.degree != 1) else None
-        further_bound = bound if activation not in _BOUNDED_ACTIVATIONS and further.degree != 1 else None
+        further_bound = bound if activation not in BOUNDED_ACTIVATIONS and further.degree != 1 else None
         forms = [(first, first_bound)] + [(further, further_bound)] * len(hidden)
         self.layers = nn.ModuleList(  # type: ignore[assignment]  # which says nothing of its items
             TaskNeuronLinear(n_in, n_out, form, bias=bias, bound=limit, **factory_kwargs)

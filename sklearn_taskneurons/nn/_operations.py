@@ -87,10 +87,10 @@ class Matmul(LinearOperation):
         return numbers.repeat_interleave(self.in_features)
 
     def term(self, weight: Tensor, n_terms: int, index: int) -> Tensor:
-        return weight.unflatten(-1, (n_terms, -1))[..., index, :]
+        return torch.unflatten(weight, -1, (n_terms, -1))[..., index, :]
 
     def units(self, weight: Tensor, n_blocks: int, index: int) -> Tensor:
-        return weight.unflatten(-2, (n_blocks, -1))[..., index, :, :]
+        return torch.unflatten(weight, -2, (n_blocks, -1))[..., index, :, :]
 
     def split(self, outputs: Tensor, n_blocks: int) -> Sequence[Tensor]:
         return outputs.chunk(n_blocks, -1)
@@ -137,15 +137,15 @@ class Convolution(LinearOperation):
         return numbers.repeat_interleave(self.in_channels // self.groups).reshape(-1, *(1,) * len(self.kernel_size))
 
     def term(self, weight: Tensor, n_terms: int, index: int) -> Tensor:
-        return weight.unflatten(1, (n_terms, -1))[:, index]
+        return torch.unflatten(weight, 1, (n_terms, -1))[:, index]
 
     def units(self, weight: Tensor, n_blocks: int, index: int) -> Tensor:
-        return weight.unflatten(0, (self.groups, n_blocks, -1))[:, index]
+        return torch.unflatten(weight, 0, (self.groups, n_blocks, -1))[:, index]
 
     def split(self, outputs: Tensor, n_blocks: int) -> Sequence[Tensor]:
         if self.groups == 1:
             return outputs.chunk(n_blocks, -1)
-        return [block.flatten(-2) for block in outputs.unflatten(-1, (self.groups, n_blocks, -1)).unbind(-2)]
+        return [block.flatten(-2) for block in torch.unflatten(outputs, -1, (self.groups, n_blocks, -1)).unbind(-2)]
 
     def __call__(self, values: Sequence[Tensor], weight: Tensor, bias: Tensor | None = None) -> Tensor:
         features = self._concatenate([value.movedim(-1, self.channel_axis) for value in values])
@@ -157,7 +157,7 @@ class Convolution(LinearOperation):
             return values[0]
         if self.groups == 1:
             return torch.cat(values, axis)
-        return torch.cat([value.unflatten(axis, (self.groups, -1)) for value in values], axis).flatten(axis - 1, axis)
+        return torch.cat([torch.unflatten(value, axis, (self.groups, -1)) for value in values], axis).flatten(axis - 1, axis)
 
     def _convolve(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         convolve = _CONVOLUTIONS[len(self.kernel_size)]
@@ -182,10 +182,10 @@ class TransposedConvolution(Convolution):
         return super().spread(numbers).repeat(self.groups, *(1,) * len(self.kernel_size))[:, None]
 
     def term(self, weight: Tensor, n_terms: int, index: int) -> Tensor:
-        return weight.unflatten(0, (self.groups, n_terms, -1))[:, index]
+        return torch.unflatten(weight, 0, (self.groups, n_terms, -1))[:, index]
 
     def units(self, weight: Tensor, n_blocks: int, index: int) -> Tensor:
-        return weight.unflatten(1, (n_blocks, -1))[:, index]
+        return torch.unflatten(weight, 1, (n_blocks, -1))[:, index]
 
     def _convolve(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         convolve = _TRANSPOSED[len(self.kernel_size)]

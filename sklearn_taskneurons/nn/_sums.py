@@ -171,8 +171,10 @@ class Product(nn.Module):
         Factors are not independent of each other: where one is large, so are others. But their weights are, and over
         these the mean square of the product is, row by row, the product of those of its factors.
         """
-        for part in (*self.factors, *self.functions):
-            part.set_scales(maps, density)
+        for factor in self.factors:
+            factor.set_scales(maps, density)
+        for function in self.functions:
+            function.set_scales(maps, density)
         if density is None:
             squares = [square for factor in self.factors for square in factor.mean_squares(maps)]
             squares += [function(maps).square().mean(-1, keepdim=True) for function in self.functions]
