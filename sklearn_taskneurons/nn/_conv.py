@@ -159,10 +159,12 @@ class TaskNeuronConv1d(_Conv):
         How many positions a unit sees.
     formula : str or Formula
         The form of the neurons. At least one of its terms must depend on ``x``.
-    stride, dilation : int or tuple of int, default=1
-        The step from unit to unit, and from one position that a unit sees to the next.
+    stride : int or tuple of int, default=1
+        The step from unit to unit.
     padding : int, tuple of int, "same" or "valid", default=0
         By how many positions each end is padded.
+    dilation : int or tuple of int, default=1
+        The step from one position that a unit sees to the next.
     groups : int, default=1
         How many blocks of channels see only the same block of the input's.
     bias : bool, default=True
@@ -217,10 +219,12 @@ class TaskNeuronConv2d(_Conv):
         The height and the width of what a unit sees.
     formula : str or Formula
         The form of the neurons. At least one of its terms must depend on ``x``.
-    stride, dilation : int or tuple of int, default=1
-        The step from unit to unit, and from one position that a unit sees to the next.
+    stride : int or tuple of int, default=1
+        The step from unit to unit.
     padding : int, tuple of int, "same" or "valid", default=0
         By how many positions each side is padded.
+    dilation : int or tuple of int, default=1
+        The step from one position that a unit sees to the next.
     groups : int, default=1
         How many blocks of channels see only the same block of the input's, G; with `in_channels` each sees one.
     bias : bool, default=True
@@ -302,10 +306,12 @@ class TaskNeuronConv3d(_Conv):
         The depth, the height and the width of what a unit sees.
     formula : str or Formula
         The form of the neurons. At least one of its terms must depend on ``x``.
-    stride, dilation : int or tuple of int, default=1
-        The step from unit to unit, and from one position that a unit sees to the next.
+    stride : int or tuple of int, default=1
+        The step from unit to unit.
     padding : int, tuple of int, "same" or "valid", default=0
         By how many positions each side is padded.
+    dilation : int or tuple of int, default=1
+        The step from one position that a unit sees to the next.
     groups : int, default=1
         How many blocks of channels see only the same block of the input's.
     bias : bool, default=True

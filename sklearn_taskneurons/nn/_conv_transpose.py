@@ -133,8 +133,8 @@ class TaskNeuronConvTranspose2d(_ConvTranspose):
     Attributes
     ----------
     weight : torch.nn.Parameter of shape (T * in_channels, out_channels / groups, *kernel_size)
-        The kernels of the T terms that have one each, in units of the term's root mean square: for each group, its
-        channels of the first term, then those of the second, and so on. None if there is no such term.
+        The kernels of the T terms that have one each, in the order of the formula's terms, in units of the term's root
+        mean square; None if there is no such term.
     bias : torch.nn.Parameter of shape (out_channels,)
         The bias, or None.
     scale : torch.Tensor of shape (T * in_channels, 1, 1, 1)

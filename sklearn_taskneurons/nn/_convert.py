@@ -153,7 +153,7 @@ def _converted(source: Any, formula: Formula, bound: float | None, linear_maps: 
             product.first_weights().zero_()
     for position in linear_maps:
         block = layer.operation.term(layer.weight, len(layer.plan.maps), position)
-        block.copy_(weight.reshape(block.shape))
+        block.copy_(weight)
         if layer.scale is not None:
             block.div_(layer.operation.term(layer.scale.expand_as(layer.weight), len(layer.plan.maps), position))
     layer.requires_grad_(weight.requires_grad).train(source.training)

@@ -4,7 +4,9 @@ The tree of sums, products and functions is the same for all of them. Values hav
 too: there the axes are moved, which copies nothing.
 """
 
+import functools
 import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -50,7 +52,7 @@ class LinearOperation(ABC):
 
     @abstractmethod
     def term(self, weight: Tensor, n_terms: int, index: int) -> Tensor:
-        """Return a view of one term's block, whose entries come in the order of a weight of that term alone."""
+        """Return a view of one term's block, which is a weight of that term alone."""
 
     @abstractmethod
     def units(self, weight: Tensor, n_blocks: int, index: int) -> Tensor:
@@ -107,8 +109,8 @@ class Matmul(LinearOperation):
 class Convolution(LinearOperation):
     """A convolution over one to three axes. The weight is (units, T * channels / groups, *kernel_size).
 
-    What belongs to one group lies together, channels and units, as torch wants it: of each group first the channels of the
-    first term, then those of the second.
+    What belongs to one group must lie together, channels and units, as torch wants it: of each group first the channels of
+    the first term, then those of the second.
     """
 
     in_channels: int
@@ -148,8 +150,16 @@ class Convolution(LinearOperation):
         return [block.flatten(-2) for block in torch.unflatten(outputs, -1, (self.groups, n_blocks, -1)).unbind(-2)]
 
     def __call__(self, values: Sequence[Tensor], weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        features = self._concatenate([value.movedim(-1, self.channel_axis) for value in values])
-        return self._convolve(features, weight, bias).movedim(self.channel_axis, -1)
+        n_terms = len(values)
+        images = [value.movedim(-1, self.channel_axis) for value in values]
+        if n_terms > 1 and self.in_channels == self.groups > 1:
+            # For one channel a group torch has kernels of its own, which are several times as fast as those for two.
+            weights = [self.term(weight, n_terms, index) for index in range(n_terms)]
+            biases = [bias] + [None] * (n_terms - 1)
+            outputs = functools.reduce(operator.add, map(self._convolve, images, weights, biases))
+        else:
+            outputs = self._convolve(self._concatenate(images), self._grouped(weight, n_terms), bias)
+        return outputs.movedim(self.channel_axis, -1)
 
     def _concatenate(self, values: list[Tensor]) -> Tensor:
         axis = self.channel_axis
@@ -158,6 +168,10 @@ class Convolution(LinearOperation):
         if self.groups == 1:
             return torch.cat(values, axis)
         return torch.cat([torch.unflatten(value, axis, (self.groups, -1)) for value in values], axis).flatten(axis - 1, axis)
+
+    def _grouped(self, weight: Tensor, n_terms: int) -> Tensor:
+        """Return the weight in the order of the concatenated channels."""
+        return weight
 
     def _convolve(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         convolve = _CONVOLUTIONS[len(self.kernel_size)]
@@ -179,13 +193,18 @@ class TransposedConvolution(Convolution):
         return n_terms * self.in_channels, n_units // self.groups, *self.kernel_size
 
     def spread(self, numbers: Tensor) -> Tensor:
-        return super().spread(numbers).repeat(self.groups, *(1,) * len(self.kernel_size))[:, None]
+        return numbers.repeat_interleave(self.in_channels).reshape(-1, 1, *(1,) * len(self.kernel_size))
 
     def term(self, weight: Tensor, n_terms: int, index: int) -> Tensor:
-        return torch.unflatten(weight, 0, (self.groups, n_terms, -1))[:, index]
+        return torch.unflatten(weight, 0, (n_terms, -1))[index]
 
     def units(self, weight: Tensor, n_blocks: int, index: int) -> Tensor:
         return torch.unflatten(weight, 1, (n_blocks, -1))[:, index]
+
+    def _grouped(self, weight: Tensor, n_terms: int) -> Tensor:
+        if n_terms == 1 or self.groups == 1:
+            return weight
+        return torch.unflatten(weight, 0, (n_terms, self.groups, -1)).transpose(0, 1).flatten(0, 2)
 
     def _convolve(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         convolve = _TRANSPOSED[len(self.kernel_size)]
