@@ -216,7 +216,7 @@ class TaskNeuronConv2d(_Conv):
     in_channels, out_channels : int
         The number of channels of the input, C, and that of the output, the units.
     kernel_size : int or tuple of int
-        The height and the width of what a unit sees.
+        The height and the width of what a unit sees, KH and KW.
     formula : str or Formula
         The form of the neurons. At least one of its terms must depend on ``x``.
     stride : int or tuple of int, default=1
@@ -240,7 +240,7 @@ class TaskNeuronConv2d(_Conv):
 
     Attributes
     ----------
-    weight : torch.nn.Parameter of shape (out_channels, T * in_channels / groups, *kernel_size)
+    weight : torch.nn.Parameter of shape (out_channels, T * in_channels / groups, KH, KW)
         The kernels of the T terms that have one each, in the order of the formula's terms, in units of the term's root
         mean square; None if there is no such term.
     bias : torch.nn.Parameter of shape (out_channels,)

@@ -108,7 +108,7 @@ class TaskNeuronConvTranspose2d(_ConvTranspose):
     in_channels, out_channels : int
         The number of channels of the input, C, and that of the output, the units.
     kernel_size : int or tuple of int
-        The height and the width over which an input is spread.
+        The height and the width over which an input is spread, KH and KW.
     formula : str or Formula
         The form of the neurons. At least one of its terms must depend on ``x``.
     stride : int or tuple of int, default=1
@@ -132,7 +132,7 @@ class TaskNeuronConvTranspose2d(_ConvTranspose):
 
     Attributes
     ----------
-    weight : torch.nn.Parameter of shape (T * in_channels, out_channels / groups, *kernel_size)
+    weight : torch.nn.Parameter of shape (T * in_channels, out_channels / groups, KH, KW)
         The kernels of the T terms that have one each, in the order of the formula's terms, in units of the term's root
         mean square; None if there is no such term.
     bias : torch.nn.Parameter of shape (out_channels,)

@@ -46,7 +46,7 @@ class TaskNeuronLayer(WeightedSum):
         self.reset_parameters()
 
     def features(self, x: Tensor) -> Tensor:
-        """Return an input as the maps take it, (*, features)."""
+        """Return an input as the maps take it, (..., features)."""
         raise NotImplementedError
 
     def reset_parameters(self) -> None:

@@ -64,7 +64,7 @@ class LinearOperation(ABC):
 
     @abstractmethod
     def __call__(self, values: Sequence[Tensor], weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Return the weighted values (*, features), one for each term, as outputs (*, units)."""
+        """Return the weighted values (..., features), one for each term, as outputs (..., units)."""
 
 
 @dataclass(frozen=True)

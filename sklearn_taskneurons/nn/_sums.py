@@ -22,7 +22,7 @@ from sklearn_taskneurons.nn._plan import FunctionPlan, ProductPlan, SumPlan
 class WeightedSum(nn.Module):
     """Weights times maps, all by one linear operation, plus products, plus a bias.
 
-    Values have their features last, maps (*, features) as outputs (*, out_features); how many axes come before, and whether
+    Values have their features last, maps (..., features) as outputs (..., out_features); how many axes come before, and whether
     an operation changes their sizes, is its own business. ``scale``, which multiplies ``weight``, is None where it is not
     wanted.
     """
@@ -65,7 +65,7 @@ class WeightedSum(nn.Module):
             product.draw(share / n_terms)
 
     def combine(self, maps: list[Tensor]) -> Tensor:
-        """Return the sum (*, out_features) for the values of the maps, each (*, features)."""
+        """Return the sum (..., out_features) for the values of the maps, each (..., features)."""
         weight, bias = self.weight, self.bias
         total: Tensor | None = bias
         if weight is not None:
@@ -78,7 +78,7 @@ class WeightedSum(nn.Module):
 
     @torch.no_grad()
     def set_scales(self, maps: list[Tensor], density: Tensor | None = None) -> None:
-        """Set the scales for a sample of values of the maps (*, features).
+        """Set the scales for a sample of values of the maps (..., features).
 
         A ``density`` says what each of (N, features) rows weighs; these are then no sample of all features together,
         and say nothing about sums over features.
