@@ -3,11 +3,15 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+from types import FunctionType
 
 import pytest
 
 import sklearn_taskneurons
+from sklearn_taskneurons import nn
 
+API_PAGE = Path(__file__).parents[1] / "docs" / "api" / "index.md"
 NAMES = [name for name in sklearn_taskneurons.__all__ if not name.startswith("_")]
 
 
@@ -26,9 +30,16 @@ def test_every_public_name_is_documented_with_an_example(name):
     assert ">>> " in public.__doc__
 
 
-def test_names_are_listed_once_and_in_order():
-    assert sklearn_taskneurons.__all__ == sorted(set(sklearn_taskneurons.__all__))
-    assert set(sklearn_taskneurons.__all__) <= set(dir(sklearn_taskneurons))
+@pytest.mark.parametrize("name", [name for name in nn.__all__ if isinstance(vars(nn)[name], (type, FunctionType))])
+def test_every_public_layer_is_documented_with_an_example(name):
+    assert ">>> " in getattr(nn, name).__doc__
+    assert f"nn.{name}\n" in API_PAGE.read_text()
+
+
+@pytest.mark.parametrize("module", [sklearn_taskneurons, nn])
+def test_names_are_listed_once_and_in_order(module):
+    assert module.__all__ == sorted(set(module.__all__))
+    assert set(module.__all__) <= set(dir(module))
 
 
 def test_an_unknown_name_is_an_attribute_error():

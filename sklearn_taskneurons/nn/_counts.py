@@ -1,10 +1,21 @@
 """What a network costs."""
 
-from torch import nn
+import operator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from sklearn_taskneurons.nn._affine import FeatureAffine
-from sklearn_taskneurons.nn._maps import ElementwiseMaps
+from sklearn_taskneurons.nn._conv import ConvLayer
+from sklearn_taskneurons.nn._layer import TaskNeuronLayer
+from sklearn_taskneurons.nn._operations import TransposedConvolution
 from sklearn_taskneurons.nn._sums import Product, WeightedSum
+
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_CONVOLUTIONS = (ConvLayer, nn.Conv1d, nn.Conv2d, nn.Conv3d, *_TRANSPOSED)
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -29,22 +40,36 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
-def count_multiplications(module: nn.Module) -> int:
-    """Return the number of multiplications by weights for one row.
+def count_multiplications(module: nn.Module, input_size: tuple[int, ...] | None = None) -> int:
+    """Return the number of multiplications by weights for one row or one image.
 
     This is what the publication on task-based neurons [1]_ reports as a network's FLOPs.
 
     Parameters
     ----------
     module : torch.nn.Module
-        A fully connected layer or network, of task-based neurons or of `torch.nn.Linear`. What other layers it has
-        does not count.
+        A layer or a network, of task-based neurons or of torch's Linear and Conv layers. What other layers it has does not
+        count.
+    input_size : tuple of int or None, default=None
+        The size of one input without the axis of the batch, as in ``(3, 32, 32)``. Where there are convolutions it must be
+        given, because each weight is used once for each position.
 
     Returns
     -------
     int
-        The number of weights: ``T * in_features * out_features`` for a layer with T terms that have one weight matrix, as
-        many for each factor of a product as for a term, and one for each feature that is scaled.
+        Without `input_size`, the number of weights: ``T * in_features * out_features`` for a layer with T terms that have
+        one weight matrix, as many for each factor of a product as for a term, and one for each feature that is scaled.
+        With it, these times the number of positions at which a layer is applied, each time that it is called; weights
+        that meet a padding count.
+
+    Raises
+    ------
+    ValueError
+        If there are convolutions and no `input_size` is given.
+
+    Notes
+    -----
+    With `input_size` the network is called once, on zeros in evaluation mode, and is then as it was.
 
     References
     ----------
@@ -53,20 +78,70 @@ def count_multiplications(module: nn.Module) -> int:
 
     Examples
     --------
-    >>> from sklearn_taskneurons.nn import TaskNeuronLinear, count_multiplications
+    >>> from sklearn_taskneurons.nn import TaskNeuronConv2d, TaskNeuronLinear, count_multiplications
     >>> count_multiplications(TaskNeuronLinear(20, 30, "x**3 + x"))
     1200
+    >>> count_multiplications(TaskNeuronConv2d(3, 8, 3, "x**3 + x", padding=1), (3, 10, 10))
+    43200
     """
-    return sum(_own_multiplications(part) for part in module.modules())
+    layers = [
+        part for part in module.modules() if isinstance(part, (TaskNeuronLayer, FeatureAffine, nn.Linear, *_CONVOLUTIONS))
+    ]
+    if input_size is None:
+        if any(isinstance(layer, _CONVOLUTIONS) for layer in layers):
+            raise ValueError("input_size must be given for a network with convolutions, got None")
+        return sum(sum(_n_weights(layer)) for layer in layers)
+    counts: list[int] = []
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        counts.append(sum(map(operator.mul, _n_weights(layer), _n_positions(layer, inputs[0], output))))
+
+    handles = [layer.register_forward_hook(count) for layer in layers]
+    try:
+        with _evaluation(module), torch.no_grad():
+            reference = next(module.parameters())
+            module(torch.zeros(1, *input_size, dtype=reference.dtype, device=reference.device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return sum(counts)
 
 
-def _own_multiplications(part: nn.Module) -> int:
-    if isinstance(part, (nn.Linear, WeightedSum)):
-        return 0 if part.weight is None else part.weight.numel()
-    if isinstance(part, FeatureAffine):
-        return part.weight.numel()
-    if isinstance(part, Product):
-        return 0 if part.amplitude is None else part.amplitude.numel()
-    if isinstance(part, ElementwiseMaps):
-        return sum(vector.numel() for vector in part.vectors)
-    return 0
+@contextmanager
+def _evaluation(module: nn.Module) -> Iterator[None]:
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def _n_weights(layer: Any) -> tuple[int, int, int]:
+    """Return how many weights multiply a layer's input, how many its maps, and how many its units."""
+    if not isinstance(layer, TaskNeuronLayer):
+        return 0, layer.weight.numel(), 0
+    sums = [part.weight for part in layer.modules() if isinstance(part, WeightedSum)]
+    amplitudes = [part.amplitude for part in layer.modules() if isinstance(part, Product)]
+    return _total(layer.maps.vectors), _total(sums), _total(amplitudes)
+
+
+def _total(weights: Iterable[Tensor | None]) -> int:
+    return sum(weight.numel() for weight in weights if weight is not None)
+
+
+def _n_positions(layer: Any, x: Tensor, output: Tensor) -> tuple[int, int, int]:
+    """Return at how many positions each of these is used in one call."""
+    if isinstance(layer, _CONVOLUTIONS):
+        before, after = x.numel() // layer.in_channels, output.numel() // layer.out_channels
+        operation = layer.operation if isinstance(layer, ConvLayer) else layer
+        # A transposed convolution uses each weight once for each position of its input.
+        transposed = isinstance(operation, (TransposedConvolution, *_TRANSPOSED))
+        return before, before if transposed else after, after
+    if isinstance(layer, FeatureAffine):
+        n_units = layer.weight.numel()
+    else:
+        # Members, if any, have an axis of their own in weights and outputs.
+        n_units = layer.out_features * (getattr(layer, "n_members", None) or 1)
+    return (output.numel() // n_units,) * 3

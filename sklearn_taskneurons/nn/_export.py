@@ -23,7 +23,7 @@ def unit_expression(weights: WeightedSum, maps: ElementwiseMaps, bound: float | 
 def _sum(weights: WeightedSum, maps: list[Expression], unit: int) -> Expression:
     summands: list[Summand] = []
     if weights.weight is not None:
-        rows = weights.weight[unit].view(-1, weights.in_features)
+        rows = weights.weight[unit].view(len(weights.plan.maps), -1)
         summands += [(1.0, [_inner_product(row, maps[index])], []) for row, index in zip(rows, weights.plan.maps, strict=True)]
     summands += [_product(product, maps, unit) for product in weights.products]
     if weights.bias is not None:

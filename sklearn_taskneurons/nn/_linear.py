@@ -1,21 +1,16 @@
 """A fully connected layer of task-based neurons."""
 
-import copy
-from typing import Self
-
 import torch
 from torch import Tensor
 
-from sklearn_taskneurons.formula import Formula, Node, X
+from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn._export import unit_expression
-from sklearn_taskneurons.nn._functions import bound as bound_inputs
-from sklearn_taskneurons.nn._maps import ElementwiseMaps
+from sklearn_taskneurons.nn._layer import TaskNeuronLayer
 from sklearn_taskneurons.nn._members import member_state
-from sklearn_taskneurons.nn._plan import make_plan
-from sklearn_taskneurons.nn._sums import WeightedSum, inverse_rms, normal_grid
+from sklearn_taskneurons.nn._operations import Matmul
 
 
-class TaskNeuronLinear(WeightedSum):
+class TaskNeuronLinear(TaskNeuronLayer):
     r"""A fully connected layer whose neurons have the form of a formula.
 
     The constants of the formula are dropped and each of its terms gets weights of its own [1]_. A sum of elementwise
@@ -128,71 +123,26 @@ class TaskNeuronLinear(WeightedSum):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        formula = Formula(formula)
-        expressions, plan = make_plan(formula.terms)
-        if not plan.n_terms:
-            raise ValueError(f"formula must depend on x, got {str(formula)!r}")
-        # The input alone has nothing to be balanced with: the layer is then torch.nn.Linear.
-        scaled = expressions != ((Node(X),),) or plan.n_terms > 1 or bound is not None
-        super().__init__(plan, in_features, out_features, bias, scaled, n_members, device=device, dtype=dtype)
-        self.formula = formula
-        self.bound = bound
-        self.maps = ElementwiseMaps(expressions, in_features, n_members, device=device, dtype=dtype)
-        self.reset_parameters()
+        operation = Matmul(in_features, n_members)
+        super().__init__(
+            formula, operation, in_features, out_features, bias, bound, n_members=n_members, device=device, dtype=dtype
+        )
+        self.in_features = in_features
+        self.n_members = n_members
 
-    def reset_parameters(self) -> None:
-        """Draw all parameters anew, and set the scales for a standard normal input."""
-        self.maps.reset_parameters()
-        self.draw()
-        reference = next(self.parameters())
-        self.set_scales_for(*normal_grid(reference.dtype, reference.device))
-
-    @torch.no_grad()
-    def set_scales_for(self, points: Tensor, density: Tensor) -> None:
-        """Set the scales for inputs that are all distributed alike.
-
-        Parameters
-        ----------
-        points : torch.Tensor of shape (Q,)
-            Values of one input.
-        density : torch.Tensor of shape (Q,)
-            What each of them weighs.
-        """
-        # The points are the same for all features, which says nothing of sums over features.
-        inputs = points[:, None].expand(-1, self.in_features)
-        self.set_scales(self.maps(self._bounded(inputs)), density, joint=False)
-
-    @torch.no_grad()
-    def calibrate(self, x: Tensor) -> Self:
-        """Set the scales from data: the root mean squares become those of this input.
+    def features(self, x: Tensor) -> Tensor:
+        """Return the rows of an input, with members (M, N, in_features).
 
         Parameters
         ----------
         x : torch.Tensor of shape (..., in_features)
-            A sample of the layer's input.
+            The input.
 
         Returns
         -------
-        TaskNeuronLinear
-            The layer itself. Its parameters are as before, so what it computes has changed.
+        torch.Tensor
         """
-        x = self._rows(x)
-        self.set_scales(self.maps(self._bounded(x)), x.new_ones(x.shape[-2]), joint=True)
-        return self
-
-    @torch.no_grad()
-    def normalize(self, x: Tensor) -> None:
-        """Calibrate, and where there is no scale to do it scale the weights, so that this input gives unit variance.
-
-        Parameters
-        ----------
-        x : torch.Tensor of shape (..., in_features)
-            A sample of the layer's input.
-        """
-        self.calibrate(x)
-        if self.scale is None and self.weight is not None:
-            x = self._rows(x)
-            self.weight.mul_(inverse_rms(x, x.new_ones(x.shape[-2])))
+        return x if self.n_members is None else x.expand(self.n_members, -1, -1)
 
     def member(self, index: int) -> "TaskNeuronLinear":
         """Return one of the layers that stand side by side.
@@ -236,28 +186,6 @@ class TaskNeuronLinear(WeightedSum):
         layer.load_state_dict(member_state(self, index, layer))
         return layer
 
-    def raw(self) -> Self:
-        """Return a copy that computes the same and has the weights of the raw terms.
-
-        Returns
-        -------
-        TaskNeuronLinear
-            All its scales are 1: its `weight` multiplies the terms as the formula states them.
-
-        Examples
-        --------
-        >>> import torch
-        >>> from sklearn_taskneurons.nn import TaskNeuronLinear
-        >>> layer = TaskNeuronLinear(2, 1, "x**3 + x", bias=False)
-        >>> cubic, linear = layer.raw().weight.unflatten(1, (2, 2)).unbind(1)
-        >>> x = torch.randn(5, 2)
-        >>> torch.allclose(layer(x), x**3 @ cubic.T + x @ linear.T, atol=1e-6)
-        True
-        """
-        layer = copy.deepcopy(self)
-        layer.fold_scales()
-        return layer
-
     @torch.no_grad()
     def unit_formula(self, unit: int) -> Formula:
         """Return what a unit computes as a formula, with its weights and its bound.
@@ -298,31 +226,6 @@ class TaskNeuronLinear(WeightedSum):
             raise IndexError(f"unit must be from 0 to {self.out_features - 1}, got {unit}")
         return Formula.from_expression(unit_expression(self.raw(), self.maps, self.bound, unit))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs of the units.
-
-        Parameters
-        ----------
-        x : torch.Tensor of shape (..., in_features)
-            The input.
-
-        Returns
-        -------
-        torch.Tensor of shape (..., out_features)
-        """
-        if self.n_members is not None:
-            x = self._rows(x)
-        return self.combine(self.maps(self._bounded(x)))
-
-    def _rows(self, x: Tensor) -> Tensor:
-        """Return an input as rows (N, in_features), or (M, N, in_features) for members."""
-        if self.n_members is None:
-            return x.reshape(-1, self.in_features)
-        return x.expand(self.n_members, -1, -1)
-
-    def _bounded(self, x: Tensor) -> Tensor:
-        return x if self.bound is None else bound_inputs(x, self.bound)
-
     def extra_repr(self) -> str:
         """Return what the layer's printed form says.
 
@@ -336,7 +239,3 @@ class TaskNeuronLinear(WeightedSum):
             f"in_features={self.in_features}, out_features={self.out_features}, formula={str(self.formula)!r}, "
             f"bias={self.bias is not None}{bound}{members}"
         )
-
-    def __repr__(self) -> str:
-        # The children are parts of the formula, which says it all.
-        return f"{type(self).__name__}({self.extra_repr()})"

@@ -73,6 +73,7 @@ class ElementwiseMaps(nn.Module):
     ) -> None:
         super().__init__()
         compiler = _Compiler()
+        self.in_features = in_features
         self.expressions = tuple(expressions)
         # Terms come by falling degree; from the lowest power on, each is the product of two known ones.
         compiled = [compiler.compile(expression) for expression in reversed(expressions)]

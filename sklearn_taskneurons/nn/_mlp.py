@@ -21,7 +21,7 @@ ACTIVATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
     "relu": torch.relu,
 }
 # Their outputs need no bound before they are raised to a power.
-_BOUNDED_ACTIVATIONS: Final = ("logistic", "tanh")
+BOUNDED_ACTIVATIONS: Final = ("logistic", "tanh")
 # Of a standard normal input, for root mean squares over all units of a layer.
 SAMPLE_ROWS: Final = 512
 
@@ -39,9 +39,6 @@ class TaskNeuronMLP(nn.Module):
         The number of outputs, O.
     formula : str or Formula
         The form of the neurons of the first layer.
-    hidden_formula : str, Formula or None, default=None
-        The form of the neurons of all further layers, that of the outputs included; None for the same. With ``"x"``
-        only the first layer, which meets the features, has neurons of the task's form.
     activation : {"identity", "logistic", "tanh", "relu"}, default="tanh"
         What follows each hidden layer.
     bias : bool, default=True
@@ -52,6 +49,9 @@ class TaskNeuronMLP(nn.Module):
         every other one of degree 1, needs no bound and gets none.
     bound_input : bool, default=True
         Whether that holds for the inputs of the network; False if they are bounded already.
+    hidden_formula : str, Formula or None, default=None
+        The form of the neurons of all further layers, that of the outputs included; None for the same. With ``"x"``
+        only the first layer, which meets the features, has neurons of the task's form.
     elementwise_affine : bool, default=False
         Whether each feature is first scaled and shifted by learned numbers, 1 and 0 at first, so that it can find where
         in the bounded range it belongs. The bound then holds for every formula.
@@ -127,7 +127,7 @@ class TaskNeuronMLP(nn.Module):
         sizes = (in_features, *hidden, out_features)
         first, further = Formula(formula), Formula(formula if hidden_formula is None else hidden_formula)
         first_bound = bound if elementwise_affine or (bound_input and first.degree != 1) else None
-        further_bound = bound if activation not in _BOUNDED_ACTIVATIONS and further.degree != 1 else None
+        further_bound = bound if activation not in BOUNDED_ACTIVATIONS and further.degree != 1 else None
         forms = [(first, first_bound)] + [(further, further_bound)] * len(hidden)
         self.layers = nn.ModuleList(  # type: ignore[assignment]  # which says nothing of its items
             TaskNeuronLinear(n_in, n_out, form, bias=bias, bound=limit, **factory_kwargs)

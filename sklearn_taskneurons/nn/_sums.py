@@ -7,7 +7,7 @@ numbers that they meet.
 
 import functools
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import DIV
 from sklearn_taskneurons.nn._functions import composite_function
-from sklearn_taskneurons.nn._members import vector_parameter
+from sklearn_taskneurons.nn._operations import LinearOperation
 from sklearn_taskneurons.nn._plan import FunctionPlan, ProductPlan, SumPlan
 
 
 class WeightedSum(nn.Module):
-    """Weights times maps, all by one matmul, plus products, plus a bias.
+    """Weights times maps, all by one linear operation, plus products, plus a bias.
 
-    ``weight`` has shape (out_features, T * in_features), ``scale``, which multiplies it, (T * in_features,); it is None
-    where it is not wanted. With members each has its own weights, (M, out_features, T * in_features), and its own rows:
-    maps (M, N, in_features) give (M, N, out_features).
+    Values have their features last, maps (..., features) as outputs (..., out_features); how many axes come before, and whether
+    an operation changes their sizes, is its own business. ``scale``, which multiplies ``weight``, is None where it is not
+    wanted.
     """
 
     weight: nn.Parameter | None
@@ -35,62 +35,59 @@ class WeightedSum(nn.Module):
     def __init__(
         self,
         plan: SumPlan,
-        in_features: int,
+        operation: LinearOperation,
         out_features: int,
         bias: bool,
         scaled: bool = True,
-        n_members: int | None = None,
         **factory_kwargs: Any,
     ) -> None:
         super().__init__()
         self.plan = plan
-        self.in_features = in_features
+        self.operation = operation
         self.out_features = out_features
-        self.n_members = n_members
-        columns = len(plan.maps) * in_features
-        members = () if n_members is None else (n_members,)
-        weight = nn.Parameter(torch.empty(*members, out_features, columns, **factory_kwargs)) if plan.maps else None
-        self.register_parameter("weight", weight)
-        self.register_buffer("scale", torch.ones(columns, **factory_kwargs) if plan.maps and scaled else None)
-        self.register_parameter("bias", vector_parameter(out_features, n_members, **factory_kwargs) if bias else None)
+        n_maps = len(plan.maps)
+        shape = operation.weight_shape(n_maps, out_features)
+        self.register_parameter("weight", nn.Parameter(torch.empty(shape, **factory_kwargs)) if n_maps else None)
+        self.register_buffer("scale", operation.spread(torch.ones(n_maps, **factory_kwargs)) if n_maps and scaled else None)
+        self.register_parameter("bias", _vector(operation, out_features, **factory_kwargs) if bias else None)
         self.products = nn.ModuleList(  # type: ignore[assignment]  # which says nothing of its items
-            Product(product, in_features, out_features, n_members, **factory_kwargs) for product in plan.products
+            Product(product, operation, out_features, **factory_kwargs) for product in plan.products
         )
 
     def draw(self, share: float = 1.0) -> None:
         """Draw weights such that the sum has variance ``share``, of which each term contributes the same part."""
         n_terms = max(self.plan.n_terms, 1)
         if self.weight is not None:
-            _draw_uniform(self.weight, share / (n_terms * self.in_features))
+            _draw_uniform(self.weight, share / (n_terms * self.operation.fan_in))
         if self.bias is not None:
-            _draw_uniform(self.bias, share / (3 * n_terms * self.in_features))
+            _draw_uniform(self.bias, share / (3 * n_terms * self.operation.fan_in))
         for product in self.products:
             product.draw(share / n_terms)
 
     def combine(self, maps: list[Tensor]) -> Tensor:
-        """Return the sum (*, out_features) for the values of the maps, each (*, in_features)."""
+        """Return the sum (..., out_features) for the values of the maps, each (..., features)."""
         weight, bias = self.weight, self.bias
         total: Tensor | None = bias
         if weight is not None:
             own = [maps[index] for index in self.plan.maps]
-            features = own[0] if len(own) == 1 else torch.cat(own, -1)
-            total = _linear(features, weight if self.scale is None else weight * self.scale, bias)
+            total = self.operation(own, weight if self.scale is None else weight * self.scale, bias)
         if self.plan.products:
             parts = [product(maps) for product in self.products]
             total = functools.reduce(operator.add, parts if total is None else [total, *parts])
         return total  # type: ignore[return-value]  # a plan is never empty
 
     @torch.no_grad()
-    def set_scales(self, maps: list[Tensor], row_weights: Tensor, joint: bool) -> None:
-        """Set the scales for values of the maps (N, in_features), or (M, N, in_features) where members differ.
+    def set_scales(self, maps: list[Tensor], density: Tensor | None = None) -> None:
+        """Set the scales for a sample of values of the maps (..., features).
 
-        Unless the rows are a ``joint`` sample of all features, they say nothing about sums over features.
+        A ``density`` says what each of (N, features) rows weighs; these are then no sample of all features together,
+        and say nothing about sums over features.
         """
         if self.scale is not None:
-            inverses = torch.stack([inverse_rms(maps[index], row_weights) for index in self.plan.maps])
-            self.scale.copy_(inverses.repeat_interleave(self.in_features))
+            inverses = torch.stack([inverse_rms(maps[index], density) for index in self.plan.maps])
+            self.scale.copy_(self.operation.spread(inverses))
         for product in self.products:
-            product.set_scales(maps, row_weights, joint)
+            product.set_scales(maps, density)
 
     @torch.no_grad()
     def fold_scales(self) -> None:
@@ -103,17 +100,28 @@ class WeightedSum(nn.Module):
 
 
 class LinearMap(WeightedSum):
-    """Several linear maps of one elementwise map, one below the other; the factors of products."""
+    """Several linear maps of one elementwise map, as blocks of units; the factors of products."""
 
     weight: nn.Parameter
     scale: Tensor
 
-    def __init__(self, index: int, in_features: int, out_features: int, n_members: int | None, **factory_kwargs: Any) -> None:
-        plan = SumPlan((index,), (), False)
-        super().__init__(plan, in_features, out_features, bias=False, n_members=n_members, **factory_kwargs)
+    def __init__(self, index: int, operation: LinearOperation, out_features: int, n_blocks: int, **factory_kwargs: Any) -> None:
+        super().__init__(SumPlan((index,), (), False), operation, n_blocks * out_features, bias=False, **factory_kwargs)
+        self.n_blocks = n_blocks
 
-    def forward(self, maps: list[Tensor]) -> Tensor:
-        return self.combine(maps)
+    def forward(self, maps: list[Tensor]) -> Sequence[Tensor]:
+        """Return the outputs of each block."""
+        return self.operation.split(self.combine(maps), self.n_blocks)
+
+    def first_weights(self) -> Tensor:
+        """Return a view of the weights of the first block."""
+        return self.operation.units(self.weight, self.n_blocks, 0)
+
+    def mean_squares(self, maps: list[Tensor]) -> Sequence[Tensor]:
+        """Return the mean square of each block's outputs over weights of the variance that they are drawn with."""
+        squares = (maps[self.plan.maps[0]] * self.scale.flatten()[0]).square()
+        variances = torch.full_like(self.weight, 1 / self.operation.fan_in)
+        return self.operation.split(self.operation([squares], variances), self.n_blocks)
 
 
 class Product(nn.Module):
@@ -126,20 +134,18 @@ class Product(nn.Module):
     factors: Sequence[LinearMap]
     functions: "Sequence[FunctionOfSum]"
 
-    def __init__(
-        self, plan: ProductPlan, in_features: int, out_features: int, n_members: int | None, **factory_kwargs: Any
-    ) -> None:
+    def __init__(self, plan: ProductPlan, operation: LinearOperation, out_features: int, **factory_kwargs: Any) -> None:
         super().__init__()
         self.plan = plan
         self.out_features = out_features
         self.factors = nn.ModuleList(  # type: ignore[assignment]
-            LinearMap(index, in_features, plan.maps.count(index) * out_features, n_members, **factory_kwargs)
+            LinearMap(index, operation, out_features, plan.maps.count(index), **factory_kwargs)
             for index in dict.fromkeys(plan.maps)
         )
         self.functions = nn.ModuleList(  # type: ignore[assignment]
-            FunctionOfSum(function, in_features, out_features, n_members, **factory_kwargs) for function in plan.functions
+            FunctionOfSum(function, operation, out_features, **factory_kwargs) for function in plan.functions
         )
-        amplitude = None if plan.maps else vector_parameter(out_features, n_members, **factory_kwargs)
+        amplitude = None if plan.maps else _vector(operation, out_features, **factory_kwargs)
         self.register_parameter("amplitude", amplitude)
 
     def draw(self, share: float = 1.0) -> None:
@@ -154,42 +160,43 @@ class Product(nn.Module):
     def forward(self, maps: list[Tensor]) -> Tensor:
         values: list[Tensor] = [] if self.amplitude is None else [self.amplitude]
         for factor in self.factors:
-            values.extend(factor(maps).split(self.out_features, -1))
+            values.extend(factor(maps))
         values.extend(function(maps) for function in self.functions)
         return functools.reduce(operator.mul, values)
 
     @torch.no_grad()
-    def set_scales(self, maps: list[Tensor], row_weights: Tensor, joint: bool) -> None:
+    def set_scales(self, maps: list[Tensor], density: Tensor | None = None) -> None:
         """Set the scales of all factors, and by that of the first the scale of the product.
 
         Factors are not independent of each other: where one is large, so are others. But their weights are, and over
         these the mean square of the product is, row by row, the product of those of its factors.
         """
         for factor in self.factors:
-            factor.set_scales(maps, row_weights, joint)
+            factor.set_scales(maps, density)
         for function in self.functions:
-            function.set_scales(maps, row_weights, joint)
-        if joint:
-            squares = [(maps[index] * scale).square().mean(-1) for index, scale in self._map_scales()]
-            squares += [function(maps).square().mean(-1) for function in self.functions]
-            first: LinearMap | FunctionOfSum = self.factors[0] if len(self.factors) else self.functions[0]
-            first.scale.mul_(inverse_rms(functools.reduce(operator.mul, squares).sqrt()[..., None], row_weights))
+            function.set_scales(maps, density)
+        if density is None:
+            squares = [square for factor in self.factors for square in factor.mean_squares(maps)]
+            squares += [function(maps).square().mean(-1, keepdim=True) for function in self.functions]
+            inverse = inverse_rms(functools.reduce(operator.mul, squares).sqrt())
+            if len(self.factors):
+                # Each block is a factor of the product and is multiplied by it.
+                self.factors[0].scale.mul_(inverse ** (1 / self.factors[0].n_blocks))
+            else:
+                self.functions[0].scale.mul_(inverse)
 
-    def _map_scales(self) -> Iterator[tuple[int, Tensor]]:
-        """Return the map of each linear factor and its scale."""
-        for factor in self.factors:
-            index = factor.plan.maps[0]
-            yield from [(index, factor.scale)] * self.plan.maps.count(index)
+    def first_weights(self) -> Tensor:
+        """Return the weights to which the whole product is proportional: those of the first linear map, or the amplitude."""
+        return self.factors[0].first_weights() if self.amplitude is None else self.amplitude
 
     @torch.no_grad()
     def fold_scales(self) -> None:
-        """Move all scales into the first linear map, or into the amplitude."""
+        """Move all scales into the first weights."""
         for factor in self.factors:
             factor.fold_scales()
-        first = self.factors[0].weight[..., : self.out_features, :] if self.amplitude is None else self.amplitude
         for function in self.functions:
             function.fold_scales()
-            first.mul_(function.scale)
+            self.first_weights().mul_(function.scale)
             function.scale.fill_(1.0)
 
 
@@ -198,14 +205,10 @@ class FunctionOfSum(nn.Module):
 
     scale: Tensor
 
-    def __init__(
-        self, plan: FunctionPlan, in_features: int, out_features: int, n_members: int | None, **factory_kwargs: Any
-    ) -> None:
+    def __init__(self, plan: FunctionPlan, operation: LinearOperation, out_features: int, **factory_kwargs: Any) -> None:
         super().__init__()
         self.opcode = plan.opcode
-        self.inner = WeightedSum(
-            plan.inner, in_features, out_features, plan.inner.constant, n_members=n_members, **factory_kwargs
-        )
+        self.inner = WeightedSum(plan.inner, operation, out_features, plan.inner.constant, **factory_kwargs)
         self.register_buffer("scale", torch.ones((), **factory_kwargs))
 
     @torch.no_grad()
@@ -224,11 +227,11 @@ class FunctionOfSum(nn.Module):
         return composite_function(self.opcode)(self.inner.combine(maps)) * self.scale
 
     @torch.no_grad()
-    def set_scales(self, maps: list[Tensor], row_weights: Tensor, joint: bool) -> None:
+    def set_scales(self, maps: list[Tensor], density: Tensor | None = None) -> None:
         """Set the scales inside, and that of the function for the sums that follow from them."""
-        self.inner.set_scales(maps, row_weights, joint)
-        if joint:
-            self.scale.copy_(inverse_rms(composite_function(self.opcode)(self.inner.combine(maps)), row_weights))
+        self.inner.set_scales(maps, density)
+        if density is None:
+            self.scale.copy_(inverse_rms(composite_function(self.opcode)(self.inner.combine(maps))))
 
     def fold_scales(self) -> None:
         """Fold those inside; the product that this is a factor of takes care of its own."""
@@ -241,19 +244,18 @@ def normal_grid(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tenso
     return grid, torch.exp(-grid.square() / 2)
 
 
-def inverse_rms(values: Tensor, row_weights: Tensor) -> Tensor:
-    """Return 1 / the root mean square of values (..., N, D), rows weighted; 1 where that is no positive number."""
+def inverse_rms(values: Tensor, density: Tensor | None = None) -> Tensor:
+    """Return 1 / the root mean square of values, of (..., N, D) by what each row weighs; 1 where that is no positive number."""
     # Of the largest magnitude first, because the squares of large powers overflow.
     largest = values.abs().amax()
-    rms = largest * ((values / largest).square().mean(-1) @ (row_weights / row_weights.sum())).mean().sqrt()
+    squares = (values / largest).square()
+    mean = squares.mean() if density is None else (squares.mean(-1) @ (density / density.sum())).mean()
+    rms = largest * mean.sqrt()
     return torch.where(torch.isfinite(rms) & (rms > torch.finfo(rms.dtype).tiny), 1 / rms, 1.0)
 
 
-def _linear(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    if weight.ndim == 2:
-        return nn.functional.linear(features, weight, bias)
-    features = features.expand(len(weight), -1, -1)
-    return features @ weight.mT if bias is None else torch.baddbmm(bias, features, weight.mT)
+def _vector(operation: LinearOperation, n_units: int, **factory_kwargs: Any) -> nn.Parameter:
+    return nn.Parameter(torch.empty(operation.vector_shape(n_units), **factory_kwargs))
 
 
 def _draw_uniform(parameter: Tensor, variance: float) -> None:

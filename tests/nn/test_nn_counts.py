@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from sklearn_taskneurons.nn import TaskNeuronLinear, TaskNeuronMLP, count_multiplications, count_parameters
+from sklearn_taskneurons.nn import (
+    TaskNeuronConv2d,
+    TaskNeuronConvTranspose2d,
+    TaskNeuronLinear,
+    TaskNeuronMLP,
+    count_multiplications,
+    count_parameters,
+)
 
 # Fan et al. 2024, table IV: multiplications ("FLOPs"), parameters, layer sizes that give both, and number of terms.
 TABLE_IV = {
@@ -72,3 +79,46 @@ def test_frozen_parameters_are_not_learned():
     layer = TaskNeuronLinear(4, 3, "x")
     layer.bias.requires_grad_(False)
     assert count_parameters(layer) == 12
+
+
+def test_weights_of_a_convolution_count_once_for_each_position():
+    layer = TaskNeuronConv2d(4, 6, (3, 2), "x**2 + x", stride=2, padding=1, groups=2)
+    # 5 x 6 positions, at each of them 6 units with 2 terms of 2 channels of 3 x 2.
+    assert count_multiplications(layer, (4, 9, 10)) == 5 * 6 * 6 * 2 * 2 * 3 * 2
+    products = TaskNeuronConv2d(4, 6, 3, "dot(w, x)*dot(w, x) + sin(dot(w, x)) + cos(w*x)")
+    # 3 x 3 positions: four kernels and an amplitude; one entry of a vector at each of 5 x 5.
+    assert count_multiplications(products, (4, 5, 5)) == 9 * (4 * 6 * 4 * 9 + 6) + 25 * 4
+
+
+def test_a_transposed_convolution_multiplies_where_its_inputs_are():
+    layer = TaskNeuronConvTranspose2d(4, 6, 3, "x**2 + x", stride=2)
+    assert count_multiplications(layer, (4, 5, 5)) == 25 * 2 * 4 * 6 * 9
+    plain = torch.nn.ConvTranspose2d(4, 6, 3, stride=2)
+    assert count_multiplications(plain, (4, 5, 5)) == 25 * 4 * 6 * 9
+
+
+def test_networks_of_both_kinds_at_every_call():
+    shared = torch.nn.Linear(6, 6)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 6, 3, bias=False),
+        torch.nn.BatchNorm2d(6),
+        torch.nn.Flatten(2),
+        torch.nn.Linear(9, 6),
+        shared,
+        shared,
+    )
+    network[1].eval()
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    # The matrices are applied to each of 6 channels.
+    assert count_multiplications(network, (3, 5, 5)) == 9 * 6 * 27 + 6 * (9 * 6 + 6 * 6 + 6 * 6)
+    assert [layer.training for layer in network] == [True, False, True, True, True, True]
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+    assert not any(layer._forward_hooks for layer in network)
+    with pytest.raises(ValueError, match="input_size must be given for a network with convolutions, got None"):
+        count_multiplications(network)
+
+
+@pytest.mark.parametrize("n_members", [None, 3])
+def test_the_size_of_a_row_changes_nothing(n_members):
+    network = TaskNeuronMLP(4, (5, 6), 2, "sin(w*x) + sin(dot(w, x)) + x", elementwise_affine=True, n_members=n_members)
+    assert count_multiplications(network, (4,)) == count_multiplications(network)

@@ -292,3 +292,12 @@ def test_compiles_without_a_graph_break():
     layer, x = layer_and_input("x**3 + dot(w, x)*sin(dot(w, x) + 1) + log(x)", bound=3.0)
     compiled = torch.compile(layer, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(x), layer(x))
+
+
+@torch.no_grad()
+def test_calibrated_product_of_equal_maps_has_unit_second_moment():
+    # Of one feature, whose square has the mean square 3, not 1 as that of many would.
+    torch.manual_seed(0)
+    layer = TaskNeuronLinear(1, 4000, "dot(w, x)*dot(w, x)", bias=False, dtype=torch.float64)
+    x = torch.randn(500, 1, dtype=torch.float64)
+    assert layer.calibrate(x)(x).square().mean() == pytest.approx(1.0, rel=0.15)

@@ -1,0 +1,149 @@
+"""What all layers of task-based neurons share, whatever their linear operation is."""
+
+import copy
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from sklearn_taskneurons.formula import Formula, Node, X
+from sklearn_taskneurons.nn._functions import bound as bound_inputs
+from sklearn_taskneurons.nn._maps import ElementwiseMaps
+from sklearn_taskneurons.nn._operations import LinearOperation
+from sklearn_taskneurons.nn._plan import make_plan
+from sklearn_taskneurons.nn._sums import WeightedSum, inverse_rms, normal_grid
+
+LINEAR_TERM = (Node(X),)
+
+
+class TaskNeuronLayer(WeightedSum):
+    """A layer whose neurons have the form of a formula: elementwise maps, and the sum that weights them.
+
+    A subclass says by its linear operation how the maps are weighted, and by ``features`` where they are in its input.
+    """
+
+    def __init__(
+        self,
+        formula: str | Formula,
+        operation: LinearOperation,
+        in_features: int,
+        out_features: int,
+        bias: bool,
+        bound: float | None,
+        n_members: int | None = None,
+        **factory_kwargs: Any,
+    ) -> None:
+        formula = Formula(formula)
+        expressions, plan = make_plan(formula.terms)
+        if not plan.n_terms:
+            raise ValueError(f"formula must depend on x, got {str(formula)!r}")
+        # The input alone has nothing to be balanced with: the layer is then that of torch.
+        scaled = expressions != (LINEAR_TERM,) or plan.n_terms > 1 or bound is not None
+        super().__init__(plan, operation, out_features, bias, scaled, **factory_kwargs)
+        self.formula = formula
+        self.bound = bound
+        self.maps = ElementwiseMaps(expressions, in_features, n_members, **factory_kwargs)
+        self.reset_parameters()
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return an input as the maps take it, (..., features)."""
+        raise NotImplementedError
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew, and set the scales for a standard normal input."""
+        self.maps.reset_parameters()
+        self.draw()
+        reference = next(self.parameters())
+        self.set_scales_for(*normal_grid(reference.dtype, reference.device))
+
+    @torch.no_grad()
+    def set_scales_for(self, points: Tensor, density: Tensor) -> None:
+        """Set the scales for inputs that are all distributed alike.
+
+        Parameters
+        ----------
+        points : torch.Tensor of shape (Q,)
+            Values of one input.
+        density : torch.Tensor of shape (Q,)
+            What each of them weighs.
+        """
+        # The points are the same for all features, which says nothing of sums over features.
+        inputs = points[:, None].expand(-1, self.maps.in_features)
+        self.set_scales(self.maps(self._bounded(inputs)), density)
+
+    @torch.no_grad()
+    def calibrate(self, x: Tensor) -> Self:
+        """Set the scales from data: the root mean squares become those of this input.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            A sample of the layer's input.
+
+        Returns
+        -------
+        TaskNeuronLayer
+            The layer itself. Its parameters are as before, so what it computes has changed.
+        """
+        self.set_scales(self._maps_of(x))
+        return self
+
+    @torch.no_grad()
+    def normalize(self, x: Tensor) -> None:
+        """Calibrate, and where there is no scale to do it scale the weights, so that this input gives unit variance.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            A sample of the layer's input.
+        """
+        self.calibrate(x)
+        if self.scale is None and self.weight is not None:
+            self.weight.mul_(inverse_rms(x))
+
+    def raw(self) -> Self:
+        """Return a copy that computes the same and has the weights of the raw terms.
+
+        Returns
+        -------
+        TaskNeuronLayer
+            All its scales are 1: its `weight` multiplies the terms as the formula states them.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn_taskneurons.nn import TaskNeuronLinear
+        >>> layer = TaskNeuronLinear(2, 1, "x**3 + x", bias=False)
+        >>> cubic, linear = layer.raw().weight.unflatten(1, (2, 2)).unbind(1)
+        >>> x = torch.randn(5, 2)
+        >>> torch.allclose(layer(x), x**3 @ cubic.T + x @ linear.T, atol=1e-6)
+        True
+        """
+        layer = copy.deepcopy(self)
+        layer.fold_scales()
+        return layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs of the units.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            The input.
+
+        Returns
+        -------
+        torch.Tensor
+        """
+        return self.combine(self._maps_of(x))
+
+    def _maps_of(self, x: Tensor) -> list[Tensor]:
+        values: list[Tensor] = self.maps(self._bounded(self.features(x)))
+        return values
+
+    def _bounded(self, x: Tensor) -> Tensor:
+        return x if self.bound is None else bound_inputs(x, self.bound)
+
+    def __repr__(self) -> str:
+        # The children are parts of the formula, which says it all.
+        return f"{type(self).__name__}({self.extra_repr()})"
