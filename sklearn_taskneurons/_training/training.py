@@ -37,6 +37,8 @@ class Training:
         The number of complete epochs.
     best_epochs : list of (int or None)
         The epoch of this call, from 1, with each member's lowest loss; None if no epoch ended with a finite one.
+    best_losses : list of float
+        That loss, infinite if there is none.
     stopped : {"converged", "time", "diverged", "callback", "interrupted"} or None
         What ended training before ``max_epochs``: no improvement any more, the deadline, a loss that is not finite,
         skorch's EarlyStopping among the user's callbacks, or an interrupt from the keyboard.
@@ -46,6 +48,7 @@ class Training:
     validation_loss_curve: list[float]
     n_iter: int
     best_epochs: list[int | None]
+    best_losses: list[float]
     stopped: Stopped
 
 
@@ -149,6 +152,7 @@ def train(
         validation_loss_curve=[float(row["valid_loss"]) for row in rows if "valid_loss" in row],
         n_iter=len(rows),
         best_epochs=[epoch - n_before if epoch else None for epoch in watch.best_epochs_.tolist()],
+        best_losses=watch.best_losses_.tolist(),
         stopped=stopped,
     )
 

@@ -93,6 +93,15 @@ class WeightedSum(nn.Module):
             product.set_scales(maps, row_weights, joint)
 
     @torch.no_grad()
+    def scale_terms(self, factors: Tensor) -> None:
+        """Multiply each term of each member by a number (M, T): from then on the scales have an axis of members."""
+        sums, products = factors.tensor_split([len(self.plan.maps)], 1)
+        if self.scale is not None:
+            self.scale = self.scale * sums.repeat_interleave(self.in_features, 1)[:, None]
+        for product, factor in zip(self.products, products.unbind(1), strict=True):
+            product.scale_by(factor)
+
+    @torch.no_grad()
     def fold_scales(self) -> None:
         """Move the scales into the weights: the function stays, the weights become those of the raw terms."""
         if self.weight is not None and self.scale is not None:
@@ -174,6 +183,16 @@ class Product(nn.Module):
             squares += [function(maps).square().mean(-1) for function in self.functions]
             first: LinearMap | FunctionOfSum = self.factors[0] if len(self.factors) else self.functions[0]
             first.scale.mul_(inverse_rms(functools.reduce(operator.mul, squares).sqrt()[..., None], row_weights))
+
+    def scale_by(self, factors: Tensor) -> None:
+        """Multiply the product by a number for each member, (M,)."""
+        factors = factors[:, None, None]
+        if len(self.factors):
+            # The first linear map may be several factors of the product, one below the other.
+            first = self.factors[0]
+            first.scale = first.scale * factors ** (1 / self.plan.maps.count(first.plan.maps[0]))
+        else:
+            self.functions[0].scale = self.functions[0].scale * factors
 
     def _map_scales(self) -> Iterator[tuple[int, Tensor]]:
         """Return the map of each linear factor and its scale."""
