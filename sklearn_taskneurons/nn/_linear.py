@@ -207,7 +207,8 @@ class TaskNeuronLinear(WeightedSum):
         Returns
         -------
         TaskNeuronLinear
-            The layer itself. The weights of the other terms are there, but multiply zeros.
+            The layer itself. The weights of the other terms are there, but multiply zeros, until `calibrate` or
+            `reset_parameters` sets the scales of all terms anew.
 
         Raises
         ------
