@@ -89,4 +89,5 @@ def held_out_losses(
         n_iter_no_change=None,
         deadline=deadline,
     )
-    return np.reshape(training.best_losses, (n_formulas, n_repeats)).mean(axis=1)
+    losses = np.array(training.best_losses, dtype=np.float64).reshape(n_formulas, n_repeats)
+    return np.asarray(losses.mean(axis=1))
