@@ -289,7 +289,8 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         ndarray of shape (n_samples,)
             The labels, of the type of the labels at `fit`.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        numbers = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[numbers]
 
     def predict_proba(self, X):
         """Predict the probabilities of the classes.

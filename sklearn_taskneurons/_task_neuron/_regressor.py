@@ -202,7 +202,8 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
             The predicted targets, float64, in the shape of the targets at `fit`: the mean of what the members predict, none
             beyond the targets that they were trained on.
         """
-        y = self.target_scaler_.inverse_transform(self._outputs(X)).mean(axis=1)
+        outputs = self._outputs(X)
+        y = self.target_scaler_.inverse_transform(outputs).mean(axis=1)
         return y[:, 0] if self._y_ndim == 1 else y
 
     def _validated(self, X, y, sample_weight, first):
