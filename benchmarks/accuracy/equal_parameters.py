@@ -38,8 +38,8 @@ ACTIVATIONS = ("relu", "tanh")
 LEARNING_RATES = (1.5e-3, 5e-3, 1.5e-2)
 LAYERS = (1, 2)
 
-# The formula is found before the size of the network is known: its terms decide how wide the layers can be. The search does not
-# train networks, so a small one that is hardly trained gives the same formula.
+# The formula is found before the size of the network is known: its terms decide how wide the layers can be. How it is
+# found does not depend on the network's size and epochs, so a small one that is hardly trained gives the same formula.
 TO_FIND = {"hidden_layer_sizes": 2, "max_epochs": 1}
 
 # Enough to make a network of the right shape and count its parameters.

@@ -15,8 +15,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_taskneurons._callbacks import CallbackSupportMixin, FitTasks
 from sklearn_taskneurons._device import resolve_device, to_tensor
+from sklearn_taskneurons._task_neuron._candidates import (
+    HELD_OUT_FRACTION,
+    candidates,
+    choose,
+    default_search,
+    n_splits,
+)
 from sklearn_taskneurons._task_neuron._split import hold_out
-from sklearn_taskneurons._training import fit_column_scaler, make_net, make_table, predict, train
+from sklearn_taskneurons._training import fit_column_scaler, held_out_losses, make_net, make_table, predict, train
 from sklearn_taskneurons._vsr import VSRRegressor
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn import count_multiplications, count_parameters
@@ -27,6 +34,9 @@ AUTO_HELD_OUT_ROWS = 10
 AUTO_BATCH_SIZE = 256
 AUTO_STEPS = 3000
 AUTO_EPOCHS = 50
+
+# Of the time that is left, what the search may take, and then the comparison of what it has found.
+SHARE_OF_TIME = 0.25
 
 
 class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -183,7 +193,7 @@ class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Decide everything that training does not change, and make the network."""
         n_outputs = self._start_targets(y, weights)
         self.scaler_ = fit_column_scaler(X, weights, self.scaling)
-        self.formula_ = self._find_formula(X, y, weights, search_seed, deadline)
+        self.formula_ = self._find_formula(X, y, weights, n_outputs, search_seed, deadline)
         self.net_ = make_net(
             X.shape[1],
             n_outputs,
@@ -213,18 +223,51 @@ class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return what else the loss is."""
         return {}
 
-    def _find_formula(self, X, y, weights, seed, deadline):
+    def _find_formula(self, X, y, weights, n_outputs, seed, deadline):
+        """Return the formula that is given, or the best one of the candidates that a search has found."""
         given = self._given_formula()
         if given is not None:
             return given
-        search = VSRRegressor() if self.search is None else clone(self.search)
+        X = self.scaler_.transform(X)
+        self._run_search(X, self._search_targets(y), weights, seed, deadline)
+        pool = candidates(self.search_.pareto_front_, self.search_.max_degree if self.search is None else 0)
+        losses = self._held_out_losses(pool, X, y, weights, n_outputs, seed, deadline)
+        self.formula_candidates_ = choose(pool, losses)
+        return next(candidate.formula for candidate in self.formula_candidates_ if candidate.chosen)
+
+    def _run_search(self, X, y, weights, seed, deadline):
+        search = default_search(X.shape[1], len(X)) if self.search is None else clone(self.search)
         if search.random_state is None:
             search.set_params(random_state=seed)
         if deadline is not None:
-            left = max(deadline - time.monotonic(), 1e-3)
+            left = _share_of_time(deadline)
             search.set_params(max_time=left if search.max_time is None else min(left, search.max_time))
-        self.search_ = search.fit(self.scaler_.transform(X), self._search_targets(y), sample_weight=weights)
-        return self.search_.neuron_formula()
+        self.search_ = search.fit(X, y, sample_weight=weights)
+
+    def _held_out_losses(self, pool, X, y, weights, n_outputs, seed, deadline):
+        """Return the losses of the candidates, None where there are too few rows or too little time to compare them."""
+        n_repeats = n_splits(len(y))
+        if not n_repeats or len(pool) == 1 or (y == y[0]).all():
+            return None
+        classes = y if self._task == "classification" else None
+        losses = held_out_losses(
+            [candidate.formula for candidate in pool],
+            X,
+            self._network_targets(y),
+            weights,
+            hold_out(classes, len(y), HELD_OUT_FRACTION, n_repeats, seed),
+            out_features=n_outputs,
+            task=self._task,
+            elementwise_affine=self.elementwise_affine,
+            bound_input=self.scaling is None,
+            activation=self.activation,
+            weight_decay=self.weight_decay,
+            device=resolve_device(self.device),
+            deadline=None if deadline is None else time.monotonic() + _share_of_time(deadline),
+            seed=seed,
+            **self._loss_options(),
+        )
+        return losses if np.isfinite(losses).any() else None
 
     def _batch_size(self, n_rows):
         return min(AUTO_BATCH_SIZE, n_rows) if self.batch_size == "auto" else min(self.batch_size, n_rows)
@@ -283,6 +326,11 @@ class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         return predict(self.net_, X, self.scaler_.transform)
+
+
+def _share_of_time(deadline):
+    """Return the seconds that the choice of the formula may take for one of its two steps; the rest is for training."""
+    return max(SHARE_OF_TIME * (deadline - time.monotonic()), 1e-3)
 
 
 def _weighty(X, y, weights):

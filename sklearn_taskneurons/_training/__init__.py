@@ -1,5 +1,6 @@
 """From arrays to a trained net: scaling, batches, and seeded skorch nets."""
 
+from sklearn_taskneurons._training.comparison import held_out_losses
 from sklearn_taskneurons._training.nets import make_net
 from sklearn_taskneurons._training.scaling import ColumnScaler, TargetScaler, fit_column_scaler, fit_target_scaler
 from sklearn_taskneurons._training.training import Training, make_table, predict, train
@@ -10,6 +11,7 @@ __all__ = [
     "Training",
     "fit_column_scaler",
     "fit_target_scaler",
+    "held_out_losses",
     "make_net",
     "make_table",
     "predict",

@@ -40,6 +40,8 @@ class Training:
         The number of complete epochs.
     best_epochs : list of (int or None)
         The epoch of this call, from 1, with each member's lowest loss; None if no epoch ended with a finite one.
+    best_losses : list of float
+        That loss, infinite if there is none.
     stopped : {"converged", "time", "diverged", "callback", "interrupted"} or None
         What ended training before ``max_epochs``: no improvement any more, the deadline, a loss that is not finite,
         ``on_epoch`` or skorch's EarlyStopping among the user's callbacks, or an interrupt from the keyboard.
@@ -49,6 +51,7 @@ class Training:
     validation_loss_curve: list[float]
     n_iter: int
     best_epochs: list[int | None]
+    best_losses: list[float]
     stopped: Stopped
 
 
@@ -156,6 +159,7 @@ def train(
         validation_loss_curve=[float(row["valid_loss"]) for row in rows if "valid_loss" in row],
         n_iter=len(rows),
         best_epochs=[epoch - n_before if epoch else None for epoch in watch.best_epochs_.tolist()],
+        best_losses=watch.best_losses_.tolist(),
         stopped=stopped,
     )
 

@@ -48,14 +48,21 @@ def has_own_weights(formulas: Sequence[Formula]) -> bool:
     return any(found is not None and found.weights is not None for found in sums)
 
 
-def neuron_formula(front: Sequence[ParetoPoint]) -> Formula:
-    """Return the best formula that depends on x, with a free vector in place of each constant one; ``x`` if none does.
+def neuron_formulas(front: Sequence[ParetoPoint]) -> list[tuple[Formula, float]]:
+    """Return the formulas that depend on x, a free vector in place of each constant one, with their scores, the best first.
 
     Of several outputs it is the formula with the most terms: where a target is constant, no other is needed.
     """
-    for formulas in best_first(front):
+    found = []
+    for point in sorted(front, key=lambda point: -point.score):
+        formulas = point.formula if isinstance(point.formula, tuple) else (point.formula,)
         formula = max(formulas, key=lambda formula: len(formula.terms))
         if formula.degree != 0:
             nodes = tuple(Node(VECTOR) if node.opcode == VECTOR else node for node in formula.expression)
-            return Formula.from_expression(nodes)
-    return Formula("x")
+            found.append((Formula.from_expression(nodes), point.score))
+    return found
+
+
+def neuron_formula(front: Sequence[ParetoPoint]) -> Formula:
+    """Return the best formula that depends on x; ``x`` if none does."""
+    return next((formula for formula, _ in neuron_formulas(front)), Formula("x"))

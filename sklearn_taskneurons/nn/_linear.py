@@ -1,5 +1,8 @@
 """A fully connected layer of task-based neurons."""
 
+from collections.abc import Sequence
+from typing import Self
+
 import torch
 from torch import Tensor
 
@@ -8,6 +11,7 @@ from sklearn_taskneurons.nn._export import unit_expression
 from sklearn_taskneurons.nn._layer import TaskNeuronLayer
 from sklearn_taskneurons.nn._members import member_state
 from sklearn_taskneurons.nn._operations import Matmul
+from sklearn_taskneurons.nn._plan import term_shares
 
 
 class TaskNeuronLinear(TaskNeuronLayer):
@@ -143,6 +147,41 @@ class TaskNeuronLinear(TaskNeuronLayer):
         torch.Tensor
         """
         return x if self.n_members is None else x.expand(self.n_members, -1, -1)
+
+    @torch.no_grad()
+    def restrict(self, formulas: Sequence[str | Formula]) -> Self:
+        """Leave each member only the terms of a formula of its own, so that members differ in their form.
+
+        Parameters
+        ----------
+        formulas : sequence of str or Formula
+            One for each member, each with at least one of the layer's terms, and no other.
+
+        Returns
+        -------
+        TaskNeuronLinear
+            The layer itself. The weights of the other terms are there, but multiply zeros, until `calibrate` or
+            `reset_parameters` sets the scales of all terms anew.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many formulas as members, or a term is not one of the layer's.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn_taskneurons.nn import TaskNeuronLinear
+        >>> layer = TaskNeuronLinear(2, 1, "x**2 + x", bias=False, n_members=2).restrict(["x**2 + x", "x"])
+        >>> x = torch.tensor([[1.0, 2.0], [-1.0, -2.0]])
+        >>> layer(x).sum(1).abs().squeeze() > 1e-6
+        tensor([ True, False])
+        """
+        if len(formulas) != self.n_members:
+            raise ValueError(f"there must be a formula for each of {self.n_members} members, got {len(formulas)}")
+        shares = term_shares(self.formula, [Formula(formula) for formula in formulas])
+        self.scale_terms(next(self.parameters()).new_tensor(shares))
+        return self
 
     def member(self, index: int) -> "TaskNeuronLinear":
         """Return one of the layers that stand side by side.

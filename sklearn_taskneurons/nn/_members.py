@@ -13,7 +13,7 @@ def vector_parameter(size: int, n_members: int | None, **factory_kwargs: Any) ->
 
 
 def member_state(module: nn.Module, index: int, single: nn.Module) -> dict[str, Tensor]:
-    """Return the state of one member, for a module without members; buffers are the same for all.
+    """Return the state of one member, for a module without members; what has no axis of members is the same for all.
 
     Raises
     ------
@@ -27,6 +27,8 @@ def member_state(module: nn.Module, index: int, single: nn.Module) -> dict[str, 
         raise ValueError("the module must have members, got n_members=None")
     if not 0 <= index < n_members:
         raise IndexError(f"index must be from 0 to {n_members - 1}, got {index}")
-    state = {name: parameter.detach()[index] for name, parameter in module.named_parameters()}
-    shapes = single.state_dict()
-    return {name: state.get(name, value).reshape(shapes[name].shape) for name, value in module.state_dict().items()}
+    own = single.state_dict()
+    return {
+        name: (value if value.numel() == own[name].numel() else value[index]).reshape(own[name].shape)
+        for name, value in module.state_dict().items()
+    }

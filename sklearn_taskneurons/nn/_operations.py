@@ -86,7 +86,7 @@ class Matmul(LinearOperation):
         return (n_units,) if self.n_members is None else (self.n_members, 1, n_units)
 
     def spread(self, numbers: Tensor) -> Tensor:
-        return numbers.repeat_interleave(self.in_features)
+        return numbers.repeat_interleave(self.in_features, -1)
 
     def term(self, weight: Tensor, n_terms: int, index: int) -> Tensor:
         return torch.unflatten(weight, -1, (n_terms, -1))[..., index, :]

@@ -6,7 +6,8 @@ The constants of the formula are dropped here: a neuron keeps a formula's form a
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sklearn_taskneurons.formula import Composite, Expression, RowSum, Term
+from sklearn_taskneurons.formula import Composite, Expression, Formula, RowSum, Term
+from sklearn_taskneurons.formula._terms import sum_expression
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,51 @@ class FunctionPlan:
 
     opcode: int
     inner: SumPlan
+
+
+def neuron_form(formula: Formula) -> dict[tuple[Expression, ...], Term]:
+    """Return what a neuron keeps of a formula, the maps and functions of x that each term multiplies, with the term.
+
+    Formulas with the same forms make the same neuron.
+    """
+    forms = {
+        tuple(factor.expression if isinstance(factor, RowSum) else factor.scalar_expression for factor in term.maps): term
+        for term in formula.terms
+    }
+    return {form: term for form, term in forms.items() if form}
+
+
+def union(formulas: Sequence[Formula]) -> Formula:
+    """Return the formula of a neuron that has the terms of all these."""
+    terms = {form: term for formula in formulas for form, term in neuron_form(formula).items()}
+    return Formula.from_expression(sum_expression(list(terms.values())))
+
+
+def term_shares(formula: Formula, members: Sequence[Formula]) -> list[list[float]]:
+    """Return by what the terms of a plan are multiplied for members that have only those of formulas of their own.
+
+    It is 0 for a term that a member has not; the others are so much larger as they are fewer, so that their sum has the
+    variance that the sum of all would have.
+
+    Raises
+    ------
+    ValueError
+        If a member has a term that is not in the formula, or none.
+    """
+    terms = neuron_form(formula)
+    # As a plan has them: what takes one weight matrix first, then products.
+    forms = sorted(terms, key=lambda form: not _is_row_sum(terms[form]))
+    shares = []
+    for member in members:
+        own = neuron_form(member)
+        if not own or not own.keys() <= terms.keys():
+            raise ValueError(f"the terms of a member must be some of those of {formula}, got {member}")
+        shares.append([(len(forms) / len(own)) ** 0.5 * (form in own) for form in forms])
+    return shares
+
+
+def _is_row_sum(term: Term) -> bool:
+    return len(term.maps) == 1 and isinstance(term.maps[0], RowSum)
 
 
 class _Maps:

@@ -90,6 +90,15 @@ class WeightedSum(nn.Module):
             product.set_scales(maps, density)
 
     @torch.no_grad()
+    def scale_terms(self, factors: Tensor) -> None:
+        """Multiply each term of each member by a number (M, T): from then on the scales have an axis of members."""
+        sums, products = factors.tensor_split([len(self.plan.maps)], 1)
+        if self.scale is not None:
+            self.scale = self.scale * self.operation.spread(sums)[:, None]
+        for product, factor in zip(self.products, products.unbind(1), strict=True):
+            product.scale_by(factor)
+
+    @torch.no_grad()
     def fold_scales(self) -> None:
         """Move the scales into the weights: the function stays, the weights become those of the raw terms."""
         if self.weight is not None and self.scale is not None:
@@ -188,6 +197,16 @@ class Product(nn.Module):
     def first_weights(self) -> Tensor:
         """Return the weights to which the whole product is proportional: those of the first linear map, or the amplitude."""
         return self.factors[0].first_weights() if self.amplitude is None else self.amplitude
+
+    def scale_by(self, factors: Tensor) -> None:
+        """Multiply the product by a number for each member, (M,)."""
+        factors = factors[:, None, None]
+        if len(self.factors):
+            # Each block is a factor of the product and is multiplied by it.
+            first = self.factors[0]
+            first.scale = first.scale * factors ** (1 / first.n_blocks)
+        else:
+            self.functions[0].scale = self.functions[0].scale * factors
 
     @torch.no_grad()
     def fold_scales(self) -> None:

@@ -112,3 +112,42 @@ def test_a_member_must_exist():
         TaskNeuronLinear(2, 1, "x").member(0)
     with pytest.raises(ValueError, match=r"layer\.member\(0\)\.unit_formula\(0\)"):
         layer.unit_formula(0)
+
+
+@pytest.mark.parametrize("bound", [None, 3.0])
+def test_a_restricted_member_computes_its_own_formula(bound):
+    torch.manual_seed(0)
+    forms = ["x", "x**3 + x", "dot(w, x)*dot(w, x) + x", "sin(dot(w, x))"]
+    layer = TaskNeuronLinear(4, 3, "x**3 + x + dot(w, x)*dot(w, x) + sin(dot(w, x))", bound=bound, n_members=4)
+    before = layer(x := torch.randn(4, 6, 4)).detach()
+    layer.restrict(forms)
+    after = layer(x).detach()
+    linear = layer.member(0).raw()
+    assert linear.formula == layer.formula
+    z = x[0] if bound is None else x[0] / torch.sqrt(1 + (x[0] / bound) ** 2)
+    columns = linear.weight[:, 4:]  # those of x, after those of x**3
+    torch.testing.assert_close(after[0], z @ columns.T + linear.bias, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(before[0], after[0])
+
+
+def test_terms_that_a_member_has_not_get_no_gradient():
+    layer = TaskNeuronLinear(4, 3, "x**2 + x + dot(w, x)*dot(w, x)", n_members=2).restrict(["x**2", "x + dot(w, x)*dot(w, x)"])
+    layer(torch.randn(2, 5, 4)).square().sum().backward()
+    square, identity = layer.weight.grad.unflatten(-1, (2, 4)).unbind(2)
+    (product,) = (factor.weight.grad for factor in layer.products[0].factors)
+    for index, (is_square, gradient) in enumerate([(True, square), (False, identity), (False, product)]):
+        assert gradient[0 if is_square else 1].any(), index
+        assert not gradient[1 if is_square else 0].any(), index
+
+
+def test_the_variance_of_few_terms_is_that_of_all():
+    torch.manual_seed(0)
+    layer = TaskNeuronLinear(20, 400, "x**3 + x**2 + x + dot(w, x)*dot(w, x)", n_members=2, bias=False)
+    layer.restrict(["x", "dot(w, x)*dot(w, x)"])
+    torch.testing.assert_close(layer(torch.randn(2, 400, 20)).square().mean((1, 2)), torch.ones(2), atol=0.25, rtol=0)
+
+
+@pytest.mark.parametrize("formulas", [["x"], ["x", "x**3"], ["x", "3"]])
+def test_what_is_no_part_of_the_formula_is_refused(formulas):
+    with pytest.raises(ValueError, match=r"formula for each|must be some"):
+        TaskNeuronLinear(4, 3, "x**2 + x", n_members=2).restrict(formulas)
