@@ -32,7 +32,7 @@ from sklearn_taskneurons.nn import count_multiplications, count_parameters
 AUTO_HELD_OUT_ROWS = 10
 # Rows of a step, and the steps that training takes at the most, or the epochs where these are more steps.
 AUTO_BATCH_SIZE = 256
-AUTO_STEPS = 3000
+AUTO_STEPS = 2000
 AUTO_EPOCHS = 50
 
 # Of the time that is left, what the search may take, and then the comparison of what it has found.
@@ -81,8 +81,8 @@ class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         n_members=4,
         max_epochs="auto",
         batch_size="auto",
-        lr=5e-3,
-        weight_decay=0.1,
+        lr=1e-2,
+        weight_decay=0.03,
         early_stopping="auto",
         validation_fraction=0.1,
         n_iter_no_change=20,

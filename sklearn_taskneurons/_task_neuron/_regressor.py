@@ -42,12 +42,12 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
         The number of networks that are trained side by side, by batched matrix products. Each has its own initial weights,
         order of rows, held-out rows and best epoch; their predictions are averaged.
     max_epochs : int or "auto", default="auto"
-        The largest number of passes over the training rows; "auto" is 50, or as many as it takes to make 3000 steps.
+        The largest number of passes over the training rows; "auto" is 50, or as many as it takes to make 2000 steps.
     batch_size : int or "auto", default="auto"
         The number of rows of a gradient step; "auto" is ``min(256, n_rows)``.
-    lr : float, default=0.005
+    lr : float, default=0.01
         The learning rate of AdamW [2]_.
-    weight_decay : float, default=0.1
+    weight_decay : float, default=0.03
         Its decoupled weight decay, at least 0.
     early_stopping : bool or "auto", default="auto"
         Hold out `validation_fraction` of the rows, for each member others, keep its weights of the epoch with the lowest
@@ -137,7 +137,7 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
     >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.9
     True
     >>> model.n_multiplications_
-    176
+    712
     """
 
     _task = "regression"

@@ -255,7 +255,8 @@ def test_best_linear_network_has_the_lowest_held_out_loss_of_twelve_that_fill_th
     rng = np.random.default_rng(0)
     X = rng.normal(size=(80, 4))
     y = np.sin(X[:, 0]) + X[:, 1]
-    few = equal_parameters.BASELINE | {"max_epochs": 3}
+    few = equal_parameters.BASELINE | {"max_epochs": 3, "n_members": 1}
+    monkeypatch.setattr(equal_parameters, "SHARED", {})
     monkeypatch.setattr(equal_parameters, "BASELINE", few)
     model = BestLinear("regression", 100, random_state=0).fit(X, y)
     # (4 + 1) h + h + 1, and (4 + 1) h + (h + 1) h/2 + h/2 + 1: the least h with at least 100 are 17 and 10.
