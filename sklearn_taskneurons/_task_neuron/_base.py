@@ -30,10 +30,10 @@ from sklearn_taskneurons.nn import count_multiplications, count_parameters
 
 # Fewer held-out rows cannot tell a better epoch from a lucky one.
 AUTO_HELD_OUT_ROWS = 10
-# Rows of a step, and the steps that training takes at the most, or the epochs where these are more steps.
+# Rows of a step, the steps that training takes at the most, and the epochs that it takes at least and at the most for them.
 AUTO_BATCH_SIZE = 256
 AUTO_STEPS = 2000
-AUTO_EPOCHS = 50
+AUTO_EPOCHS = 30, 500
 
 # Of the time that is left, what the search may take, and then the comparison of what it has found.
 SHARE_OF_TIME = 0.25
@@ -277,7 +277,7 @@ class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if self.max_epochs != "auto":
             return self.max_epochs
         steps_of_an_epoch = -(-n_rows // self._batch_size(n_rows))
-        return max(AUTO_EPOCHS, -(-AUTO_STEPS // steps_of_an_epoch))
+        return int(np.clip(-(-AUTO_STEPS // steps_of_an_epoch), *AUTO_EPOCHS))
 
     def _table(self, X, y, weights):
         return make_table(

@@ -49,7 +49,8 @@ class TaskNeuronClassifier(ClassifierMixin, BaseTaskNeuron):
         The number of networks that are trained side by side, by batched matrix products. Each has its own initial weights,
         order of rows, held-out rows and best epoch; their predictions are averaged.
     max_epochs : int or "auto", default="auto"
-        The largest number of passes over the training rows; "auto" is 50, or as many as it takes to make 2000 steps.
+        The largest number of passes over the training rows; "auto" is as many as it takes to make 2000 steps, but
+        from 30 to 500.
     batch_size : int or "auto", default="auto"
         The number of rows of a gradient step; "auto" is ``min(256, n_rows)``.
     lr : float, default=0.01

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, PrintLog
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
@@ -187,6 +187,8 @@ def make_net(
         iterator_valid__batch_size=VALID_BATCH_SIZE,
         train_split=None,
         callbacks=[("best_epoch", BestEpoch()), *(callbacks or ())],
+        # Its table takes longer to make than an epoch of a small network, even where nobody sees it.
+        callbacks__print_log=PrintLog() if verbose else None,
         device=str(device),
         verbose=verbose,
     )
