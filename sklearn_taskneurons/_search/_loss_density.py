@@ -38,8 +38,10 @@ class LossDensity:
         residuals = np.exp(log_residuals)
         both = to_tensor(np.concatenate([-residuals, residuals]), torch.float64)
         self._losses: Floats = to_array(loss(both))
-        # Points are evenly spaced in the logarithm, which is integrated over: each counts for its residual.
-        self._log_widths: Floats = np.tile(log_residuals + np.log(log_residuals[1] - log_residuals[0]), 2)
+        # Points are evenly spaced in the logarithm, which is integrated over; the first one stands for all below it, too.
+        widths = residuals * (log_residuals[1] - log_residuals[0])
+        widths[0] = residuals[0] + 0.5 * widths[0]
+        self._log_widths: Floats = np.tile(np.log(widths), 2)
 
     def deviance(self, mean: float) -> float:
         """Return minus twice the logarithm of the likelihood of each value, for a mean loss."""

@@ -13,10 +13,10 @@ from sklearn_taskneurons._search._losses import Loss
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._rows import Rows
 
-_SMALLEST_RESIDUAL: Final = 1e-8  # standard deviations of the target; smaller ones get no larger weights
+_SMALLEST_RESIDUAL: Final = 1e-12  # standard deviations of the target, which gross errors may have made large
 _NO_RESIDUAL: Final = 1e-9  # so small is rounding
-_MOST_PASSES: Final = 200
-_TOLERANCE: Final = 1e-7
+_MOST_STEPS: Final = 100
+_TOLERANCE: Final = 3e-4  # of a residual
 
 Columns = Callable[[Floats], Floats]
 
@@ -25,8 +25,8 @@ class LossFitter:
     """Minimises the weighted mean loss of residuals over the coefficients of columns, for one output.
 
     Each step solves the least squares problem in which a row also has the weight that the loss gives its last residual [1]_,
-    beginning with equal ones, until the mean loss falls no more. For a convex loss this is its minimum but for the
-    tolerance; for others one near the fit by least squares.
+    beginning with equal ones, until the mean loss falls no more or half of the residuals stand still. For a convex loss this
+    is its minimum but for the tolerance; for others one near the fit by least squares.
 
     Parameters
     ----------
@@ -88,28 +88,39 @@ class LossFitter:
             ((X, _, _),) = self._rows.blocks(self._rows.n_rows)
             matrix = columns(X)
             columns = lambda X: matrix  # noqa: E731
-        best: Solution | None = None
         own = self._rows.root_weight**2
-        weights = own
-        for _ in range(_MOST_PASSES):
-            factor = self._rows.factor(columns, size, np.sqrt(weights))
-            if not np.isfinite(factor).all():
+        weights, before, best = own, np.inf, None
+        for _ in range(_MOST_STEPS):
+            solution = self._weighted(columns, size, weights)
+            if solution is None:
                 break
-            n_columns = factor.shape[1] - 1
-            targets = Targets(factor, n_columns, float(weights.sum()), self._rows.shift)
-            solution = LeastSquares(factor[:, :n_columns], targets).solve(np.arange(n_columns - 1))
-            intercept = solution.intercept - self._rows.shift
-            residuals = self._residuals(columns, size, np.concatenate([intercept, solution.coefficients[:, 0]]))
+            coefficients = np.concatenate([solution.intercept - self._rows.shift, solution.coefficients[:, 0]])
+            residuals = self._residuals(columns, size, coefficients)
             loss = self._loss_of(residuals)
-            has_fallen = best is None or loss < best.loss * (1.0 - _TOLERANCE)
-            if best is None or loss < best.loss:
-                best = solution._replace(loss=loss)
-            if not has_fallen:
+            if best is not None and not loss < best.loss:
                 break
+            best = solution._replace(loss=loss)
+            # Not the loss, to which the rows that fit well would be nothing beside gross errors.
+            moves = np.abs(residuals - before) > _TOLERANCE * np.maximum(np.abs(residuals), self.smallest)
+            if loss == 0.0 or 2.0 * (own @ moves) <= self._rows.total_weight:
+                break
+            before = residuals
             weights = own * to_array(self._loss.weights(to_tensor(residuals, torch.float64), self.smallest))
-            if not (weights.any() and np.isfinite(weights).all()):
-                break
         return best
+
+    def _weighted(self, columns: Columns, size: int, weights: Floats) -> Solution | None:
+        """Return the least squares solution for these weights, None where there is none."""
+        if not (weights.any() and np.isfinite(weights).all()):
+            return None
+        factor = self._rows.factor(columns, size, np.sqrt(weights))
+        if not np.isfinite(factor).all():
+            return None
+        n_columns = factor.shape[1] - 1
+        targets = Targets(factor, n_columns, float(weights.sum()), self._rows.shift)
+        solution = LeastSquares(factor[:, :n_columns], targets).solve(np.arange(n_columns - 1))
+        # Below that the weights tell nothing.
+        intercept = np.where(np.abs(solution.intercept) <= self.smallest, 0.0, solution.intercept)
+        return solution._replace(intercept=intercept)
 
     def _residuals(self, columns: Columns, size: int, coefficients: Floats) -> Floats:
         """Return the residuals of a combination of columns, shape (N,)."""
