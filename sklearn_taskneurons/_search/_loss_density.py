@@ -49,9 +49,10 @@ class LossDensity:
 
         def cost(log_scale: float) -> float:
             scale = np.exp(log_scale)
-            return float(logsumexp(self._log_widths - self._losses / scale)) + mean / scale
+            return float(logsumexp(self._log_widths - self._losses / scale)) + float(mean / scale)
 
         with np.errstate(all="ignore"):
             # Convex in 1 / s, so that there is one minimum.
-            found = minimize_scalar(cost, bounds=(log_mean - _WIDTH, log_mean + _WIDTH), method="bounded", options={"xatol": 1e-7})
+            bounds = log_mean - _WIDTH, log_mean + _WIDTH
+            found = minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-7})
         return 2.0 * float(found.fun)

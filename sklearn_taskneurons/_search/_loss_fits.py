@@ -89,7 +89,9 @@ class LossFitter:
             matrix = columns(X)
             columns = lambda X: matrix  # noqa: E731
         own = self._rows.root_weight**2
-        weights, before, best = own, np.inf, None
+        weights = own
+        before: Floats = np.full(self._rows.n_rows, np.inf)
+        best: Solution | None = None
         for _ in range(_MOST_STEPS):
             solution = self._weighted(columns, size, weights)
             if solution is None:

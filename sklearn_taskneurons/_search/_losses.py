@@ -82,11 +82,13 @@ class Loss:
         is_fine = torch.isfinite(losses).all() and losses.min() >= 0.0 and losses[2] == 0.0
         if not is_fine or (slopes * trial.detach() < 0.0).any() or losses.max() == 0.0:
             raise ValueError(
-                "loss must be finite, 0 for a residual of 0 and not fall from there on to either side, for some of the residuals "
-                f"{list(_TRIAL)} above 0; got {losses.tolist()}"
+                "loss must be finite, 0 for a residual of 0 and not fall from there on to either side, above 0 for some of the "
+                f"residuals {list(_TRIAL)}; got {losses.tolist()}"
             )
         if not torch.allclose(self(trial.detach()[1:3]), losses[1:3], rtol=1e-12):
-            raise ValueError("each value that loss returns must depend on the residual in its place alone; got others for fewer")
+            raise ValueError(
+                "each value of loss must depend on the residual in its place alone; got others for fewer residuals"
+            )
 
 
 def _described(value: Any) -> str:

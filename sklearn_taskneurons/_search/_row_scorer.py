@@ -229,7 +229,8 @@ class RowScorer:
                 targets = self._tensors.targets(rows)
                 for part, errors_of_part in zip(predictions, errors, strict=True):
                     errors_of_part.add(targets, part.of(columns, self._workspace))
-            going_on = any([part.goes_on() for part in errors])
+            wishes = [part.goes_on() for part in errors]
+            going_on = any(wishes)
         self._columns.keep(graph.computed, kept)
         squares = np.concatenate([part.squares() for part in errors])
         is_finite = np.isfinite(squares).all(axis=1)

@@ -111,7 +111,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         also decides where: in processes, threads or on a cluster. The result is the same.
     device : str or torch.device, default="cpu"
         Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
-        Polynomials are scored from moments, which takes no device.
+        Polynomials are scored from moments, which takes no device, unless `loss` is another one.
     selection : {"bic", "cv", "knee", "loss"}, default="bic"
         Which formula of the Pareto front is taken: the one with the best Bayesian information criterion [4]_; the one
         with the least error in 5-fold cross-validation of its refitted constants, row i in fold i modulo 5, which costs
@@ -133,8 +133,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     random_state : int, RandomState instance or None, default=None
         Decides all random choices. An int gives the same formula every time.
     loss : {"squared_error", "absolute_error", "huber"} or callable, default="squared_error"
-        Of what the weighted mean over the rows is minimised: a function of the residual, prediction less target. "huber" is half
-        the square up to 1, in units of the target, and a straight line beyond, as in :class:`torch.nn.HuberLoss`. A
+        Of what the weighted mean over the rows is minimised: a function of the residual, prediction less target. "huber" is
+        half the square up to 1, in units of the target, and a straight line beyond, as in :class:`torch.nn.HuberLoss`. A
         callable takes a tensor of float64 of shape (N,) and returns one, differentiable, elementwise, at least 0, 0 at 0 and
         not falling from there to either side. Other losses than "squared_error" have no closed form: coefficients are found
         by iteratively reweighted least squares [6]_, those of the formulas on the front to the end, those of
