@@ -86,10 +86,10 @@ class LossErrors(Errors):
 
     def _solved(self, factors: Floats) -> Floats:
         """Return the least squares solutions of triangular factors, nan where there is none."""
-        is_finite = np.isfinite(factors).all(axis=(1, 2), keepdims=True)
-        factors = np.where(is_finite, factors, 0.0)
+        is_finite = np.isfinite(np.sum(factors, axis=(1, 2)))
+        factors = np.where(is_finite[:, None, None], factors, 0.0)
         norms = np.linalg.norm(factors[:, :, :-1], axis=1)
         norms[norms == 0.0] = 1.0
         inverses = np.linalg.pinv(factors[:, :, :-1] / norms[:, None], rcond=self._smallest_spread)
         coefficients: Floats = (inverses @ factors[:, :, -1:])[:, :, 0] / norms
-        return np.where(is_finite[:, 0], coefficients, np.nan)
+        return np.where(is_finite[:, None], coefficients, np.nan)
