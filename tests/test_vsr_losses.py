@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose
+from sklearn.utils import get_tags
 
 from sklearn_taskneurons import VSRClassifier, VSRRegressor, VSRTransformer
 
@@ -129,6 +130,7 @@ class TestErrors:
         X, y, truth = table
         with pytest.raises(ValueError, match="y must be one column where loss is not 'squared_error'; got 2"):
             small(loss="huber").fit(X, np.column_stack([y, truth]))
+        assert [get_tags(small(loss=loss)).target_tags.multi_output for loss in ("squared_error", "huber")] == [True, False]
 
     def test_moments_are_not_enough(self, table):
         X, y, _ = table

@@ -1,5 +1,7 @@
 """What a loss other than the squared error asks of a search."""
 
+from sklearn.utils import column_or_1d
+
 from sklearn_taskneurons._search import Loss
 
 
@@ -27,10 +29,13 @@ def is_squared_error(estimator):
     return isinstance(estimator.loss, str) and estimator.loss == "squared_error"
 
 
-def check_one_output(estimator, y):
-    """Raise ValueError unless the loss goes with the number of outputs."""
-    if y.ndim == 2 and y.shape[1] > 1 and not is_squared_error(estimator):
+def check_outputs(estimator, y):
+    """Return targets as a search takes them; raise ValueError unless the loss goes with the number of outputs."""
+    if is_squared_error(estimator):
+        return y
+    if y.ndim == 2 and y.shape[1] > 1:
         raise ValueError(
             f"y must be one column where loss is not 'squared_error'; got {y.shape[1]} columns and loss={estimator.loss!r}: "
             "use sklearn.multioutput.MultiOutputRegressor"
         )
+    return column_or_1d(y, warn=True)

@@ -15,7 +15,7 @@ from sklearn_taskneurons._validation import check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows, function_names
 from sklearn_taskneurons._vsr._blocks import N_FOLDS, RowBlocks
 from sklearn_taskneurons._vsr._cluster import cluster_settings, is_on_cluster, search_on_cluster
-from sklearn_taskneurons._vsr._losses import check_one_output, is_squared_error
+from sklearn_taskneurons._vsr._losses import check_outputs, is_squared_error
 from sklearn_taskneurons._vsr._pareto import best_first
 from sklearn_taskneurons._vsr._targets import check_numbers
 
@@ -286,14 +286,18 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
             return self.formula_(X)
         return np.stack([formula(X) for formula in self.formulas_], axis=1)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = is_squared_error(self)
+        return tags
+
     def _fit(self, X, y, sample_weight, blocks, **how):
         """Add rows to the blocks before, if there are any, and search on all of them."""
         deadline = None if self.max_time is None else time.monotonic() + self.max_time
         settings = self._settings()
         continues = self._continues()
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, **how)
-        y = check_numbers(y)
-        check_one_output(self, y)
+        y = check_outputs(self, check_numbers(y))
         weights = check_weights(sample_weight, X)
         if settings.is_polynomial and is_squared_error(self):
             empty = self._no_rows(X.shape[1])
