@@ -6,6 +6,7 @@ from sklearn_taskneurons._search._evolution import SearchResult, search
 from sklearn_taskneurons._search._exhaustive import search_exhaustively
 from sklearn_taskneurons._search._forms import Coefficients, Form, forms_of, own_degree
 from sklearn_taskneurons._search._joint_scorer import JointScorer
+from sklearn_taskneurons._search._losses import LOSS_NAMES, Loss
 from sklearn_taskneurons._search._make_scorer import make_moment_scorer, make_scorer
 from sklearn_taskneurons._search._moment_scorer import MomentScorer
 from sklearn_taskneurons._search._moments import Moments
@@ -19,12 +20,14 @@ from sklearn_taskneurons._search._state import Record, SearchState
 
 __all__ = [
     "CRITERIA",
+    "LOSS_NAMES",
     "MAX_DEPTH",
     "POLYNOMIAL_FUNCTIONS",
     "Coefficients",
     "Form",
     "FrontEntry",
     "JointScorer",
+    "Loss",
     "MomentScorer",
     "Moments",
     "Record",

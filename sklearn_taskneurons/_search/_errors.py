@@ -14,16 +14,20 @@ _MOST_BLOCKS: Final = 64
 
 
 class Errors(Protocol):
-    """Collects the squared errors of P programs."""
+    """Collects the squared errors of P programs, or their losses."""
 
     def add(self, targets: TargetBlock, predictions: Tensor) -> None:
         """Take in the predictions of a block of double precision, shape (P, B); they are overwritten."""
+
+    def goes_on(self) -> bool:
+        """End a pass over the rows, and return whether another one is needed."""
+        return False
 
     def squares(self) -> Floats:
         """Return the weighted sums of squared errors, shape (P, O); not finite where a prediction or its square is not."""
 
 
-class PlainErrors:
+class PlainErrors(Errors):
     """The errors of predictions of one output as they are."""
 
     def __init__(self) -> None:
@@ -41,7 +45,7 @@ class PlainErrors:
         return np.zeros((0, 1)) if self._squares is None else to_array(self._squares)[:, None]
 
 
-class ScaledErrors:
+class ScaledErrors(Errors):
     """The errors that the best slope and intercept leave, for each output.
 
     What is kept of all blocks is the triangular factor of ``[1, p, Y]`` for each program: the constant explains

@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_taskneurons._search._forms import Coefficients, forms_of
 from sklearn_taskneurons._search._joint_scorer import JointScorer
+from sklearn_taskneurons._search._losses import Loss
 from sklearn_taskneurons._search._moment_scorer import MomentScorer
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._population import Floats, Ints
@@ -30,6 +31,7 @@ def make_scorer(
     folds: Ints | None = None,
     optimizer_iterations: int = 0,
     device: str = "cpu",
+    loss: Loss | None = None,
 ) -> Scorer:
     """Return what scores programs against these rows.
 
@@ -59,7 +61,9 @@ def make_scorer(
     optimizer_iterations : int, default=0
         The largest number of steps in which constants inside functions are optimised; polynomials have none.
     device : str, default="cpu"
-        The torch device on which programs that are no polynomials are evaluated; "auto" is CUDA where there is one.
+        The torch device on which programs are evaluated on the rows; "auto" is CUDA where there is one.
+    loss : Loss, optional
+        What is minimised instead of the squared error, on the rows for polynomials, too.
 
     Returns
     -------
@@ -68,10 +72,11 @@ def make_scorer(
     Raises
     ------
     ValueError
-        If there would be more than 4096 columns, several outputs and nothing fitted to each, or no such device.
+        If there would be more than 4096 columns, several outputs and nothing fitted to each, or no such device; or folds,
+        several outputs or optimised constants with another loss than the squared error.
     """
     with single_blas_thread():
-        if not settings.is_polynomial:
+        if not settings.is_polynomial or loss is not None:
             return RowScorer(
                 Rows(X, Y, sample_weight),
                 linear_scaling=linear_scaling,
@@ -79,6 +84,8 @@ def make_scorer(
                 device=device,
                 folds=[Rows(*part) for part in _parts(X, Y, sample_weight, folds)],
                 optimizer_iterations=optimizer_iterations,
+                loss=loss,
+                max_degree=degree if settings.is_polynomial else None,
             )
         n_rows = len(X) if sample_weight is None else int(np.count_nonzero(sample_weight))
         forms = forms_of(coefficients if refit_constants else "shared", degree, X.shape[1], n_rows)

@@ -12,6 +12,7 @@ from sklearn_taskneurons._search._columns import TermColumns
 from sklearn_taskneurons._search._cross_validation import CrossValidation
 from sklearn_taskneurons._search._formulas import (
     complexity,
+    constant_entry,
     count_numbers,
     count_values,
     rescaled,
@@ -19,14 +20,15 @@ from sklearn_taskneurons._search._formulas import (
     without_constant,
 )
 from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, Targets
+from sklearn_taskneurons._search._loss_fits import LossFitter
 from sklearn_taskneurons._search._moments import MAX_COLUMNS
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._scores import FrontEntry
 from sklearn_taskneurons.formula import Formula, evaluate
 from sklearn_taskneurons.formula._build import call
-from sklearn_taskneurons.formula._expression import Expression
-from sklearn_taskneurons.formula.functions import FUNCTIONS, SUM
+from sklearn_taskneurons.formula._expression import Expression, Node
+from sklearn_taskneurons.formula.functions import FUNCTIONS, NUMBER, SUM
 
 # Whether each feature has coefficients of its own, for each way to fit them.
 _FORMS: Final[dict[str | None, tuple[bool, ...]]] = {
@@ -54,6 +56,8 @@ class FormulaFitter:
         Parts of the same rows, at least two, to cross-validate what is fitted on.
     counts_constants : bool, default=False
         Whether the constants inside the terms were fitted, too, so that they count.
+    loss : LossFitter, optional
+        Fits by another loss of the rows than squared error; it takes no folds.
     """
 
     def __init__(
@@ -65,13 +69,25 @@ class FormulaFitter:
         budget: int,
         folds: Sequence[Rows] = (),
         counts_constants: bool = False,
+        loss: LossFitter | None = None,
     ) -> None:
+        if loss is not None and folds:
+            raise ValueError(f"a loss other than squared_error takes no folds; got {len(folds)}")
         self._rows = rows
         self._folds = folds
         self._linear_scaling = linear_scaling
         self._forms = _FORMS[coefficients]
         self._budget = budget
         self._counts_constants = counts_constants
+        self._loss = loss
+
+    def constant(self) -> FrontEntry:
+        """Return the best constant."""
+        if self._loss is None:
+            return constant_entry(self._rows.targets)._replace(cv_loss=self.cv_loss([]))
+        loss, _, intercept, _ = self._loss.constant
+        formula = Formula.from_expression((Node(NUMBER, float(intercept[0])),))
+        return FrontEntry(1, loss, 1, (formula,), deviance=self._loss.deviance(loss))
 
     def entries(self, expression: Expression) -> list[FrontEntry]:
         """Return what can be made of a program: no fitted formula, or up to three."""
@@ -87,7 +103,11 @@ class FormulaFitter:
         """Return the entry of a formula with its own constants; it is one output's."""
         if self._rows.n_outputs > 1:
             return None
-        factor = self._factor([_scalar(formula)], self._rows)
+        expressions = [_scalar(formula)]
+        if self._loss is not None:
+            loss = self._loss.loss(lambda X: _columns(expressions, X), self._size(expressions))
+            return self._entry([formula.expression], loss, None, math.nan)
+        factor = self._factor(expressions, self._rows)
         if factor is None:
             return None
         residuals = factor[:, 2:] + factor[:, :1] * self._rows.shift - factor[:, 1, None]
@@ -152,10 +172,13 @@ class FormulaFitter:
             return None
         if n_coefficients is None:
             n_coefficients = sum(count_numbers(formula) for formula in formulas)
-        return FrontEntry(complexity(formulas), loss, n_coefficients, formulas, cv_loss)
+        deviance = None if self._loss is None else self._loss.deviance(loss)
+        return FrontEntry(complexity(formulas), loss, n_coefficients, formulas, cv_loss, deviance)
 
     def _solve(self, expressions: Sequence[Expression]) -> Solution | None:
         """Fit columns and a constant, or return None where a value is not finite."""
+        if self._loss is not None:
+            return self._loss.solve(lambda X: _columns(expressions, X), self._size(expressions))
         factor = self._factor(expressions, self._rows)
         if factor is None:
             return None
@@ -165,10 +188,13 @@ class FormulaFitter:
 
     def _factor(self, expressions: Sequence[Expression], rows: Rows) -> Floats | None:
         """Return the factor of ``[1, columns, Y]``: a scalar is one column, a vector one for each feature."""
-        nodes = 4 + sum(len(expression) for expression in expressions)
-        size = max(1, self._budget // (8 * self._rows.n_features * nodes))
-        factor = rows.factor(lambda X: _columns(expressions, X), size)
+        factor = rows.factor(lambda X: _columns(expressions, X), self._size(expressions))
         return factor if np.isfinite(factor).all() else None
+
+    def _size(self, expressions: Sequence[Expression]) -> int:
+        """Return how many rows are evaluated together."""
+        nodes = 4 + sum(len(expression) for expression in expressions)
+        return max(1, self._budget // (8 * self._rows.n_features * nodes))
 
 
 def _columns(expressions: Sequence[Expression], X: Floats) -> Floats:

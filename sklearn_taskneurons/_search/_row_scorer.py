@@ -13,14 +13,19 @@ from sklearn_taskneurons._search._canonical import Canonical, forget
 from sklearn_taskneurons._search._combinations import Combinations
 from sklearn_taskneurons._search._constants import ConstantOptimizer
 from sklearn_taskneurons._search._errors import Errors, PlainErrors, ScaledErrors
-from sklearn_taskneurons._search._formulas import constant_entry, pareto
+from sklearn_taskneurons._search._formulas import pareto
 from sklearn_taskneurons._search._graph import Graph
 from sklearn_taskneurons._search._kept_columns import Columns
+from sklearn_taskneurons._search._loss_errors import LossErrors
+from sklearn_taskneurons._search._loss_fits import LossFitter
+from sklearn_taskneurons._search._losses import Loss
 from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._refit import FormulaFitter
 from sklearn_taskneurons._search._rows import Rows
+from sklearn_taskneurons._search._schedule import Schedule
 from sklearn_taskneurons._search._scores import FrontEntry, Optimizer, Scores
 from sklearn_taskneurons._search._sums import Sum, direction
+from sklearn_taskneurons._search._supports import degrees
 from sklearn_taskneurons._search._tensor_rows import TensorRows
 from sklearn_taskneurons._search._term_fits import FittedErrors, TermStacks, is_finite, support
 from sklearn_taskneurons._search._workspace import Workspace
@@ -62,6 +67,10 @@ class RowScorer:
         coefficients.
     dtype : {torch.float64, torch.float32}
         The type of the programs' values; sums over rows are of double precision in any case.
+    loss : Loss, optional
+        What is minimised instead of the squared error, of one output and without folds or optimised constants.
+    max_degree : int, optional
+        The largest degree of programs that are polynomials; without it programs may be anything.
     """
 
     def __init__(
@@ -76,6 +85,8 @@ class RowScorer:
         dtype: torch.dtype = torch.float64,
         folds: Sequence[Rows] = (),
         optimizer_iterations: int = 0,
+        loss: Loss | None = None,
+        max_degree: int | None = None,
     ) -> None:
         if rows.n_outputs > 1 and not linear_scaling and coefficients is None:
             raise ValueError(
@@ -85,6 +96,8 @@ class RowScorer:
             raise ValueError(f"dtype must be torch.float64 or torch.float32; got {dtype}")
         if optimizer_iterations and coefficients is None:
             raise ValueError(f"optimizer_iterations must be 0 where no coefficients are fitted; got {optimizer_iterations}")
+        if optimizer_iterations and loss is not None:
+            raise ValueError(f"optimizer_iterations must be 0 where the loss is not squared_error; got {optimizer_iterations}")
         self.n_features = rows.n_features
         self.n_outputs = rows.n_outputs
         self.total_weight = rows.total_weight
@@ -97,6 +110,9 @@ class RowScorer:
         self._rows = rows
         self._column_budget = column_budget
         self._optimizer_iterations = optimizer_iterations
+        self._loss = loss
+        self._loss_fitter = None if loss is None else LossFitter(rows, loss)
+        self._max_degree = max_degree
         self._fitter = FormulaFitter(
             rows,
             linear_scaling=linear_scaling,
@@ -104,6 +120,7 @@ class RowScorer:
             budget=budget,
             folds=folds,
             counts_constants=optimizer_iterations > 0,
+            loss=self._loss_fitter,
         )
         self._begin()
 
@@ -146,7 +163,10 @@ class RowScorer:
                 del new[key]
             with torch.inference_mode(), single_torch_thread():
                 self._score(sorted(new.values(), key=lambda value: -len(value.terms)))
-            return Scores(np.array([self._losses[value.key] for value in sums]), population.complexity(self.n_features))
+            losses = np.array([self._losses[value.key] for value in sums])
+            if self._max_degree is not None:
+                losses[degrees(Schedule(population)) > self._max_degree] = np.inf
+            return Scores(losses, population.complexity(self.n_features))
 
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
         """Return the programs' formulas, scaled or refitted and simplified, with the losses of what is returned."""
@@ -160,7 +180,8 @@ class RowScorer:
         """Return what tells this scorer from one of other data or another kind."""
         how = {"linear_scaling": self.linear_scaling, "coefficients": self.coefficients, "dtype": str(self.dtype)}
         iterations = {"optimizer_iterations": self._optimizer_iterations}
-        return {"scored by": "rows", **how, **iterations, **self._rows.fingerprint()}
+        loss = {} if self._loss is None else {"loss": self._loss.name, "max_degree": self._max_degree}
+        return {"scored by": "rows", **how, **iterations, **loss, **self._rows.fingerprint()}
 
     def split(self, count: int) -> "list[RowScorer]":
         """Return a scorer for each of so many islands, which share the memory for columns."""
@@ -172,7 +193,7 @@ class RowScorer:
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""
-        return constant_entry(self._rows.targets)._replace(cv_loss=self._fitter.cv_loss([]))
+        return self._fitter.constant()
 
     def _score(self, sums: Sequence[Sum]) -> None:
         """Find the losses of sums, longest first, of half after half if even a few rows of all would be too many numbers."""
@@ -199,18 +220,24 @@ class RowScorer:
         parts = [*self._parts(sums)]
         predictions = [self._predictor(part, graph.row, self.device) for part in parts]
         errors = [self._new_errors() for _ in parts]
-        for start in range(0, self._rows.n_rows, size):
-            rows = slice(start, start + size)
-            columns = graph.run(self._tensors.X[:, rows], self._columns.read(given, rows), self._workspace)
-            self._columns.write(kept, rows, columns[len(graph.given) :])
-            targets = self._tensors.targets(rows)
-            for part, errors_of_part in zip(predictions, errors, strict=True):
-                errors_of_part.add(targets, part.of(columns, self._workspace))
+        going_on = True
+        while going_on:
+            for start in range(0, self._rows.n_rows, size):
+                rows = slice(start, start + size)
+                columns = graph.run(self._tensors.X[:, rows], self._columns.read(given, rows), self._workspace)
+                self._columns.write(kept, rows, columns[len(graph.given) :])
+                targets = self._tensors.targets(rows)
+                for part, errors_of_part in zip(predictions, errors, strict=True):
+                    errors_of_part.add(targets, part.of(columns, self._workspace))
+            wishes = [part.goes_on() for part in errors]
+            going_on = any(wishes)
         self._columns.keep(graph.computed, kept)
         squares = np.concatenate([part.squares() for part in errors])
         is_finite = np.isfinite(squares).all(axis=1)
         if self.linear_scaling or self.coefficients is not None:
             squares[:, self._rows.targets.is_constant] = 0.0
+        if self._loss_fitter is not None:
+            return np.where(is_finite, self._loss_fitter.normalised(squares[:, 0]), np.inf)
         return np.where(is_finite, self._rows.targets.normalised(squares), np.inf)
 
     def _can_be_fitted(self, value: Sum) -> bool:
@@ -232,6 +259,10 @@ class RowScorer:
 
     def _new_errors(self) -> Errors:
         spread = _SPREADS[self.dtype]
+        if self._loss is not None and self._loss_fitter is not None:
+            has_fit = self.linear_scaling or self.coefficients is not None
+            fixed = None if has_fit else (-self._rows.shift[0], 1.0)
+            return LossErrors(self._loss, smallest=self._loss_fitter.smallest, smallest_spread=spread, fixed=fixed)
         if self.coefficients is not None:
             return FittedErrors(spread)
         return ScaledErrors(spread) if self.linear_scaling else PlainErrors()

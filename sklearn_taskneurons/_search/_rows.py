@@ -27,6 +27,8 @@ class Rows:
 
     Attributes
     ----------
+    root_weight : ndarray of float64, shape (N,)
+        The roots of the weights.
     shift : ndarray of float64, shape (O,)
         The first targets, which are taken off all that :meth:`blocks` and :meth:`factor` give.
     targets : Targets
@@ -37,12 +39,12 @@ class Rows:
         Y = Y[:, None] if Y.ndim == 1 else Y
         if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y) or not X.size or not Y.size:
             raise ValueError(f"X must have shape (N, D) and Y (N, O), N and D at least 1; got {X.shape} and {Y.shape}")
-        self._root_weight: Floats = np.ones(len(X))
+        self.root_weight: Floats = np.ones(len(X))
         if sample_weight is not None:
             used = sample_weight > 0.0
             if not used.all():
                 X, Y, sample_weight = X[used], Y[used], sample_weight[used]
-            self._root_weight = np.sqrt(sample_weight)
+            self.root_weight = np.sqrt(sample_weight)
         self._X = X
         self.shift: Floats = Y[0].copy() if len(Y) else np.zeros(Y.shape[1])
         self._Y = Y - self.shift
@@ -56,14 +58,14 @@ class Rows:
         """Yield features, targets and roots of the weights of at most ``size`` rows at a time."""
         for start in range(0, self.n_rows, size):
             rows = slice(start, start + size)
-            yield self._X[rows], self._Y[rows], self._root_weight[rows]
+            yield self._X[rows], self._Y[rows], self.root_weight[rows]
 
     def thinned(self, count: int) -> "Rows":
         """Return so many of the rows at most, evenly spaced; the same ones where these are all."""
         step = -(-self.n_rows // count)
         if step <= 1:
             return self
-        return Rows(self._X[::step], self._Y[::step] + self.shift, self._root_weight[::step] ** 2)
+        return Rows(self._X[::step], self._Y[::step] + self.shift, self.root_weight[::step] ** 2)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return numbers by which other rows can be told."""
@@ -73,11 +75,16 @@ class Rows:
                 digest.update(np.ascontiguousarray(array).tobytes())
         return {"number of rows": self.n_rows, "sum of the weights": self.total_weight, "rows": digest.hexdigest()}
 
-    def factor(self, columns: Callable[[Floats], Floats], size: int) -> Floats:
-        """Return the factor of ``[columns, Y]``, where ``columns`` gives C columns for a block of ``size`` rows."""
+    def factor(self, columns: Callable[[Floats], Floats], size: int, root_weight: Floats | None = None) -> Floats:
+        """Return the factor of ``[columns, Y]``, where ``columns`` gives C columns for a block of ``size`` rows.
+
+        The weights may be others, of which ``root_weight`` are the roots.
+        """
         factor: Floats | None = None
-        for X, Y, root_weight in self.blocks(size):
-            matrix = np.concatenate([columns(X), Y], axis=1) * root_weight[:, None]
+        roots = self.root_weight if root_weight is None else root_weight
+        for number, (X, Y, _) in enumerate(self.blocks(size)):
+            root = roots[number * size : (number + 1) * size]
+            matrix = np.concatenate([columns(X), Y], axis=1) * root[:, None]
             factor = triangular(matrix if factor is None else np.concatenate([factor, matrix]))
         if factor is None:
             raise ValueError("at least one row must have a positive weight; got none")

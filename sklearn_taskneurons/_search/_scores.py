@@ -46,13 +46,17 @@ class FrontEntry(NamedTuple):
     complexity : int
         Nodes of the formula, a constant vector counted as its D numbers (of the largest one, if there are several outputs).
     loss : float
-        Weighted mean squared error over the target's variance, averaged over outputs: 1 is what a constant achieves.
+        Weighted mean squared error over the target's variance, averaged over outputs, or mean loss over that of the best
+        constant: 1 is what a constant achieves.
     n_coefficients : int
         Numbers that were fitted to the data, over all outputs.
     formulas : tuple of Formula
         One for each output.
     cv_loss : float
         The loss on rows that the numbers were not fitted to; nan where the scorer was given no folds.
+    deviance : float or None
+        Minus twice the logarithm of the likelihood of each value, up to a constant; None for normal errors, whose variance is
+        fitted: the logarithm of the loss.
     """
 
     complexity: int
@@ -60,6 +64,7 @@ class FrontEntry(NamedTuple):
     n_coefficients: int
     formulas: tuple[Formula, ...]
     cv_loss: float = math.nan
+    deviance: float | None = None
 
 
 class Optimizer(Protocol):

@@ -18,7 +18,8 @@ def _bic(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
         n_values = len(entry.formulas) * total_weight
         if entry.n_coefficients >= n_values:
             return -math.inf  # as many numbers fit any data
-        return -n_values * math.log(max(entry.loss, LOSS_FLOOR)) - entry.n_coefficients * penalty
+        deviance = math.log(max(entry.loss, LOSS_FLOOR)) if entry.deviance is None else entry.deviance
+        return -n_values * deviance - entry.n_coefficients * penalty
 
     return [score(entry) for entry in front]
 
@@ -64,7 +65,9 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
     criterion : {"bic", "cv", "knee", "loss"}, default="bic"
         The negative Bayesian information criterion [1]_ (up to a constant; -inf for as many coefficients as rows), the
         negative cross-validated loss, how far the logarithm of the loss lies below the line from the simplest formula to the
-        last, over the fall of that line [2]_, or the negative loss.
+        last, over the fall of that line [2]_, or the negative loss. The likelihood is that of normal errors, or the one that
+        goes with another loss rho: of errors with a density proportional to ``exp(-rho(r) / s)``, s fitted. For the mean
+        absolute error that is n times twice its logarithm.
 
     Returns
     -------

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sklearn_taskneurons._device import to_array
+from sklearn_taskneurons._search._errors import Errors
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._sums import Sum, Term
 from sklearn_taskneurons._search._tensor_rows import TargetBlock
@@ -55,7 +56,7 @@ class TermStacks:
         return columns.index_select(0, self._rows).to(torch.float64).reshape(*self._shape, columns.shape[1])
 
 
-class FittedErrors:
+class FittedErrors(Errors):
     """Collects the errors of the least squares fits of P programs of T terms and a constant.
 
     What is kept of all blocks of rows is the triangular factor of ``[1, terms, Y]`` for each program.
@@ -71,12 +72,12 @@ class FittedErrors:
         self._n_outputs = 1
         self._blocks: list[Tensor] = []  # each of shape (P, 1 + T + O, 1 + T + O)
 
-    def add(self, targets: TargetBlock, stacks: Tensor) -> None:
+    def add(self, targets: TargetBlock, predictions: Tensor) -> None:
         """Take in the stacks of a block, shape (P, T, B); they are overwritten."""
-        targets.weight(stacks)
+        targets.weight(predictions)
         self._n_outputs = len(targets.shifted)
-        ones, Y = targets.root.expand(len(stacks), 1, -1), targets.shifted.expand(len(stacks), -1, -1)
-        matrices = torch.cat([ones, stacks, Y], dim=1).mT
+        ones, Y = targets.root.expand(len(predictions), 1, -1), targets.shifted.expand(len(predictions), -1, -1)
+        matrices = torch.cat([ones, predictions, Y], dim=1).mT
         missing = matrices.shape[2] - matrices.shape[1]
         if missing > 0:
             matrices = torch.nn.functional.pad(matrices, (0, 0, 0, missing))

@@ -31,6 +31,7 @@ from sklearn_taskneurons._search import (
     selection_scores,
 )
 from sklearn_taskneurons._vsr._blocks import folds_of
+from sklearn_taskneurons._vsr._losses import make_loss
 from sklearn_taskneurons._vsr._pareto import has_own_weights, neuron_formula, pareto_point
 from sklearn_taskneurons.formula import Function
 
@@ -128,6 +129,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         callbacks=None,
         verbose=0,
         random_state=None,
+        loss="squared_error",
     ):
         self.method = method
         self.function_set = function_set
@@ -162,6 +164,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.callbacks = callbacks
         self.verbose = verbose
         self.random_state = random_state
+        self.loss = loss
 
     def report(self, digits=3):
         """Write the selected formulas out, with the names of the features.
@@ -216,6 +219,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 "selection='cv' needs refit_constants=True, as the constants of programs have evolved on all rows; "
                 "got refit_constants=False"
             )
+        make_loss(self)
         resolve_device(self.device)
         functions = function_names(self.function_set)
         polynomial = POLYNOMIAL_FUNCTIONS.issuperset(functions)
@@ -274,6 +278,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             device=self.device,
             folds=folds_of(len(X)) if self.selection == "cv" else None,
             optimizer_iterations=self.optimizer_iterations,
+            loss=make_loss(self),
         )
 
     def _search_blocks(self, blocks, settings, deadline, *, continues, y_ndim, n_rows=None):

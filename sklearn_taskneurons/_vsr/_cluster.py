@@ -13,6 +13,7 @@ from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS, TermColumns, block
 from sklearn_taskneurons._threads import single_blas_thread
 from sklearn_taskneurons._validation import class_weights
 from sklearn_taskneurons._vsr._blocks import RowBlocks
+from sklearn_taskneurons._vsr._losses import is_squared_error
 from sklearn_taskneurons._vsr._targets import check_labels, class_indicators, class_numbers
 
 
@@ -30,10 +31,11 @@ def are_numbers_on_cluster(y):
 def cluster_settings(estimator):
     """Return the settings of an estimator's search, if it can be one on collections of dask; raise ValueError if not."""
     settings = estimator._settings()
-    if not settings.is_polynomial or estimator.selection == "cv":
+    if not settings.is_polynomial or estimator.selection == "cv" or not is_squared_error(estimator):
         raise ValueError(
-            f"collections of dask need functions of {sorted(POLYNOMIAL_FUNCTIONS)} only and no selection='cv': a search reads "
-            f"their rows once; got function_set={estimator.function_set!r} and selection={estimator.selection!r}: "
+            f"collections of dask need functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, no selection='cv' and "
+            "loss='squared_error': a search reads their rows once; got "
+            f"function_set={estimator.function_set!r}, selection={estimator.selection!r} and loss={estimator.loss!r}: "
             "compute() them first"
         )
     return settings

@@ -19,6 +19,8 @@ class ParetoPoint(NamedTuple):
         largest formula where there are several outputs.
     loss : float
         The mean squared error over the variance of the target, averaged over outputs: 1 minus R squared on the training rows.
+        With another `loss` of the regressor its mean over that of the best constant, which for the absolute error is the
+        median of the targets.
     score : float
         What the selection maximises.
     formula : Formula or tuple of Formula

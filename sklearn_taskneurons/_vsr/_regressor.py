@@ -1,29 +1,32 @@
 """Vectorized symbolic regression as a scikit-learn estimator."""
 
 import time
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_taskneurons._callbacks import with_callbacks
-from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS
+from sklearn_taskneurons._search import LOSS_NAMES, POLYNOMIAL_FUNCTIONS
 from sklearn_taskneurons._validation import check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows, function_names
 from sklearn_taskneurons._vsr._blocks import N_FOLDS, RowBlocks
 from sklearn_taskneurons._vsr._cluster import cluster_settings, is_on_cluster, search_on_cluster
+from sklearn_taskneurons._vsr._losses import check_outputs, is_squared_error
 from sklearn_taskneurons._vsr._pareto import best_first
 from sklearn_taskneurons._vsr._targets import check_numbers
 
 
 def _is_scored_from_moments(estimator):
     """Tell whether blocks of rows can be added; raise AttributeError, which says why, if not."""
-    if POLYNOMIAL_FUNCTIONS.issuperset(function_names(estimator.function_set)):
+    if POLYNOMIAL_FUNCTIONS.issuperset(function_names(estimator.function_set)) and is_squared_error(estimator):
         return True
     raise AttributeError(
-        f"partial_fit needs functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, which are scored from moments of the rows; "
-        f"got function_set={estimator.function_set!r}"
+        f"partial_fit needs functions of {sorted(POLYNOMIAL_FUNCTIONS)} only and loss='squared_error', which are scored from "
+        f"moments of the rows; got function_set={estimator.function_set!r} and loss={estimator.loss!r}"
     )
 
 
@@ -108,7 +111,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         also decides where: in processes, threads or on a cluster. The result is the same.
     device : str or torch.device, default="cpu"
         Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
-        Polynomials are scored from moments, which takes no device.
+        Polynomials are scored from moments, which takes no device, unless `loss` is another one.
     selection : {"bic", "cv", "knee", "loss"}, default="bic"
         Which formula of the Pareto front is taken: the one with the best Bayesian information criterion [4]_; the one
         with the least error in 5-fold cross-validation of its refitted constants, row i in fold i modulo 5, which costs
@@ -129,6 +132,15 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         With 1 and more, a progress line is written to the standard error stream.
     random_state : int, RandomState instance or None, default=None
         Decides all random choices. An int gives the same formula every time.
+    loss : {"squared_error", "absolute_error", "huber"} or callable, default="squared_error"
+        Of what the weighted mean over the rows is minimised: a function of the residual, prediction less target. "huber" is
+        half the square up to 1, in units of the target, and a straight line beyond, as in :class:`torch.nn.HuberLoss`. A
+        callable takes a tensor of float64 of shape (N,) and returns one, differentiable, elementwise, at least 0, 0 at 0 and
+        not falling from there to either side. Other losses than "squared_error" have no closed form: coefficients are found
+        by iteratively reweighted least squares [6]_, those of the formulas on the front to the end, those of
+        programs that compete by two steps after the squared error's. Polynomials, too, are evaluated on the rows, and
+        `max_degree` bounds all of them. It needs one output, ``method="genetic"``, no optimised constants and another
+        `selection` than "cv"; "bic" takes residuals for drawn from a density proportional to ``exp(-loss / s)``.
 
     Attributes
     ----------
@@ -159,6 +171,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
        :doi:`10.1214/aos/1176344136`.
     .. [5] V. Satopaa et al., "Finding a 'Kneedle' in a Haystack: Detecting Knee Points in System Behavior", ICDCS Workshops
        2011, :doi:`10.1109/ICDCSW.2011.20`.
+    .. [6] P. W. Holland, R. E. Welsch, "Robust Regression Using Iteratively Reweighted Least-Squares", Communications in
+       Statistics - Theory and Methods 6(9), 1977, :doi:`10.1080/03610927708827533`.
 
     Examples
     --------
@@ -172,6 +186,10 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     >>> round(search.score(X, y), 3)
     1.0
     """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = BaseVSR._parameter_constraints | {
+        "loss": [StrOptions({"squared_error", *LOSS_NAMES}), callable]
+    }
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -233,7 +251,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         Raises
         ------
         AttributeError
-            If `function_set` has functions that are no polynomials: their programs need the rows.
+            If `function_set` has functions that are no polynomials, or `loss` is another one: these need the rows.
         ValueError
             If a parameter, the data or the weights are not as described, or if `function_set`, `coefficients`,
             `refit_constants`, `max_degree` or `selection` no longer go with the first block.
@@ -243,8 +261,9 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         blocks = getattr(self, "_blocks", None)
         if blocks is None and hasattr(self, "formula_"):
             raise ValueError(
-                "partial_fit must follow a fit whose functions were polynomials, as others keep nothing to add rows to; "
-                "got an estimator whose function_set has been changed since: take a clone of it"
+                "partial_fit must follow a fit whose functions were polynomials and whose loss was 'squared_error', as others "
+                "keep nothing to add rows to; got an estimator whose function_set or loss has been changed since: take a clone "
+                "of it"
             )
         return self._fit(X, y, sample_weight, blocks, reset=blocks is None, ensure_min_samples=1)
 
@@ -267,15 +286,20 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
             return self.formula_(X)
         return np.stack([formula(X) for formula in self.formulas_], axis=1)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = is_squared_error(self)
+        return tags
+
     def _fit(self, X, y, sample_weight, blocks, **how):
         """Add rows to the blocks before, if there are any, and search on all of them."""
         deadline = None if self.max_time is None else time.monotonic() + self.max_time
         settings = self._settings()
         continues = self._continues()
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, **how)
-        y = check_numbers(y)
+        y = check_outputs(self, check_numbers(y))
         weights = check_weights(sample_weight, X)
-        if settings.is_polynomial:
+        if settings.is_polynomial and is_squared_error(self):
             empty = self._no_rows(X.shape[1])
             if blocks is not None:
                 self._check_block(blocks, y, empty)

@@ -1,0 +1,95 @@
+"""Losses of residuals other than their squares, and the weights by which least squares minimises them."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+_TRIAL: Final = (-2.0, -0.5, 0.0, 0.5, 2.0)
+
+
+def _huber(residuals: Tensor) -> Tensor:
+    """Return half the square up to 1, and what goes on straight from there."""
+    return torch.nn.functional.huber_loss(residuals, torch.zeros_like(residuals), reduction="none")
+
+
+_NAMED: Final[dict[str, Callable[[Tensor], Tensor]]] = {"absolute_error": torch.abs, "huber": _huber}
+LOSS_NAMES: Final = tuple(_NAMED)
+
+
+class Loss:
+    """A loss of residuals, predictions less targets: at least 0, 0 at 0, and no less where a residual is larger.
+
+    Parameters
+    ----------
+    function : {"absolute_error", "huber"} or callable
+        A callable takes a tensor of float64 of shape (N,) and returns one of the same shape, each value a differentiable
+        function of the one in its place.
+
+    Attributes
+    ----------
+    name : str
+        By what checkpoints know it: of a callable the qualified name.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or what the callable makes of a few residuals is not as described.
+    """
+
+    def __init__(self, function: str | Callable[[Tensor], Tensor]) -> None:
+        if isinstance(function, str):
+            if function not in _NAMED:
+                raise ValueError(f"loss must be a callable or one of {sorted(_NAMED)}; got {function!r}")
+            self.name = function
+            self._function = _NAMED[function]
+        else:
+            described = function if hasattr(function, "__qualname__") else type(function)
+            self.name = f"{described.__module__}.{described.__qualname__}"
+            self._function = function
+            self._check()
+
+    def __call__(self, residuals: Tensor) -> Tensor:
+        """Return the losses of residuals of any shape."""
+        with torch.no_grad():
+            return self._function(residuals.reshape(-1)).reshape(residuals.shape)
+
+    def weights(self, residuals: Tensor, smallest: float) -> Tensor:
+        """Return the weights whose least squares problem has the same gradient: the derivative over the residual.
+
+        Residuals below ``smallest`` count as that large: a loss with a kink at 0 has no weight there.
+        """
+        # Autograd needs tensors that were made outside of inference mode.
+        with torch.inference_mode(False), torch.enable_grad():
+            clamped = torch.where(residuals < 0.0, residuals.clamp(max=-smallest), residuals.clamp(min=smallest))
+            flat = clamped.detach().clone().reshape(-1).requires_grad_()
+            (slopes,) = torch.autograd.grad(self._function(flat).sum(), flat)
+            return (slopes / flat.detach()).clamp(min=0.0).reshape(residuals.shape)
+
+    def _check(self) -> None:
+        """Raise ValueError unless a few residuals get losses as described."""
+        trial = torch.tensor(_TRIAL, dtype=torch.float64, requires_grad=True)
+        with torch.enable_grad():
+            value = self._function(trial)
+        wanted = f"loss must return a float64 tensor of shape {tuple(trial.shape)} for one of this shape"
+        if not isinstance(value, Tensor) or value.shape != trial.shape or value.dtype != torch.float64:
+            raise ValueError(f"{wanted}; got {_described(value)}")
+        if not value.requires_grad:
+            raise ValueError("loss must be differentiable by torch.autograd; got a value that does not depend on the residuals")
+        (slopes,) = torch.autograd.grad(value.sum(), trial)
+        losses = value.detach()
+        is_fine = torch.isfinite(losses).all() and losses.min() >= 0.0 and losses[2] == 0.0
+        if not is_fine or (slopes * trial.detach() < 0.0).any() or losses.max() == 0.0:
+            raise ValueError(
+                "loss must be finite, 0 for a residual of 0 and not fall from there on to either side, above 0 for some of the "
+                f"residuals {list(_TRIAL)}; got {losses.tolist()}"
+            )
+        if not torch.allclose(self(trial.detach()[1:3]), losses[1:3], rtol=1e-12):
+            raise ValueError(
+                "each value of loss must depend on the residual in its place alone; got others for fewer residuals"
+            )
+
+
+def _described(value: Any) -> str:
+    return f"one of {value.dtype} and shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__

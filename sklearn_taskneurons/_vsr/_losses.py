@@ -1,0 +1,41 @@
+"""What a loss other than the squared error asks of a search."""
+
+from sklearn.utils import column_or_1d
+
+from sklearn_taskneurons._search import Loss
+
+
+def make_loss(estimator):
+    """Return the loss of a search, None for the squared error; raise ValueError if the other parameters do not go with it."""
+    if is_squared_error(estimator):
+        return None
+    loss = Loss(estimator.loss)
+    wrong = {
+        "method": ("'genetic'", estimator.method != "genetic"),
+        "selection": ("'bic', 'knee' or 'loss'", estimator.selection == "cv"),
+        "optimizer_iterations": ("0", estimator.optimizer_iterations > 0),
+    }
+    for name, (wanted, is_wrong) in wrong.items():
+        if is_wrong:
+            raise ValueError(
+                f"{name} must be {wanted} where loss is not 'squared_error', as other losses have no closed form; got "
+                f"{name}={getattr(estimator, name)!r} and loss={estimator.loss!r}"
+            )
+    return loss
+
+
+def is_squared_error(estimator):
+    """Return whether a search minimises squared errors, for which moments of the rows are enough."""
+    return isinstance(estimator.loss, str) and estimator.loss == "squared_error"
+
+
+def check_outputs(estimator, y):
+    """Return targets as a search takes them; raise ValueError unless the loss goes with the number of outputs."""
+    if is_squared_error(estimator):
+        return y
+    if y.ndim == 2 and y.shape[1] > 1:
+        raise ValueError(
+            f"y must be one column where loss is not 'squared_error'; got {y.shape[1]} columns and loss={estimator.loss!r}: "
+            "use sklearn.multioutput.MultiOutputRegressor"
+        )
+    return column_or_1d(y, warn=True)

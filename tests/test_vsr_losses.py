@@ -1,0 +1,151 @@
+"""Searches that minimise another loss than the squared error."""
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from numpy.testing import assert_allclose
+from sklearn.utils import get_tags
+
+from sklearn_taskneurons import VSRClassifier, VSRRegressor, VSRTransformer
+
+
+def square(residuals):
+    return residuals**2
+
+
+def small(**parameters):
+    return VSRRegressor(**{"population_size": 60, "generations": 6, "random_state": 0} | parameters)
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Rows whose target is a formula, but for a tenth of them, which are off by far: X, y, and y without errors."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    truth = (0.5 * X**3 - 2 * X).sum(axis=1)
+    y = truth.copy()
+    y[:20] += rng.choice([-1, 1], 20) * rng.uniform(50, 100, 20)
+    return X, y, truth
+
+
+class TestRobustness:
+    @pytest.mark.parametrize("function_set", [("add", "sub", "mul", "neg"), ("add", "mul", "sin")])
+    def test_gross_errors_hide_the_formula_from_squares_alone(self, function_set, table):
+        X, y, truth = table
+        how = {"function_set": function_set, "population_size": 150, "coefficients": "shared"}
+        robust = small(**how, loss="absolute_error").fit(X, y)
+        assert str(robust.formula_.round(6)) == "0.5*x**3 - 2*x"
+        assert_allclose(robust.predict(X), truth, atol=1e-6)
+        squared = small(**how).fit(X, y)
+        assert np.abs(squared.predict(X) - truth).mean() > 0.5
+
+    def test_hubers_loss_comes_near_it(self, table):
+        X, y, truth = table
+        model = small(loss="huber", coefficients="shared").fit(X, y)
+        assert {term.degree for term in model.formula_.terms if not term.is_constant} == {1, 3}
+        assert np.abs(model.predict(X) - truth).mean() < 0.1
+
+
+class TestFront:
+    @pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+    def test_losses_are_those_of_the_formulas_over_that_of_the_constant(self, loss, table):
+        X, y, _ = table
+
+        def mean(residuals):
+            size = np.abs(residuals)
+            return np.mean(size if loss == "absolute_error" else np.where(size < 1, 0.5 * size**2, size - 0.5))
+
+        front = small(loss=loss, selection="loss").fit(X, y).pareto_front_
+        assert front[0].loss == 1.0
+        constant = mean(front[0].formula(X) - y)
+        if loss == "absolute_error":
+            assert_allclose(constant, mean(np.median(y) - y), rtol=1e-6)
+        for point in front:
+            assert_allclose(mean(point.formula(X) - y) / constant, point.loss, rtol=1e-6)
+
+    def test_a_callable_of_squares_gives_the_formula_of_squared_errors(self, table):
+        X, _, truth = table
+        y = truth + np.random.default_rng(1).normal(size=len(X))
+        how = {"coefficients": "shared", "function_set": ("add", "mul", "sin")}
+        expected, found = small(**how).fit(X, y), small(**how, loss=square).fit(X, y)
+        assert found.formula_.round(6) == expected.formula_.round(6)
+        own = {point.complexity: point.loss for point in found.pareto_front_}
+        for point in expected.pareto_front_:
+            assert_allclose(own[point.complexity], point.loss, rtol=1e-6)
+
+    def test_constants_that_evolve_need_no_fit(self, table):
+        X, y, _ = table
+        model = small(loss="absolute_error", refit_constants=False, linear_scaling=False, coefficients="shared").fit(X, y)
+        found = np.mean(np.abs(model.predict(X) - y)) / np.mean(np.abs(np.median(y) - y))
+        assert any(np.isclose(found, point.loss, rtol=1e-6) for point in model.pareto_front_)
+
+    def test_no_power_beyond_max_degree(self, table):
+        X, y, _ = table
+        model = small(loss="absolute_error", max_degree=2).fit(X, y)
+        assert max(point.formula.degree for point in model.pareto_front_) <= 2
+
+    def test_a_weight_of_two_is_two_rows(self, table):
+        X, y, _ = table
+        times = np.random.default_rng(2).integers(0, 3, len(X))
+        how = {"loss": "absolute_error", "coefficients": "shared"}
+        weighted = small(**how).fit(X, y, sample_weight=times)
+        repeated = small(**how).fit(np.repeat(X, times, axis=0), np.repeat(y, times))
+        assert weighted.formula_.round(6) == repeated.formula_.round(6)
+
+
+class TestSearch:
+    def test_the_number_of_jobs_does_not_matter(self, table):
+        X, y, _ = table
+        with parallel_config(backend="threading"):
+            models = [small(loss=square, n_islands=2, generations=3, n_jobs=jobs).fit(X, y) for jobs in (1, 2)]
+        assert models[0].pareto_front_ == models[1].pareto_front_
+
+    def test_a_checkpoint_ends_in_the_same_formula(self, table, tmp_path):
+        X, y, _ = table
+        how = {"loss": "huber", "n_iter_no_change": None, "coefficients": "shared"}
+        expected = small(**how).fit(X, y)
+        path = tmp_path / "search.npz"
+        small(**how, checkpoint=path, callbacks=[lambda record: record["generation"] == 2]).fit(X, y)
+        assert small(**how, checkpoint=path).fit(X, y).pareto_front_ == expected.pareto_front_
+        with pytest.raises(ValueError, match="loss: 'huber' then, 'absolute_error' now"):
+            small(**how | {"loss": "absolute_error"}, checkpoint=path).fit(X, y)
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("parameters", "message"),
+        [
+            ({"method": "exhaustive"}, r"method must be 'genetic'.*got method='exhaustive' and loss='huber'"),
+            ({"selection": "cv"}, r"selection must be 'bic', 'knee' or 'loss'.*got selection='cv'"),
+            ({"optimizer_iterations": 5}, r"optimizer_iterations must be 0.*got optimizer_iterations=5"),
+            ({"loss": "hinge"}, "'loss' parameter"),
+            ({"loss": lambda r: r}, "loss must be finite, 0 for a residual of 0"),
+        ],
+    )
+    def test_wrong_parameters_are_refused(self, parameters, message, table):
+        with pytest.raises(ValueError, match=message):
+            small(**{"loss": "huber"} | parameters).fit(*table[:2])
+
+    def test_several_outputs_are_refused(self, table):
+        X, y, truth = table
+        with pytest.raises(ValueError, match="y must be one column where loss is not 'squared_error'; got 2"):
+            small(loss="huber").fit(X, np.column_stack([y, truth]))
+        assert [get_tags(small(loss=loss)).target_tags.multi_output for loss in ("squared_error", "huber")] == [True, False]
+
+    def test_moments_are_not_enough(self, table):
+        X, y, _ = table
+        with pytest.raises(AttributeError, match="partial_fit"):
+            small(loss="huber").partial_fit(X, y)
+        model = small(loss="huber", generations=2).fit(X, y).set_params(loss="squared_error")
+        with pytest.raises(ValueError, match="function_set or loss has been changed"):
+            model.partial_fit(X, y)
+
+    def test_collections_of_dask_are_refused(self, table):
+        da = pytest.importorskip("dask.array")
+        X, y, _ = table
+        with pytest.raises(ValueError, match="loss='squared_error': a search reads"):
+            small(loss="huber").fit(da.from_array(X), da.from_array(y))
+
+    @pytest.mark.parametrize("estimator", [VSRClassifier, VSRTransformer])
+    def test_indicators_are_explained_by_squared_errors(self, estimator):
+        assert "loss" not in estimator().get_params()
