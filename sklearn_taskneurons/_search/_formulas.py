@@ -1,7 +1,7 @@
 """From programs and coefficients to formulas, one for each output."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -9,12 +9,14 @@ from sklearn_taskneurons._search._least_squares import Targets
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._scores import FrontEntry, quantised
 from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
-from sklearn_taskneurons.formula._build import power, total
+from sklearn_taskneurons.formula._build import ONE, power, total
 from sklearn_taskneurons.formula._expression import Expression, Node, expression_type
-from sklearn_taskneurons.formula._terms import expanded_expression
+from sklearn_taskneurons.formula._terms import Factor, RowSum, Term, expanded_expression
 from sklearn_taskneurons.formula.functions import NUMBER, VECTOR, X
 
 Summand: TypeAlias = tuple[float, Sequence[Expression], Sequence[Expression]]  # coefficient, numerators, denominators
+
+_SUM_OF_ONES: Final = RowSum(ONE)
 
 
 def polynomial(powers: Sequence[int], coefficients: Floats, intercept: float, n_features: int) -> Expression:
@@ -67,7 +69,7 @@ def simplified(expression: Expression, n_features: int) -> Formula | None:
     What does not depend on x, be it a sum over features, becomes a number.
     """
     try:
-        formula = Formula.from_expression(expression)
+        formula = _counted(Formula.from_expression(expression), n_features)
     except FormulaSyntaxError:
         return None
     if all(term.is_constant for term in formula.terms):
@@ -78,6 +80,18 @@ def simplified(expression: Expression, n_features: int) -> Formula | None:
     except FormulaSyntaxError:
         return formula
     return expanded if expanded.length <= formula.length else formula
+
+
+def _counted(formula: Formula, n_features: int) -> Formula:
+    """Return the formula with their number in place of sums of 1 over the features: ``sum(x) + x`` is ``(D + 1)*x``."""
+    coefficients: dict[tuple[Factor, ...], float] = {}
+    for term in formula.terms:
+        rest = term.factors if term.is_constant else tuple(factor for factor in term.factors if factor != _SUM_OF_ONES)
+        number = term.coefficient * n_features ** (len(term.factors) - len(rest))
+        coefficients[rest] = coefficients.get(rest, 0.0) + number
+    if coefficients.keys() == {term.factors for term in formula.terms}:
+        return formula
+    return Formula.from_expression(expanded_expression([Term(number, rest) for rest, number in coefficients.items() if number]))
 
 
 def without_constant(formula: Formula) -> Formula:

@@ -86,6 +86,7 @@ def make_scorer(
                 optimizer_iterations=optimizer_iterations,
                 loss=loss,
                 max_degree=degree if settings.is_polynomial else None,
+                n_symbols=len(settings.function_set) + 2,  # x and numbers
             )
         n_rows = len(X) if sample_weight is None else int(np.count_nonzero(sample_weight))
         forms = forms_of(coefficients if refit_constants else "shared", degree, X.shape[1], n_rows)

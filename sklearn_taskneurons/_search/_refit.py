@@ -28,7 +28,7 @@ from sklearn_taskneurons._search._scores import FrontEntry
 from sklearn_taskneurons.formula import Formula, evaluate
 from sklearn_taskneurons.formula._build import call
 from sklearn_taskneurons.formula._expression import Expression, Node
-from sklearn_taskneurons.formula.functions import FUNCTIONS, NUMBER, SUM
+from sklearn_taskneurons.formula.functions import FUNCTIONS, NUMBER, SUM, VECTOR
 
 # Whether each feature has coefficients of its own, for each way to fit them.
 _FORMS: Final[dict[str | None, tuple[bool, ...]]] = {
@@ -54,8 +54,8 @@ class FormulaFitter:
         Bytes that the values of a block of rows may take.
     folds : sequence of Rows, default=()
         Parts of the same rows, at least two, to cross-validate what is fitted on.
-    counts_constants : bool, default=False
-        Whether the constants inside the terms were fitted, too, so that they count.
+    n_symbols : int, default=1
+        Among how many symbols the search chooses each node of a formula.
     loss : LossFitter, optional
         Fits by another loss of the rows than squared error; it takes no folds.
     """
@@ -68,7 +68,7 @@ class FormulaFitter:
         coefficients: str | None,
         budget: int,
         folds: Sequence[Rows] = (),
-        counts_constants: bool = False,
+        n_symbols: int = 1,
         loss: LossFitter | None = None,
     ) -> None:
         if loss is not None and folds:
@@ -78,7 +78,7 @@ class FormulaFitter:
         self._linear_scaling = linear_scaling
         self._forms = _FORMS[coefficients]
         self._budget = budget
-        self._counts_constants = counts_constants
+        self._n_symbols = n_symbols
         self._loss = loss
 
     def constant(self) -> FrontEntry:
@@ -112,7 +112,8 @@ class FormulaFitter:
             return None
         residuals = factor[:, 2:] + factor[:, :1] * self._rows.shift - factor[:, 1, None]
         loss = float(self._rows.targets.normalised(np.einsum("ko,ko->o", residuals, residuals)))
-        return FrontEntry(complexity([formula]), loss, count_numbers(formula), (formula,), loss)
+        numbers, choices = count_numbers(formula), self._choices([formula])
+        return FrontEntry(complexity([formula]), loss, numbers, (formula,), loss, choices=choices)
 
     def _scaled(self, formula: Formula) -> FrontEntry | None:
         """Return the entry of a formula with the best slope and intercept for each output."""
@@ -143,8 +144,8 @@ class FormulaFitter:
             for output in range(self._rows.n_outputs)
         ]
         n_coefficients = (solution.rank + 1) * self._rows.n_outputs
-        if self._counts_constants:
-            n_coefficients += sum(count_values(expression) for expression in columns.expressions)
+        # Constants inside the terms have been chosen by the data, too.
+        n_coefficients += sum(count_values(expression) for expression in columns.expressions)
         return self._entry(expressions, solution.loss, n_coefficients, self.cv_loss(columns.expressions))
 
     def cv_loss(self, expressions: Sequence[Expression]) -> float:
@@ -173,7 +174,12 @@ class FormulaFitter:
         if n_coefficients is None:
             n_coefficients = sum(count_numbers(formula) for formula in formulas)
         deviance = None if self._loss is None else self._loss.deviance(loss)
-        return FrontEntry(complexity(formulas), loss, n_coefficients, formulas, cv_loss, deviance)
+        return FrontEntry(complexity(formulas), loss, n_coefficients, formulas, cv_loss, deviance, self._choices(formulas))
+
+    def _choices(self, formulas: Sequence[Formula]) -> float:
+        """Return how many formulas of as many nodes there are, by the logarithm; numbers are counted elsewhere."""
+        nodes = sum(node.opcode not in (NUMBER, VECTOR) for formula in formulas for node in formula.expression)
+        return nodes * math.log(self._n_symbols)
 
     def _solve(self, expressions: Sequence[Expression]) -> Solution | None:
         """Fit columns and a constant, or return None where a value is not finite."""

@@ -71,6 +71,8 @@ class RowScorer:
         What is minimised instead of the squared error, of one output and without folds or optimised constants.
     max_degree : int, optional
         The largest degree of programs that are polynomials; without it programs may be anything.
+    n_symbols : int, default=1
+        Among how many symbols the search chooses each node of a program.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class RowScorer:
         optimizer_iterations: int = 0,
         loss: Loss | None = None,
         max_degree: int | None = None,
+        n_symbols: int = 1,
     ) -> None:
         if rows.n_outputs > 1 and not linear_scaling and coefficients is None:
             raise ValueError(
@@ -119,7 +122,7 @@ class RowScorer:
             coefficients=coefficients,
             budget=budget,
             folds=folds,
-            counts_constants=optimizer_iterations > 0,
+            n_symbols=n_symbols,
             loss=self._loss_fitter,
         )
         self._begin()

@@ -57,6 +57,8 @@ class FrontEntry(NamedTuple):
     deviance : float or None
         Minus twice the logarithm of the likelihood of each value, up to a constant; None for normal errors, whose variance is
         fitted: the logarithm of the loss.
+    choices : float
+        The logarithm of the number of formulas among which a search finds one of this size; 0 where these are few.
     """
 
     complexity: int
@@ -65,6 +67,7 @@ class FrontEntry(NamedTuple):
     formulas: tuple[Formula, ...]
     cv_loss: float = math.nan
     deviance: float | None = None
+    choices: float = 0.0
 
 
 class Optimizer(Protocol):

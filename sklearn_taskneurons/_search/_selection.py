@@ -11,7 +11,7 @@ from sklearn_taskneurons._search._scores import LOSS_FLOOR, FrontEntry
 
 
 def _bic(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
-    """Return the negative Bayesian information criterion, but for a constant."""
+    """Return the negative extended Bayesian information criterion, but for a constant."""
     penalty = math.log(max(total_weight, 1.0))
 
     def score(entry: FrontEntry) -> float:
@@ -19,7 +19,7 @@ def _bic(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
         if entry.n_coefficients >= n_values:
             return -math.inf  # as many numbers fit any data
         deviance = math.log(max(entry.loss, LOSS_FLOOR)) if entry.deviance is None else entry.deviance
-        return -n_values * deviance - entry.n_coefficients * penalty
+        return -n_values * deviance - entry.n_coefficients * penalty - 2 * entry.choices
 
     return [score(entry) for entry in front]
 
@@ -63,7 +63,8 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
     total_weight : float
         Sum of the weights of the rows: the number of rows, if a weight counts how often a row occurs.
     criterion : {"bic", "cv", "knee", "loss"}, default="bic"
-        The negative Bayesian information criterion [1]_ (up to a constant; -inf for as many coefficients as rows), the
+        The negative Bayesian information criterion [1]_ (up to a constant; -inf for as many coefficients as rows), with a
+        prior by which each node of a formula with other functions than polynomials is any of the symbols [3]_; the
         negative cross-validated loss, how far the logarithm of the loss lies below the line from the simplest formula to the
         last, over the fall of that line [2]_, or the negative loss. The likelihood is that of normal errors, or the one that
         goes with another loss rho: of errors with a density proportional to ``exp(-rho(r) / s)``, s fitted. For the mean
@@ -84,6 +85,8 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
        :doi:`10.1214/aos/1176344136`.
     .. [2] V. Satopaa, J. Albrecht, D. Irwin, B. Raghavan, "Finding a 'Kneedle' in a Haystack: Detecting Knee Points in
        System Behavior", ICDCS Workshops 2011, :doi:`10.1109/ICDCSW.2011.20`.
+    .. [3] J. Chen, Z. Chen, "Extended Bayesian information criteria for model selection with large model spaces",
+       Biometrika 95, 2008, :doi:`10.1093/biomet/asn034`.
     """
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {sorted(CRITERIA)}; got {criterion!r}")
