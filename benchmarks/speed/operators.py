@@ -137,7 +137,7 @@ def populations(X, y, options, seed):
     few = slice(0, 1000)  # rows enough to evolve by
     state = search(make_scorer(X[few], y[few], settings=chosen), chosen, rng).state
     first = Grammar(chosen).ramped(rng, options.population, chosen.init_depth)
-    return {"random": first, "evolved": state.population}, state.bank
+    return {"random": first, "evolved": state.islands[0].population}, state.bank
 
 
 def peer_programs(population, seed):
