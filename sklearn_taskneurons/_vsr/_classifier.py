@@ -31,30 +31,24 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     Parameters
     ----------
     method : {"genetic", "exhaustive"}, default="genetic"
-        How the formula is found. "exhaustive" tries every set of powers up to `max_degree`, at most 14, and so finds the
-        best polynomial of each number of terms with certainty; it needs refitted constants and a function set of
-        polynomials, and none of the parameters from `population_size` to `n_jobs`.
+        How the formula is found. "exhaustive" tries every set of powers up to `max_degree`, at most 14; it needs refitted
+        constants and a function set of polynomials, and none of the parameters from `population_size` to `n_jobs`.
     function_set : sequence of str or of what :func:`make_function` returns, default=("add", "sub", "mul", "neg")
-        The functions of the formulas, of "add", "sub", "mul", "div", "neg", "pow", "dot", "sum", "sin", "cos", "tan",
-        "tanh", "exp", "log", "sqrt" and "abs"; "w" adds constant vectors. Formulas of the first three, "neg" and "pow"
-        alone are scored from moments. Nothing is protected: a formula that is not finite on the data loses.
+        The functions of the formulas, as :class:`VSRRegressor` lists them.
     coefficients : {"auto", "per_feature", "shared"}, default="auto"
-        What the coefficients of a formula's terms are, in the search and in the logits: a number for each feature, which
-        makes an additive model, or one number, as in [1]_. With "auto" formulas of both kinds are on the front, and the one
-        that is selected decides.
+        What the coefficients of a formula's terms are, in the search and in the logits: a number for each feature, or one
+        number, as in [1]_. With "auto" formulas of both kinds are on the front, and the one that is selected decides.
     refit_constants : bool, default=True
         Whether the search solves for the constants of the terms by least squares, in closed form. False leaves them to
         evolution, as in [1]_: they are shared, and ``coefficients="per_feature"`` is an error. The coefficients of the
         logits are always fitted.
     linear_scaling : bool, default=True
-        Score programs with their best slope and intercept [3]_. Where the constants of a polynomial are refitted, both are
-        among them.
+        Score programs with their best slope and intercept [3]_; refitted constants of polynomials have both among them.
     optimizer_iterations : int, default=0
         The largest number of steps in which constants inside functions are optimised, as :class:`VSRRegressor` describes.
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
-        would be more than a third of the rows, or more than 1024 numbers. With ``coefficients="auto"`` such numbers have
-        this lower degree whatever `max_degree` is, and are left out where there are as many features as rows.
+        would be too many for the rows, as :class:`VSRRegressor` describes.
     population_size : int, default=500
         The number of programs of a generation, at least 2.
     generations : int, default=80
@@ -86,20 +80,15 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     parsimony_coefficient : float, default=0.0
         What each node adds to the loss when programs compete, at least 0.
     n_islands : int, default=1
-        The number of populations that evolve side by side, each of `population_size` programs, and exchange their best ones
-        along a ring.
+        The number of populations that evolve side by side and exchange their best programs along a ring.
     migration_interval : int or None, default=10
         After how many generations programs migrate; None makes the islands searches of their own, whose fronts are merged.
     n_jobs : int or None, default=None
         How many islands are advanced at the same time, as :class:`VSRRegressor` describes. The result is the same.
     device : str or torch.device, default="cpu"
         Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
-        Polynomials are scored from moments, which takes no device.
     selection : {"bic", "cv", "knee", "loss"}, default="bic"
-        Which formula of the Pareto front gives its terms: the one with the best Bayesian information criterion [4]_;
-        the one with the least error in 5-fold cross-validation of its refitted constants, row i in fold i modulo 5,
-        which costs no second pass over the data; the knee of the front, where the logarithm of the loss lies farthest
-        below the line from the simplest formula to the last [5]_; or the one with the least loss.
+        Which formula of the Pareto front gives its terms, as :class:`VSRRegressor` describes.
     C : float, default=1.0
         The inverse of the strength of the penalty on the logits' coefficients, above 0. It is that of
         :class:`sklearn.linear_model.LogisticRegression` on standardized terms, so that units do not matter.
@@ -113,8 +102,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     warm_start : bool, default=False
         Whether `fit` continues with the last population.
     callbacks : list of callable or None, default=None
-        Called after each generation with a dict: "generation", "best_loss", "seconds" and more, as in ``history_``. One
-        that returns True ends the search.
+        Called after each generation with a dict, as in ``history_``. One that returns True ends the search.
     verbose : int, default=0
         With 1 and more, a progress line is written to the standard error stream.
     random_state : int, RandomState instance or None, default=None
@@ -147,10 +135,6 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     .. [2] J. R. Koza, "Genetic Programming", MIT Press, 1992.
     .. [3] M. Keijzer, "Improving Symbolic Regression with Interval Arithmetic and Linear Scaling", EuroGP 2003,
        :doi:`10.1007/3-540-36599-0_7`.
-    .. [4] G. Schwarz, "Estimating the Dimension of a Model", Annals of Statistics 6(2), 1978,
-       :doi:`10.1214/aos/1176344136`.
-    .. [5] V. Satopaa et al., "Finding a 'Kneedle' in a Haystack: Detecting Knee Points in System Behavior", ICDCS Workshops
-       2011, :doi:`10.1109/ICDCSW.2011.20`.
 
     Examples
     --------
@@ -161,8 +145,6 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     >>> model = VSRClassifier(coefficients="shared", max_degree=2, random_state=0).fit(X, y)
     >>> [str(term.factors[0]) for term in model.formula_.terms]
     ['sum(x**2)', 'sum(x**0)']
-    >>> model.predict([[0.1, 0.2], [2.0, 1.0]])
-    array(['inside', 'outside'], dtype='<U7')
     >>> model.score(X, y) > 0.95
     True
     """
