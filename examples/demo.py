@@ -33,7 +33,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from skorch.callbacks import Callback
 
-from sklearn_taskneurons import TaskNeuronClassifier, TaskNeuronRegressor, VSRRegressor
+from sklearn_taskneurons import TaskNeuronClassifier, TaskNeuronRegressor
 from sklearn_taskneurons.plotting import LossCurveDisplay, ParetoFrontDisplay
 
 TASK_COLOR, LINEAR_COLOR = "tab:blue", "tab:orange"
@@ -59,10 +59,11 @@ def main() -> None:
     settings: dict[str, Any] = {"early_stopping": True, "random_state": options.seed, "callbacks": [ProgressLine()]}
     # Few rows cannot teach many weights.
     hidden = (64, 32) if len(X_train) >= 1000 else (16, 8)
-    task_net = network(search=VSRRegressor(callbacks=[show_generation]), hidden_layer_sizes=hidden, **settings)
+    task_net = network(hidden_layer_sizes=hidden, **settings)
     fit("Searching a formula and training its network", task_net, X_train, y_train)
     print_front(task_net)
-    linear_net = network(formula="x", hidden_layer_sizes=equal_hidden_sizes(task_net, X_train.shape[1]), **settings)
+    wider = equal_hidden_sizes(task_net, X_train.shape[1])
+    linear_net = network(formula="x", elementwise_affine=False, hidden_layer_sizes=wider, **settings)
     fit("Training linear neurons", linear_net, X_train, y_train)
     print_scores({"task-based": task_net, "linear": linear_net}, X_test, y_test, classification)
     draw(task_net, linear_net, X_test, y_test, name, classification).savefig(options.figure, dpi=150)
@@ -153,11 +154,6 @@ def show(text: str) -> None:
         print(f"\r\x1b[K  {text}", end="", flush=True)
 
 
-def show_generation(record: dict[str, Any]) -> None:
-    """Write how far the search is."""
-    show(f"generation {record['generation']}: loss {record['best_loss']:.4f}")
-
-
 def fit(what: str, estimator: Any, X: pd.DataFrame, y: pd.Series) -> None:
     """Fit an estimator and say how long it took."""
     print(f"{what} ...", flush=True)
@@ -168,7 +164,7 @@ def fit(what: str, estimator: Any, X: pd.DataFrame, y: pd.Series) -> None:
 
 
 def print_front(task_net: Any) -> None:
-    """Print the best formula of each complexity and the one that was chosen."""
+    """Print the best formula of each complexity, and among which ones that of the neurons was chosen."""
     print("\nPareto front (the best formula of each complexity on the training rows; w: one number for each feature)")
     print(f"{'complexity':>10}  {'loss':>9}  formula")
     for point in task_net.search_.pareto_front_:
@@ -176,8 +172,12 @@ def print_front(task_net: Any) -> None:
         mark = "*" if formula == task_net.search_.formula_ else " "
         print(f"{point.complexity:>9}{mark}  {point.loss:>9.4g}  {shorten(formula)}")
     if len(task_net.search_.formulas_) == 1 and task_net.n_features_in_ <= 20:
-        print("\nchosen, on scaled columns:")
+        print("\nthe best one, on scaled columns:")
         print(task_net.search_.formula_.report(task_net.feature_names_in_))
+    print("\nFormulas of neurons, and the loss of small networks of them on rows held out")
+    print(f"{'':>10}  {'loss':>9}  formula")
+    for candidate in task_net.formula_candidates_:
+        print(f"{'':>9}{'*' if candidate.chosen else ' '}  {candidate.loss:>9.4g}  {shorten(candidate.formula)}")
     print(f"\nformula of the neurons: {shorten(task_net.formula_)}")
     if task_net.formula_.degree == 1:
         print("Linear neurons fit this table best, so both networks below are of the same kind.")
@@ -190,12 +190,12 @@ def shorten(formula: Any) -> str:
 
 
 def equal_hidden_sizes(task_net: Any, n_features: int) -> tuple[int, ...]:
-    """Widen the hidden layers until linear neurons have at least as many parameters as the task-based network."""
+    """Widen the hidden layers until each linear network has at least as many parameters as a task-based one."""
     n_outputs = len(getattr(task_net, "classes_", ["target"]))
     hidden = np.atleast_1d(task_net.hidden_layer_sizes)
     for percent in range(100, 10_000):
         sizes = [n_features, *(math.ceil(size * percent / 100) for size in hidden), n_outputs]
-        if sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes)) >= task_net.n_parameters_:
+        if sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes)) >= task_net.n_parameters_ / task_net.n_members:
             break
     return tuple(sizes[1:-1])
 
