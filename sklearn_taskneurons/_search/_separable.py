@@ -119,7 +119,7 @@ class Projection:
     def residuals(self, constants: Floats) -> Floats:
         """Return the residuals of all outputs, not finite where a value is not."""
         self._move(constants)
-        return self._residuals.ravel()
+        return self._residuals.flatten()  # a copy: older versions of MINPACK's wrapper write into what they are given
 
     def jacobian(self, constants: Floats) -> Floats:
         """Return the derivatives of the residuals."""

@@ -201,7 +201,7 @@ def test_comparison_against_its_definition():
     [row] = summary["budgets"][0]["comparisons"]
     assert row["error_ratio"] == pytest.approx(np.prod(ours / other) ** (1 / 7))
     assert (row["wins"], row["ties"], row["sets"]) == (5, 1, 7)
-    assert row["p_value"] == pytest.approx(wilcoxon(np.log(ours / other)).pvalue)
+    assert row["p_value"] == pytest.approx(wilcoxon(np.log(ours / other)[ours != other]).pvalue)
     assert row["fit_seconds_ratio"] == pytest.approx(1)
 
 
