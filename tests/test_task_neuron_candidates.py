@@ -40,6 +40,14 @@ def chosen(model):
     return only
 
 
+def test_a_given_formula_leaves_nothing_of_an_earlier_search(X):
+    model = found(X, X[:, 0])
+    assert hasattr(model, "search_")
+    model.set_params(formula="x").fit(X, X[:, 0])
+    assert not hasattr(model, "search_")
+    assert not hasattr(model, "formula_candidates_")
+
+
 class TestChoice:
     def test_a_cubic_task_gets_a_cubic_neuron(self, X):
         model = found(X, (X**3) @ [1.0, -2.0, 1.5, 0.5] - 4 * X[:, 0] + noise())

@@ -153,12 +153,12 @@ class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _partial_fit(self, X, y, weights):
         """Train one epoch on validated rows; the first rows decide the scaling and the formula."""
+        X, y, weights = _weighty(X, y, weights)
         if not hasattr(self, "net_"):
             self._check_parameters()
             _, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
-            X, y, weights = _weighty(X, y, weights)
             self._start(X, y, weights, search_seed, net_seed, None)
-        self._train(self._table(*_weighty(X, y, weights)), None, 1, None)
+        self._train(self._table(X, y, weights), None, 1, None)
         return self
 
     def _check_parameters(self):
@@ -225,6 +225,8 @@ class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _find_formula(self, X, y, weights, n_outputs, seed, deadline):
         """Return the formula that is given, or the best one of the candidates that a search has found."""
+        for name in ("search_", "formula_candidates_"):
+            self.__dict__.pop(name, None)  # those of an earlier fit
         given = self._given_formula()
         if given is not None:
             return given

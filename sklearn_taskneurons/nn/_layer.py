@@ -1,6 +1,7 @@
 """What all layers of task-based neurons share, whatever their linear operation is."""
 
 import copy
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import torch
@@ -16,7 +17,7 @@ from sklearn_taskneurons.nn._sums import WeightedSum, inverse_rms, normal_grid
 LINEAR_TERM = (Node(X),)
 
 
-class TaskNeuronLayer(WeightedSum):
+class TaskNeuronLayer(WeightedSum, ABC):
     """A layer whose neurons have the form of a formula: elementwise maps, and the sum that weights them.
 
     A subclass says by its linear operation how the maps are weighted, and by ``features`` where they are in its input.
@@ -45,9 +46,9 @@ class TaskNeuronLayer(WeightedSum):
         self.maps = ElementwiseMaps(expressions, in_features, n_members, **factory_kwargs)
         self.reset_parameters()
 
+    @abstractmethod
     def features(self, x: Tensor) -> Tensor:
         """Return an input as the maps take it, (..., features)."""
-        raise NotImplementedError
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew, and set the scales for a standard normal input."""
