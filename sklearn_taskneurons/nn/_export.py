@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from sklearn_taskneurons.formula import ADD, DIV, DOT, MUL, NUMBER, OPCODES, POW, VECTOR, Expression, Node, X
-from sklearn_taskneurons.formula._build import ONE, Summand, call, total
+from sklearn_taskneurons.formula._build import ONE, Summand, applied, call, total
 from sklearn_taskneurons.nn._maps import ElementwiseMaps
 from sklearn_taskneurons.nn._sums import FunctionOfSum, Product, WeightedSum
 
@@ -42,8 +42,7 @@ def _product(product: Product, maps: list[Expression], unit: int) -> Summand:
 
 
 def _function(function: FunctionOfSum, maps: list[Expression], unit: int) -> Expression:
-    inner = _sum(function.inner, maps, unit)
-    return call(DIV, ONE, inner) if function.opcode == DIV else call(function.opcode, inner)
+    return applied(function.opcode, *(_sum(argument, maps, unit) for argument in function.arguments))
 
 
 def _inner_product(row: Tensor, expression: Expression) -> Expression:
