@@ -282,6 +282,8 @@ def triangular(matrix: Floats) -> Floats:
     """
     n_columns = matrix.shape[1]
     reduced, *_ = dgeqrf(matrix, lwork=_LAPACK_COLUMNS * n_columns, overwrite_a=True)
-    factor: Floats = np.triu(reduced[:n_columns])
+    factor: Floats = reduced[:n_columns].copy()
+    for row in range(1, len(factor)):  # np.triu takes longer where columns are few
+        factor[row:, row - 1] = 0.0
     missing = n_columns - len(factor)
     return np.pad(factor, ((0, missing), (0, 0))) if missing else factor
