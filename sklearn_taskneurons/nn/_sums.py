@@ -141,7 +141,7 @@ class Product(nn.Module):
 
     amplitude: nn.Parameter | None
     factors: Sequence[LinearMap]
-    functions: "Sequence[FunctionOfSum]"
+    functions: "Sequence[FunctionOfSums]"
 
     def __init__(self, plan: ProductPlan, operation: LinearOperation, out_features: int, **factory_kwargs: Any) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class Product(nn.Module):
             for index in dict.fromkeys(plan.maps)
         )
         self.functions = nn.ModuleList(  # type: ignore[assignment]
-            FunctionOfSum(function, operation, out_features, **factory_kwargs) for function in plan.functions
+            FunctionOfSums(function, operation, out_features, **factory_kwargs) for function in plan.functions
         )
         amplitude = None if plan.maps else _vector(operation, out_features, **factory_kwargs)
         self.register_parameter("amplitude", amplitude)
@@ -219,7 +219,7 @@ class Product(nn.Module):
             function.scale.fill_(1.0)
 
 
-class FunctionOfSum(nn.Module):
+class FunctionOfSums(nn.Module):
     """A function of weighted sums, divided by its root mean square; a sum has a bias where the formula has a constant."""
 
     scale: Tensor

@@ -60,6 +60,7 @@ def test_residuals_are_those_of_least_squares_and_their_derivatives_those_of_dif
         ("5*exp(-0.35*x**2) - 2*x", "x + exp(-(x*x))"),
         ("sin(1.7*x + 0.4) + 0.8*x**2", "sin(x + 1)*2 + x*x"),
         ("x/(x**2 + 2.5)", "x/(x*x + 1)"),
+        ("search_sines(1.2*x, 0.7*x + 0.2)*3", "search_sines(x, x + 0.1)"),
     ],
 )
 def test_noninteger_constants_are_found(rng, target, start):
