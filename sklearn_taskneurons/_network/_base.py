@@ -110,7 +110,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _comparison_options(self):
         """Return what the small networks are by which formulas are compared."""
 
-    def _features(self, X, weights, seed, deadline):
+    def _features(self, X, y, weights, seed, deadline):
         """Return over what the formula is searched."""
         return self.scaler_.transform(X)
 
@@ -126,7 +126,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         deadline = None if self.max_time is None else time.monotonic() + self.max_time
         split_seed, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
         X, y, weights = _weighty(X, y, weights)
-        parts = self._split(y, split_seed)
+        parts = self._split(y, self.net_.module_.n_members if self._continues() else self.n_members, split_seed)
         if not self._continues():
             self._start(X, y, weights, search_seed, net_seed, deadline)
         table = self._table(X, y, weights)
@@ -149,15 +149,13 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _check_parameters(self):
         """Raise what can be known to be wrong before any work begins."""
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object))
-        if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be whole numbers of at least 1, got {self.hidden_layer_sizes!r}")
+        whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes)
         resolve_device(self.device)
 
     def _given_formula(self):
         return None if isinstance(self.formula, str) and self.formula == "auto" else Formula(self.formula)
 
-    def _split(self, y, seed):
+    def _split(self, y, n_members, seed):
         """Return for each member the rows to train on, and those to choose its best epoch by; None if none is held out."""
         wanted = self.early_stopping
         if wanted == "auto":
@@ -165,7 +163,6 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if not wanted:
             return None
         classes = y if self._task == "classification" else None
-        n_members = self.net_.module_.n_members if self._continues() else self.n_members
         parts = hold_out(classes, len(y), self.validation_fraction, n_members, seed)
         return [to_tensor(rows, torch.int64) for rows in parts]
 
@@ -199,7 +196,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         given = self._given_formula()
         if given is not None:
             return given
-        X = self._features(X, weights, seed, deadline)
+        X = self._features(X, y, weights, seed, deadline)
         self._run_search(X, self._search_targets(y), weights, seed, deadline)
         pool = candidates(self.search_.pareto_front_, self.search_.max_degree if self.search is None else 0)
         losses = self._held_out_losses(pool, X, y, weights, n_outputs, seed, deadline)
@@ -294,6 +291,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         X = self._validate(X, reset=False)
         return predict(self.net_, X, self.scaler_.transform)
+
+
+def whole_numbers(name, value):
+    """Return the whole numbers, each at least 1, that a parameter is; one may stand alone."""
+    numbers = np.atleast_1d(np.asarray(value, dtype=object))
+    if not all(isinstance(number, (int, np.integer)) and number >= 1 for number in numbers):
+        raise ValueError(f"{name} must be whole numbers of at least 1, got {value!r}")
+    return [int(number) for number in numbers]
 
 
 def share_of_time(deadline):

@@ -2,10 +2,9 @@
 
 from typing import Any, ClassVar
 
-import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from sklearn_taskneurons._network import BaseNetwork
+from sklearn_taskneurons._network import BaseNetwork, whole_numbers
 from sklearn_taskneurons._training import fit_column_scaler, make_net
 from sklearn_taskneurons.formula import Formula
 
@@ -89,7 +88,7 @@ class BaseTaskNeuron(BaseNetwork):
             self.n_features_in_,
             n_outputs,
             self.formula_,
-            hidden_layer_sizes=[int(size) for size in np.atleast_1d(self.hidden_layer_sizes)],
+            hidden_layer_sizes=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes),
             hidden_formula=self.hidden_formula,
             n_members=self.n_members,
             **self._comparison_options(),

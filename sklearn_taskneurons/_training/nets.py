@@ -128,14 +128,14 @@ def make_net(
     n_members : int
         The number of networks that are trained side by side, each on rows of its own.
     **options
-        What else `initialized_net` takes.
+        What else `make_net_of` takes.
 
     Returns
     -------
     TableNet
         Pass it to `train` and `predict`.
     """
-    return initialized_net(
+    return make_net_of(
         TaskNeuronMLP,
         {
             "in_features": in_features,
@@ -152,7 +152,7 @@ def make_net(
     )
 
 
-def initialized_net(
+def make_net_of(
     module: Callable[..., nn.Module],
     arguments: dict[str, Any],
     *,
