@@ -33,7 +33,7 @@ class BaseConvTaskNeuron(BaseNetwork):
     """A convolutional network of task-based neurons; mixins say what the targets are."""
 
     _auto_batch_size = 64
-    _auto_steps = 2000
+    _auto_steps = 1000
     _auto_epochs = (30, 300)
     _found_on_the_way = (*BaseNetwork._found_on_the_way, "autoencoder_", "code_scaler_")
     _used_to_predict = (*BaseNetwork._used_to_predict, "image_shape_")
