@@ -116,7 +116,7 @@ def test_parameters_of_every_layer():
         ({"pooling": "mean"}, "pooling must be one of .* got 'mean'"),
         ({"channels": ()}, "channels must have a number for each block, got none"),
         ({"kernel_size": (3, 2)}, r"kernel_size must be odd, .* got \(3, 2\)"),
-        ({"pool_size": 0}, "pool_size must be at least 1, got 0"),
+        ({"pool_size": 0}, "pool_size must be a number from 1, or 2 of them, got 0"),
         ({"pool_size": 4}, r"the latter at least \(16, 16\) for 2 poolings of \(4, 4\), got"),
         ({"image_shape": (12, 13)}, r"image_shape must be \(channels, height, width\), .* got \(12, 13\)"),
         ({"formula": "2"}, "formula must depend on x, got '2'"),
