@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
 from torch import Tensor, nn

@@ -35,6 +35,8 @@ class BaseConvTaskNeuron(BaseNetwork):
     _auto_batch_size = 64
     _auto_steps = 1000
     _auto_epochs = (30, 300)
+    # Each term is a convolution more in every block, and blocks make powers of powers.
+    _max_degree = 2
     _found_on_the_way = (*BaseNetwork._found_on_the_way, "autoencoder_", "code_scaler_")
     _used_to_predict = (*BaseNetwork._used_to_predict, "image_shape_")
 

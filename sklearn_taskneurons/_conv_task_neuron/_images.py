@@ -14,7 +14,7 @@ ImageShape: TypeAlias = tuple[int, int, int]
 def as_rows(X: Any) -> tuple[Any, ImageShape | None]:
     """Return images (N, C, H, W) as rows, with the shape of one; anything else as it is, with None."""
     # Lists of lists of numbers, the usual rows, are scikit-learn's to look at.
-    if isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) == 3 or getattr(X, "ndim", None) == 4:
+    if (isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) == 3) or getattr(X, "ndim", None) == 4:
         X = np.asarray(X)
     if not isinstance(X, np.ndarray) or X.ndim != 4:
         return X, None

@@ -43,6 +43,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     _auto_batch_size: ClassVar[int]
     _auto_steps: ClassVar[int]
     _auto_epochs: ClassVar[tuple[int, int]]
+    # The highest power that is tried where no search is given.
+    _max_degree: ClassVar[int]
     # What a fit finds out on the way to the formula, and nothing that is left of it where the formula is given.
     _found_on_the_way: ClassVar[tuple[str, ...]] = ("search_", "formula_candidates_")
     # With which attributes, where there are such, an estimator predicts.
@@ -204,7 +206,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return next(candidate.formula for candidate in self.formula_candidates_ if candidate.chosen)
 
     def _run_search(self, X, y, weights, seed, deadline):
-        search = default_search(X.shape[1], len(X)) if self.search is None else clone(self.search)
+        search = default_search(X.shape[1], len(X), self._max_degree) if self.search is None else clone(self.search)
         if search.random_state is None:
             search.set_params(random_state=seed)
         if deadline is not None:

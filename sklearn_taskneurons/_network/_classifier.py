@@ -1,7 +1,7 @@
 """What the classifiers have in common: labels, their weights, and probabilities."""
 
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy.special import log_softmax, logsumexp, softmax
@@ -18,7 +18,7 @@ from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
 class NetworkClassifierMixin(ClassifierMixin):
     """Labels for the networks of `BaseNetwork`, which follows it among the bases."""
 
-    _task = "classification"
+    _task: ClassVar[Literal["regression", "classification"]] = "classification"
 
     _classifier_constraints: ClassVar[dict[str, Any]] = {
         "search": [None, VSRRegressor, VSRClassifier],

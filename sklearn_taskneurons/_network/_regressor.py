@@ -1,5 +1,7 @@
 """What the regressors have in common: targets, their scaling and their range."""
 
+from typing import ClassVar, Literal
+
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 
 from sklearn_taskneurons._callbacks import with_callbacks
@@ -10,7 +12,7 @@ from sklearn_taskneurons._validation import check_weights
 class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
     """Targets for the networks of `BaseNetwork`, which follows it among the bases."""
 
-    _task = "regression"
+    _task: ClassVar[Literal["regression", "classification"]] = "regression"
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)

@@ -15,6 +15,7 @@ class BaseTaskNeuron(BaseNetwork):
     _auto_batch_size = 256
     _auto_steps = 2000
     _auto_epochs = (30, 500)
+    _max_degree = 8
 
     _parameter_constraints: ClassVar[dict[str, Any]] = BaseNetwork._parameter_constraints | {
         "hidden_formula": [str, Formula],

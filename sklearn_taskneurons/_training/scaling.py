@@ -51,7 +51,7 @@ class ColumnScaler:
         return z
 
     def inverse_transform(self, z: NDArray[Any]) -> FloatArray:
-        """Return columns (N, D) in their own units; what is hardly below the bound, or beyond it, is taken to be a bit below."""
+        """Return columns (N, D) in their own units; what is hardly below the bound or beyond it is taken a bit below."""
         if self.limit is not None:
             z = np.clip(z, -NEAR_LIMIT * self.limit, NEAR_LIMIT * self.limit)
             z = z / np.sqrt(1.0 - (z / self.limit) ** 2)

@@ -28,11 +28,10 @@ class ConvAutoencoder(nn.Module):
 
     def __init__(self, image_shape: tuple[int, int, int], code_size: int) -> None:
         super().__init__()
-        sizes = [tuple(image_shape[1:])]
-        for _ in CHANNELS:
-            sizes.append(tuple(-(-size // step) for size, step in zip(sizes[-1], _steps(sizes[-1]), strict=True)))
-        whole, half, quarter = sizes
         first, second = CHANNELS
+        whole = image_shape[1], image_shape[2]
+        half = _halved(whole)
+        quarter = _halved(half)
         n_last = second * quarter[0] * quarter[1]
         self.encoder = nn.Sequential(
             nn.Conv2d(image_shape[0], first, 3, _steps(whole), padding=1), nn.ReLU(),
@@ -51,6 +50,13 @@ class ConvAutoencoder(nn.Module):
         return images
 
 
-def _steps(size: tuple[int, ...]) -> tuple[int, ...]:
+def _steps(size: tuple[int, int]) -> tuple[int, int]:
     """Return the step of the convolution along each axis."""
-    return tuple(2 if length >= LEAST_HALVED else 1 for length in size)
+    height, width = (2 if length >= LEAST_HALVED else 1 for length in size)
+    return height, width
+
+
+def _halved(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size of what it gives."""
+    height, width = (-(-length // step) for length, step in zip(size, _steps(size), strict=True))
+    return height, width

@@ -24,7 +24,12 @@ class ConvBlock(nn.Module):
     """A convolution, perhaps a normalization of its channels, an activation and a pooling."""
 
     def __init__(
-        self, convolution: TaskNeuronConv2d, batch_norm: bool, activation: Activation, pooling: Pooling, pool_size: tuple[int, ...]
+        self,
+        convolution: TaskNeuronConv2d,
+        batch_norm: bool,
+        activation: Activation,
+        pooling: Pooling,
+        pool_size: tuple[int, ...],
     ) -> None:
         super().__init__()
         weight = next(convolution.parameters())

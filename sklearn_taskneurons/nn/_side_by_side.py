@@ -30,9 +30,7 @@ class SideBySide(nn.Module):
     output (N, M, O), O the numbers that a network gives for one input.
     """
 
-    def __init__(
-        self, network: Callable[..., nn.Module], n_members: int, input_shape: tuple[int, ...], **options: Any
-    ) -> None:
+    def __init__(self, network: Callable[..., nn.Module], n_members: int, input_shape: tuple[int, ...], **options: Any) -> None:
         super().__init__()
         self.n_members = n_members
         self.input_shape = tuple(input_shape)
@@ -40,9 +38,10 @@ class SideBySide(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs of all networks."""
-        if x.shape[-1] != math.prod(self.input_shape):
-            raise ValueError(f"x must have {math.prod(self.input_shape)} columns, those of {self.input_shape}, got {x.shape[-1]}")
-        inputs = x.unflatten(-1, self.input_shape)
+        n_columns = math.prod(self.input_shape)
+        if x.shape[-1] != n_columns:
+            raise ValueError(f"x must have {n_columns} columns, for inputs of {self.input_shape}, got {x.shape[-1]}")
+        inputs = torch.unflatten(x, -1, self.input_shape)
         members = inputs.unbind(1) if x.ndim == 3 else (inputs,) * self.n_members
         return torch.stack([network(own).flatten(1) for network, own in zip(self.networks, members, strict=True)], 1)
 

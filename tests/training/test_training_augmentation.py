@@ -16,7 +16,7 @@ def images(n, shape=SHAPE):
 
 def moved(image, down, right, mirrored):
     """Return an image (C, H, W), shifted over repeated edges and then mirrored, pixel by pixel."""
-    channels, height, width = image.shape
+    height, width = image.shape[1:]
     result = np.empty_like(image)
     for row in range(height):
         for column in range(width):
