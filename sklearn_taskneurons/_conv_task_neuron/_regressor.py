@@ -23,8 +23,8 @@ class ConvTaskNeuronRegressor(NetworkRegressorMixin, BaseConvTaskNeuron):
         of one channel, as in scikit-learn's digits, and any other number for images of a single line, (1, 1, n_features). `X`
         may also be an array (n_samples, C, H, W), which says it itself.
     search : VSRRegressor or None, default=None
-        How "auto" searches. It is cloned, sees the scaled codes and the standardized targets, and
-        its parameters can be reached as ``search__generations`` and so on. None tries all polynomials of degree 2 at most,
+        How "auto" searches. It is cloned, sees the scaled codes and the standardized targets,
+        and its parameters can be reached as ``search__generations`` and so on. None tries all polynomials of degree 2 at most,
         and beside what it finds the products of inner products.
     code_size : int or "auto", default="auto"
         How many numbers the autoencoder makes of an image; "auto" is 16, and never more than pixels.
