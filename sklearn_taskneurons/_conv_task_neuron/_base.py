@@ -16,6 +16,8 @@ from sklearn_taskneurons._training import Augmentation, fit_column_scaler, make_
 from sklearn_taskneurons.nn import TaskNeuronCNN
 from sklearn_taskneurons.nn._side_by_side import SideBySide
 
+# Images that go forward at once in validation: a convolution makes many numbers of each.
+VALID_BATCH_SIZE = 256
 # Images with shorter sides have no pixel to give away.
 AUTO_SHIFT_SIDE = 8
 # Numbers of a code: as many as a digit or a garment has ways to differ, and the search soon tries all their powers.
@@ -180,6 +182,9 @@ class BaseConvTaskNeuron(BaseNetwork):
         codes = encode(self.autoencoder_, rows)
         self.code_scaler_ = fit_column_scaler(codes, weights)
         return self.code_scaler_.transform(codes)
+
+    def _training_options(self, n_rows, seed):
+        return super()._training_options(n_rows, seed) | {"valid_batch_size": VALID_BATCH_SIZE}
 
     def _make_net(self, n_outputs, options):
         arguments = {"network": TaskNeuronCNN, "n_members": self.n_members, "input_shape": self.image_shape_}
