@@ -194,7 +194,7 @@ class BaseConvTaskNeuron(BaseNetwork):
     def _architecture(self, n_outputs, formula):
         channels = whole_numbers("channels", self.channels)
         pool = self.pool_size
-        if pool == "auto":
+        if isinstance(pool, str):
             pool = tuple(2 if size >= 2 ** len(channels) else 1 for size in self.image_shape_[1:])
         return {
             "image_shape": self.image_shape_,
