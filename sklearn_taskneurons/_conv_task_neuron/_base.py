@@ -36,7 +36,7 @@ class BaseConvTaskNeuron(BaseNetwork):
 
     _auto_batch_size = 64
     _auto_steps = 1000
-    _auto_epochs = (30, 300)
+    _auto_epochs = (20, 300)
     # Each term is a convolution more in every block, and blocks make powers of powers.
     _max_degree = 2
     _found_on_the_way = (*BaseNetwork._found_on_the_way, "autoencoder_", "code_scaler_")

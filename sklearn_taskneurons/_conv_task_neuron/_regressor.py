@@ -51,7 +51,7 @@ class ConvTaskNeuronRegressor(NetworkRegressorMixin, BaseConvTaskNeuron):
         images and best epoch; their predictions are averaged.
     max_epochs : int or "auto", default="auto"
         The largest number of passes over the training images, of the network and before of the autoencoder; "auto" is as
-        many as it takes to make 1000 steps, but from 30 to 300.
+        many as it takes to make 1000 steps, but from 20 to 300.
     batch_size : int or "auto", default="auto"
         The number of images of a gradient step; "auto" is ``min(64, n_samples)``.
     lr : float, default=0.002
