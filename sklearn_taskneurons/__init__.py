@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sklearn_taskneurons._conv_task_neuron import ConvTaskNeuronClassifier, ConvTaskNeuronRegressor
     from sklearn_taskneurons._task_neuron import TaskNeuronClassifier, TaskNeuronRegressor
     from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor, VSRTransformer
     from sklearn_taskneurons.formula import Formula, FormulaSyntaxError, make_function
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "ConvTaskNeuronClassifier",
+    "ConvTaskNeuronRegressor",
     "Formula",
     "FormulaSyntaxError",
     "TaskNeuronClassifier",
@@ -28,6 +31,8 @@ __all__ = [
 
 # A formula is usable without waiting for scikit-learn and PyTorch: a module is imported with its first name.
 _MODULES = {
+    "ConvTaskNeuronClassifier": "_conv_task_neuron",
+    "ConvTaskNeuronRegressor": "_conv_task_neuron",
     "Formula": "formula",
     "FormulaSyntaxError": "formula",
     "TaskNeuronClassifier": "_task_neuron",

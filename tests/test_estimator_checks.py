@@ -3,11 +3,21 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_taskneurons import TaskNeuronClassifier, TaskNeuronRegressor, VSRClassifier, VSRRegressor, VSRTransformer
+from sklearn_taskneurons import (
+    ConvTaskNeuronClassifier,
+    ConvTaskNeuronRegressor,
+    TaskNeuronClassifier,
+    TaskNeuronRegressor,
+    VSRClassifier,
+    VSRRegressor,
+    VSRTransformer,
+)
 
 # Small searches and short trainings: the checks fit each estimator a hundred times on a few dozen rows.
 SEARCH = VSRRegressor(population_size=40, generations=5)
 NETWORK = {"max_epochs": 60}
+IMAGES = {"max_epochs": 25, "lr": 1e-2, "channels": (8,), "hidden_layer_sizes": (16,)}
+NETWORKS = (ConvTaskNeuronClassifier, ConvTaskNeuronRegressor, TaskNeuronClassifier, TaskNeuronRegressor)
 
 ESTIMATORS = [
     VSRRegressor(population_size=100, generations=10),
@@ -23,6 +33,10 @@ ESTIMATORS = [
     TaskNeuronRegressor(search=SEARCH, **NETWORK),
     TaskNeuronClassifier(formula="x**2 + x", **NETWORK),
     TaskNeuronClassifier(search=SEARCH, **NETWORK),
+    ConvTaskNeuronRegressor(formula="x**2 + x", **IMAGES),
+    ConvTaskNeuronRegressor(search=SEARCH, **IMAGES),
+    ConvTaskNeuronClassifier(formula="x**2 + x", **IMAGES),
+    ConvTaskNeuronClassifier(search=SEARCH, **IMAGES),
 ]
 
 # The reason, once: mini-batches group rows, so a row of weight two and a row that stands there twice meet
@@ -33,7 +47,7 @@ MINI_BATCHES = {
 
 
 def expected_failed_checks(estimator):
-    return MINI_BATCHES if isinstance(estimator, (TaskNeuronClassifier, TaskNeuronRegressor)) else {}
+    return MINI_BATCHES if isinstance(estimator, NETWORKS) else {}
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failed_checks)

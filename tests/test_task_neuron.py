@@ -166,7 +166,7 @@ class TestTraining:
         model = small(early_stopping=True, **options).fit(X, noise)
         assert model.n_iter_ < 300
         curve = model.validation_loss_curve_
-        held_out = model._split(noise, np.random.RandomState(0).randint(2**31 - 1, size=3)[0])[1][:, 0].numpy()
+        held_out = model._split(noise, 1, np.random.RandomState(0).randint(2**31 - 1, size=3)[0])[1][:, 0].numpy()
         loss = np.mean((model.predict(X[held_out]) - noise[held_out]) ** 2) / model.target_scaler_.scale**2
         assert_allclose(loss, min(curve), rtol=1e-4)
         assert curve[-1] > min(curve)

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklearn_taskneurons import Formula, TaskNeuronClassifier, TaskNeuronRegressor, VSRRegressor
-from sklearn_taskneurons._task_neuron._split import hold_out
+from sklearn_taskneurons._network._split import hold_out
 from sklearn_taskneurons._training import held_out_losses
 
 N_ROWS, N_FEATURES = 200, 4

@@ -1,72 +1,26 @@
-"""What the regressor and the classifier share: from a validated table to a trained network and back to its outputs."""
+"""Fully connected networks of task-based neurons, whatever their targets are."""
 
-import copy
-import time
-from abc import ABCMeta, abstractmethod
-from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-import numpy as np
-import torch
-from sklearn.base import BaseEstimator, clone
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils._param_validation import StrOptions
 
-from sklearn_taskneurons._callbacks import CallbackSupportMixin, FitTasks
-from sklearn_taskneurons._device import resolve_device, to_tensor
-from sklearn_taskneurons._task_neuron._candidates import (
-    HELD_OUT_FRACTION,
-    candidates,
-    choose,
-    default_search,
-    n_splits,
-)
-from sklearn_taskneurons._task_neuron._split import hold_out
-from sklearn_taskneurons._training import fit_column_scaler, held_out_losses, make_net, make_table, predict, train
-from sklearn_taskneurons._vsr import VSRRegressor
+from sklearn_taskneurons._network import BaseNetwork, whole_numbers
+from sklearn_taskneurons._training import fit_column_scaler, make_net
 from sklearn_taskneurons.formula import Formula
-from sklearn_taskneurons.nn import count_multiplications, count_parameters
-
-# Fewer held-out rows cannot tell a better epoch from a lucky one.
-AUTO_HELD_OUT_ROWS = 10
-# Rows of a step, the steps that training takes at the most, and the epochs that it takes at least and at the most for them.
-AUTO_BATCH_SIZE = 256
-AUTO_STEPS = 2000
-AUTO_EPOCHS = 30, 500
-
-# Of the time that is left, what the search may take, and then the comparison of what it has found.
-SHARE_OF_TIME = 0.25
 
 
-class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
-    """A network of task-based neurons; subclasses say what the targets are."""
+class BaseTaskNeuron(BaseNetwork):
+    """A multi-layer perceptron of task-based neurons; mixins say what the targets are."""
 
-    _task: ClassVar[Literal["regression", "classification"]]
+    _auto_batch_size = 256
+    _auto_steps = 2000
+    _auto_epochs = (30, 500)
+    _max_degree = 8
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "formula": [str, Formula],
-        "search": [None, VSRRegressor],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    _parameter_constraints: ClassVar[dict[str, Any]] = BaseNetwork._parameter_constraints | {
         "hidden_formula": [str, Formula],
         "elementwise_affine": ["boolean"],
-        "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
-        "n_members": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "early_stopping": ["boolean", StrOptions({"auto"})],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
         "scaling": [StrOptions({"robust", "standard"}), None],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
-        "device": "no_validation",  # torch knows which there are
-        "callbacks": [list, tuple, None],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -118,226 +72,33 @@ class BaseTaskNeuron(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    # What the targets are: the subclasses' part.
-
-    @abstractmethod
-    def _start_targets(self, y, weights):
-        """Learn from the first rows what the targets are; return the number of the network's outputs."""
-
-    @abstractmethod
-    def _network_targets(self, y):
-        """Return what the network is trained on: float (N, O) or class numbers (N,)."""
-
-    @abstractmethod
-    def _search_targets(self, y):
-        """Return what the formula is searched for: numbers, (N,) or (N, O)."""
-
-    # The way of the data.
-
-    def _fit(self, X, y, weights):
-        """Fit on validated rows, from the start or, with `warm_start`, from where the last fit ended."""
-        self._check_parameters()
-        deadline = None if self.max_time is None else time.monotonic() + self.max_time
-        split_seed, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
-        X, y, weights = _weighty(X, y, weights)
-        parts = self._split(y, split_seed)
-        if not self._continues():
-            self._start(X, y, weights, search_seed, net_seed, deadline)
-        table = self._table(X, y, weights)
-        rows, held_out = (table, None) if parts is None else map(table.subset, parts)
-        self._train(rows, held_out, self._max_epochs(len(rows)), deadline)
-        return self
-
-    def _continues(self):
-        return self.warm_start and hasattr(self, "net_")
-
-    def _partial_fit(self, X, y, weights):
-        """Train one epoch on validated rows; the first rows decide the scaling and the formula."""
-        X, y, weights = _weighty(X, y, weights)
-        if not hasattr(self, "net_"):
-            self._check_parameters()
-            _, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
-            self._start(X, y, weights, search_seed, net_seed, None)
-        self._train(self._table(X, y, weights), None, 1, None)
-        return self
-
     def _check_parameters(self):
-        """Raise what can be known to be wrong before any work begins."""
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object))
-        if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be whole numbers of at least 1, got {self.hidden_layer_sizes!r}")
+        super()._check_parameters()
         formula = self._given_formula()
         if formula is not None and formula.n_features not in (None, self.n_features_in_):
             raise ValueError(
                 f"the vectors in formula must have one entry for each of the {self.n_features_in_} features, "
                 f"got {formula.n_features}"
             )
-        resolve_device(self.device)
 
-    def _given_formula(self):
-        return None if isinstance(self.formula, str) and self.formula == "auto" else Formula(self.formula)
+    def _fit_scaler(self, X, weights):
+        return fit_column_scaler(X, weights, self.scaling)
 
-    def _split(self, y, seed):
-        """Return for each member the rows to train on, and those to choose its best epoch by; None if none is held out."""
-        wanted = self.early_stopping
-        if wanted == "auto":
-            wanted = len(y) * self.validation_fraction >= AUTO_HELD_OUT_ROWS
-        if not wanted:
-            return None
-        classes = y if self._task == "classification" else None
-        n_members = self.net_.module_.n_members if self._continues() else self.n_members
-        parts = hold_out(classes, len(y), self.validation_fraction, n_members, seed)
-        return [to_tensor(rows, torch.int64) for rows in parts]
-
-    def _start(self, X, y, weights, search_seed, net_seed, deadline):
-        """Decide everything that training does not change, and make the network."""
-        n_outputs = self._start_targets(y, weights)
-        self.scaler_ = fit_column_scaler(X, weights, self.scaling)
-        self.formula_ = self._find_formula(X, y, weights, n_outputs, search_seed, deadline)
-        self.net_ = make_net(
-            X.shape[1],
+    def _make_net(self, n_outputs, options):
+        return make_net(
+            self.n_features_in_,
             n_outputs,
             self.formula_,
-            task=self._task,
-            hidden_layer_sizes=[int(size) for size in np.atleast_1d(self.hidden_layer_sizes)],
+            hidden_layer_sizes=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes),
             hidden_formula=self.hidden_formula,
-            elementwise_affine=self.elementwise_affine,
-            activation=self.activation,
             n_members=self.n_members,
-            bound_input=self.scaling is None,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            batch_size=self._batch_size(len(X)),
-            max_epochs=self._max_epochs(len(X)),
-            device=resolve_device(self.device),
-            callbacks=copy.deepcopy(self.callbacks),
-            verbose=self.verbose,
-            seed=net_seed,
-            **self._loss_options(),
-        )
-        self.n_parameters_ = count_parameters(self.net_.module_)
-        self.n_multiplications_ = count_multiplications(self.net_.module_)
-        self.loss_curve_, self.validation_loss_curve_, self.n_iter_ = [], [], 0
-
-    def _loss_options(self):
-        """Return what else the loss is."""
-        return {}
-
-    def _find_formula(self, X, y, weights, n_outputs, seed, deadline):
-        """Return the formula that is given, or the best one of the candidates that a search has found."""
-        for name in ("search_", "formula_candidates_"):
-            self.__dict__.pop(name, None)  # those of an earlier fit
-        given = self._given_formula()
-        if given is not None:
-            return given
-        X = self.scaler_.transform(X)
-        self._run_search(X, self._search_targets(y), weights, seed, deadline)
-        pool = candidates(self.search_.pareto_front_, self.search_.max_degree if self.search is None else 0)
-        losses = self._held_out_losses(pool, X, y, weights, n_outputs, seed, deadline)
-        self.formula_candidates_ = choose(pool, losses)
-        return next(candidate.formula for candidate in self.formula_candidates_ if candidate.chosen)
-
-    def _run_search(self, X, y, weights, seed, deadline):
-        search = default_search(X.shape[1], len(X)) if self.search is None else clone(self.search)
-        if search.random_state is None:
-            search.set_params(random_state=seed)
-        if deadline is not None:
-            left = _share_of_time(deadline)
-            search.set_params(max_time=left if search.max_time is None else min(left, search.max_time))
-        self.search_ = search.fit(X, y, sample_weight=weights)
-
-    def _held_out_losses(self, pool, X, y, weights, n_outputs, seed, deadline):
-        """Return the losses of the candidates, None where there are too few rows or too little time to compare them."""
-        n_repeats = n_splits(len(y))
-        if not n_repeats or len(pool) == 1 or (y == y[0]).all():
-            return None
-        classes = y if self._task == "classification" else None
-        losses = held_out_losses(
-            [candidate.formula for candidate in pool],
-            X,
-            self._network_targets(y),
-            weights,
-            hold_out(classes, len(y), HELD_OUT_FRACTION, n_repeats, seed),
-            out_features=n_outputs,
-            task=self._task,
-            elementwise_affine=self.elementwise_affine,
-            bound_input=self.scaling is None,
-            activation=self.activation,
-            weight_decay=self.weight_decay,
-            device=resolve_device(self.device),
-            deadline=None if deadline is None else time.monotonic() + _share_of_time(deadline),
-            seed=seed,
-            **self._loss_options(),
-        )
-        return losses if np.isfinite(losses).any() else None
-
-    def _batch_size(self, n_rows):
-        return min(AUTO_BATCH_SIZE, n_rows) if self.batch_size == "auto" else min(self.batch_size, n_rows)
-
-    def _max_epochs(self, n_rows):
-        """Return the largest number of epochs; few rows need more of them to make as many steps."""
-        if self.max_epochs != "auto":
-            return self.max_epochs
-        steps_of_an_epoch = -(-n_rows // self._batch_size(n_rows))
-        return int(np.clip(-(-AUTO_STEPS // steps_of_an_epoch), *AUTO_EPOCHS))
-
-    def _table(self, X, y, weights):
-        return make_table(
-            self.scaler_.transform(X),
-            self._network_targets(y),
-            weights,
-            n_members=self.net_.module_.n_members,
-            device=resolve_device(self.device),
+            **self._comparison_options(),
+            **options,
         )
 
-    def _train(self, table, validation, max_epochs, deadline):
-        tasks = FitTasks(self, "epoch", max_epochs, {}, self._predicting)
-        tasks.begin()
-
-        def on_epoch():
-            wish = tasks.end()
-            tasks.begin()
-            return wish
-
-        try:
-            training = train(
-                self.net_,
-                table,
-                validation,
-                max_epochs=max_epochs,
-                n_iter_no_change=self.n_iter_no_change,
-                tol=self.tol,
-                deadline=deadline,
-                on_epoch=on_epoch,
-            )
-        finally:
-            tasks.close()
-        self.loss_curve_ += training.loss_curve
-        self.validation_loss_curve_ += training.validation_loss_curve
-        self.n_iter_ += training.n_iter
-
-    def _predicting(self):
-        """Return with which attributes a copy predicts as the networks do at the end of an epoch."""
-        net = copy.copy(self.net_)
-        net.module_ = copy.deepcopy(self.net_.module_)
-        names = ("scaler_", "target_scaler_", "classes_", "n_outputs_", "formula_", "n_features_in_", "feature_names_in_")
-        return {"net_": net} | {name: getattr(self, name) for name in names if hasattr(self, name)}
-
-    def _outputs(self, X):
-        """Return what the networks give for rows not yet validated, float64 (N, M, O)."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return predict(self.net_, X, self.scaler_.transform)
-
-
-def _share_of_time(deadline):
-    """Return the seconds that the choice of the formula may take for one of its two steps; the rest is for training."""
-    return max(SHARE_OF_TIME * (deadline - time.monotonic()), 1e-3)
-
-
-def _weighty(X, y, weights):
-    """Return the rows with a weight; the others say nothing."""
-    if weights.all():
-        return X, y, weights
-    rows = weights > 0
-    return X[rows], y[rows], weights[rows]
+    def _comparison_options(self):
+        return {
+            "elementwise_affine": self.elementwise_affine,
+            "bound_input": self.scaling is None,
+            "activation": self.activation,
+        }

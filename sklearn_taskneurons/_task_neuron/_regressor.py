@@ -1,16 +1,10 @@
 """A regressor that is a network of task-based neurons."""
 
-import numpy as np
-from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
-from sklearn.utils.validation import validate_data
-
-from sklearn_taskneurons._callbacks import with_callbacks
+from sklearn_taskneurons._network import NetworkRegressorMixin
 from sklearn_taskneurons._task_neuron._base import BaseTaskNeuron
-from sklearn_taskneurons._training import fit_target_scaler
-from sklearn_taskneurons._validation import check_weights
 
 
-class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
+class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
     """Regression with a network whose neurons are found for the task.
 
     Vectorized symbolic regression finds a formula in which every feature undergoes the same computation; each of its
@@ -140,95 +134,3 @@ class TaskNeuronRegressor(MultiOutputMixin, RegressorMixin, BaseTaskNeuron):
     >>> model.n_multiplications_
     712
     """
-
-    _task = "regression"
-
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None):
-        """Search the formula, unless it is given, and train the network.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The features, finite numbers.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets, finite numbers.
-        sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows, at least 0; all 1 by default.
-
-        Returns
-        -------
-        TaskNeuronRegressor
-            The fitted estimator itself.
-
-        Raises
-        ------
-        FormulaSyntaxError
-            If `formula` is a text that is no formula.
-        ValueError
-            If a parameter, the data or the weights are not as described.
-        """
-        return self._fit(*self._validated(X, y, sample_weight, first=not self._continues()))
-
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y, sample_weight=None):
-        """Train one epoch on these rows; those of the first call decide the scaling and the formula.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The features, finite numbers.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets, finite numbers.
-        sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows, at least 0; all 1 by default.
-
-        Returns
-        -------
-        TaskNeuronRegressor
-            The estimator itself.
-        """
-        return self._partial_fit(*self._validated(X, y, sample_weight, first=not hasattr(self, "net_")))
-
-    def predict(self, X):
-        """Predict the targets.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The features, finite numbers.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predicted targets, float64, in the shape of the targets at `fit`: the mean of what the members predict, none
-            beyond the targets that they were trained on.
-        """
-        outputs = self._outputs(X)
-        y = self.target_scaler_.inverse_transform(outputs).mean(axis=1)
-        return y[:, 0] if self._y_ndim == 1 else y
-
-    def _validated(self, X, y, sample_weight, first):
-        X, y = validate_data(
-            self, X, y, reset=first, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True, ensure_min_samples=2
-        )
-        n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        if not first and n_outputs != self.n_outputs_:
-            raise ValueError(f"y must have {self.n_outputs_} outputs, as in the first fit, got {n_outputs}")
-        self._y_ndim = y.ndim
-        return X, y.reshape(len(y), -1), check_weights(sample_weight, X)
-
-    def _start_targets(self, y, weights):
-        self.target_scaler_ = fit_target_scaler(y, weights)
-        self.n_outputs_ = y.shape[1]
-        return self.n_outputs_
-
-    def _network_targets(self, y):
-        self.target_scaler_ = self.target_scaler_.covering(y)
-        return self.target_scaler_.transform(y)
-
-    def _search_targets(self, y):
-        targets = self.target_scaler_.transform(y)
-        return targets[:, 0] if self.n_outputs_ == 1 else targets

@@ -1,11 +1,13 @@
 """From arrays to a trained net: scaling, batches, and seeded skorch nets."""
 
+from sklearn_taskneurons._training.augmentation import Augmentation
 from sklearn_taskneurons._training.comparison import held_out_losses
-from sklearn_taskneurons._training.nets import make_net
+from sklearn_taskneurons._training.nets import make_net, make_net_of
 from sklearn_taskneurons._training.scaling import ColumnScaler, TargetScaler, fit_column_scaler, fit_target_scaler
-from sklearn_taskneurons._training.training import Training, make_table, predict, train
+from sklearn_taskneurons._training.training import Training, make_table, outputs_of, predict, train
 
 __all__ = [
+    "Augmentation",
     "ColumnScaler",
     "TargetScaler",
     "Training",
@@ -13,7 +15,9 @@ __all__ = [
     "fit_target_scaler",
     "held_out_losses",
     "make_net",
+    "make_net_of",
     "make_table",
+    "outputs_of",
     "predict",
     "train",
 ]

@@ -4,7 +4,7 @@ PyTorch's own loader collates rows one by one, which for tables takes several ti
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -95,12 +95,21 @@ class TensorBatches:
         would move the weights as far as the others.
     order : RowOrder or None
         The order of the rows of a `TensorTable`; None for that in which they stand.
+    augmentation : callable or None
+        What is done to the features (B, M, D) of each batch of a `TensorTable`.
     """
 
-    def __init__(self, dataset: Any, batch_size: int = 128, order: RowOrder | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int = 128,
+        order: RowOrder | None = None,
+        augmentation: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.order = order
+        self.augmentation = augmentation
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
@@ -120,8 +129,8 @@ class TensorBatches:
             span = batches[first : first + together]
             sizes = [len(batch) for batch in span]
             tensors = self.dataset.take(torch.cat(span))
-            for batch in zip(*(torch.split(tensor, sizes) for tensor in tensors), strict=True):
-                yield batch_of(*batch)
+            for X, *targets in zip(*(torch.split(tensor, sizes) for tensor in tensors), strict=True):
+                yield batch_of(X if self.augmentation is None else self.augmentation(X), *targets)
 
     def _unknown_targets(self) -> Iterator[tuple[Tensor, Tensor]]:
         X = to_tensor(self.dataset.X, device="cpu")

@@ -9,6 +9,7 @@ from skorch.callbacks import Callback, PrintLog
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
+from sklearn_taskneurons._training.augmentation import Augmentation
 from sklearn_taskneurons._training.batches import RowOrder, TensorBatches
 from sklearn_taskneurons._training.callbacks import BestEpoch
 from sklearn_taskneurons._training.losses import CrossEntropyLoss, SquaredErrorLoss
@@ -18,7 +19,7 @@ from sklearn_taskneurons.nn import Activation, TaskNeuronMLP
 
 Task: TypeAlias = Literal["regression", "classification"]
 
-# Rows of a batch that only goes forward, as in validation.
+# Rows of a table that go forward at once in validation.
 VALID_BATCH_SIZE = 65536
 
 
@@ -100,22 +101,13 @@ def make_net(
     out_features: int,
     formula: Formula | str,
     *,
-    task: Task = "regression",
     hidden_layer_sizes: int | Sequence[int] = (64, 32),
     activation: Activation = "tanh",
     hidden_formula: Formula | str = "x",
     bound_input: bool = False,
     elementwise_affine: bool = True,
     n_members: int = 1,
-    label_smoothing: float = 0.0,
-    lr: float = 5e-3,
-    weight_decay: float = 0.1,
-    batch_size: int = 128,
-    max_epochs: int = 200,
-    device: torch.device | str = "cpu",
-    callbacks: Sequence[Any] | None = None,
-    verbose: int = 0,
-    seed: int = 0,
+    **options: Any,
 ) -> TableNet:
     """Return an initialized net; the seed decides its weights and the order of its rows.
 
@@ -125,8 +117,6 @@ def make_net(
         The number of features, and of targets or classes.
     formula, hidden_formula : Formula or str
         The form of the neurons of the first layer, and of all others.
-    task : {"regression", "classification"}
-        Whether the loss is the squared error or the cross-entropy of logits.
     hidden_layer_sizes : int or sequence of int
         The number of units of each hidden layer.
     activation : {"identity", "logistic", "tanh", "relu"}
@@ -137,12 +127,68 @@ def make_net(
         Whether it first scales and shifts them by learned numbers, and then bounds them in any case.
     n_members : int
         The number of networks that are trained side by side, each on rows of its own.
+    **options
+        What else `make_net_of` takes.
+
+    Returns
+    -------
+    TableNet
+        Pass it to `train` and `predict`.
+    """
+    return make_net_of(
+        TaskNeuronMLP,
+        {
+            "in_features": in_features,
+            "hidden_layer_sizes": hidden_layer_sizes,
+            "out_features": out_features,
+            "formula": formula,
+            "activation": activation,
+            "hidden_formula": hidden_formula,
+            "bound_input": bound_input,
+            "elementwise_affine": elementwise_affine,
+            "n_members": n_members,
+        },
+        **options,
+    )
+
+
+def make_net_of(
+    module: Callable[..., nn.Module],
+    arguments: dict[str, Any],
+    *,
+    task: Task = "regression",
+    label_smoothing: float = 0.0,
+    lr: float = 5e-3,
+    weight_decay: float = 0.1,
+    batch_size: int = 128,
+    valid_batch_size: int = VALID_BATCH_SIZE,
+    max_epochs: int = 200,
+    augmentation: Augmentation | None = None,
+    device: torch.device | str = "cpu",
+    callbacks: Sequence[Any] | None = None,
+    verbose: int = 0,
+    seed: int = 0,
+) -> TableNet:
+    """Return an initialized net around any module with members; the seed decides its weights and the order of its rows.
+
+    Parameters
+    ----------
+    module : callable
+        Returns the module: with the attribute ``n_members``, and outputs (N, M, O).
+    arguments : dict
+        What it is called with.
+    task : {"regression", "classification"}
+        Whether the loss is the squared error or the cross-entropy of logits.
     label_smoothing : float
         The part of a class's probability that is spread over all while the net is trained.
     lr, weight_decay : float
         Learning rate of AdamW, and its weight decay.
-    batch_size, max_epochs : int
-        Rows of a batch, and epochs of a call of skorch's ``fit``.
+    batch_size, valid_batch_size : int
+        Rows of a batch in training, and of one that only goes forward, as in validation.
+    max_epochs : int
+        Epochs of a call of skorch's ``fit``.
+    augmentation : Augmentation or None
+        What is done to the batches of the training.
     device : torch.device or str
         Where the network is.
     callbacks : sequence of skorch callbacks, or of pairs of name and callback, or None
@@ -155,23 +201,14 @@ def make_net(
     Returns
     -------
     TableNet
-        Pass it to `train` and `predict`.
     """
     device = torch.device(device)
     losses: dict[str, Any] = {"criterion": SquaredErrorLoss}
     if task == "classification":
         losses = {"criterion": CrossEntropyLoss, "criterion__label_smoothing": label_smoothing}
     net = TableNet(
-        TaskNeuronMLP,
-        module__in_features=in_features,
-        module__hidden_layer_sizes=hidden_layer_sizes,
-        module__out_features=out_features,
-        module__formula=formula,
-        module__activation=activation,
-        module__hidden_formula=hidden_formula,
-        module__bound_input=bound_input,
-        module__elementwise_affine=elementwise_affine,
-        module__n_members=n_members,
+        module,
+        **{f"module__{name}": value for name, value in arguments.items()},
         **losses,
         predict_nonlinearity=mean_output if task == "regression" else mean_probabilities,
         optimizer=torch.optim.AdamW,
@@ -183,8 +220,9 @@ def make_net(
         max_epochs=max_epochs,
         iterator_train=TensorBatches,
         iterator_train__order=RowOrder(seed),
+        iterator_train__augmentation=augmentation,
         iterator_valid=TensorBatches,
-        iterator_valid__batch_size=VALID_BATCH_SIZE,
+        iterator_valid__batch_size=valid_batch_size,
         train_split=None,
         callbacks=[("best_epoch", BestEpoch()), *(callbacks or ())],
         # Its table takes longer to make than an epoch of a small network, even where nobody sees it.

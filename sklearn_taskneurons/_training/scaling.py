@@ -14,6 +14,8 @@ Scaling: TypeAlias = Literal["robust", "standard"] | None
 NORMAL_IQR = 1.3489795003921634
 # Where inputs are bounded, in units of the scale: (-3, 3) leaves the bulk of a normal distribution nearly linear.
 LIMIT = 3.0
+# What is closer to it comes from so far outside that no estimate of it could tell from where; seven times as far as the bound.
+NEAR_LIMIT = 0.99
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,13 @@ class ColumnScaler:
         squares += 1.0
         z /= np.sqrt(squares, out=squares)
         return z
+
+    def inverse_transform(self, z: NDArray[Any]) -> FloatArray:
+        """Return columns (N, D) in their own units; what is hardly below the bound or beyond it is taken a bit below."""
+        if self.limit is not None:
+            z = np.clip(z, -NEAR_LIMIT * self.limit, NEAR_LIMIT * self.limit)
+            z = z / np.sqrt(1.0 - (z / self.limit) ** 2)
+        return np.asarray(z * self.scale + self.center, dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ from sklearn_taskneurons._training.nets import TableNet
 
 Stopped: TypeAlias = Literal["converged", "time", "diverged", "callback", "interrupted"] | None
 
-# Rows that are scaled and propagated at once when a net predicts, so that the hidden layers of a block stay in cache.
+# Rows that are scaled and propagated at once when a net predicts, and the numbers that they have at the most, so that the
+# hidden layers of a block stay in cache, and those of images in memory.
 BLOCK_ROWS = 1024
+BLOCK_NUMBERS = 1 << 17
 # No kernel takes more rows at once; a multiple of them is computed by one.
 ROWS_OF_A_KERNEL = 64
 
@@ -172,10 +174,7 @@ def _has_stopped_early(net: NeuralNet) -> bool:
 def predict(
     net: NeuralNet, X: NDArray[Any], transform: Callable[[NDArray[Any]], NDArray[Any]] | None = None
 ) -> NDArray[np.float64]:
-    """Return the outputs of the net's members, computed block by block.
-
-    A row must get the same prediction alone as among others, but the last digits of a matrix product depend on which kernel
-    computes it, and that on the number of rows. Blocks are filled up with zeros so that all rows meet the same one.
+    """Return the outputs of the net's members, (N, M, O), as `outputs_of` computes them.
 
     Parameters
     ----------
@@ -190,12 +189,39 @@ def predict(
     -------
     ndarray of shape (N, M, O), float64
     """
-    module = copy.deepcopy(net.module_).eval()
+    return outputs_of(net.module_, X, transform)
+
+
+def outputs_of(
+    module: nn.Module, X: NDArray[Any], transform: Callable[[NDArray[Any]], NDArray[Any]] | None = None
+) -> NDArray[np.float64]:
+    """Return what a module makes of rows when it is not trained, computed block by block.
+
+    A row must get the same prediction alone as among others, but the last digits of a matrix product depend on which kernel
+    computes it, and that on the number of rows. Blocks are filled up with zeros so that all rows meet the same one.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        It is left as it is.
+    X : ndarray of shape (N, D)
+        The features.
+    transform : callable or None
+        What each block of rows goes through first.
+
+    Returns
+    -------
+    ndarray of shape (N, ...), float64
+    """
+    n_rows = min(BLOCK_ROWS, BLOCK_NUMBERS // X.shape[1])
+    n_rows = max(1, n_rows // ROWS_OF_A_KERNEL) * ROWS_OF_A_KERNEL
+    module = copy.deepcopy(module).eval()
+    device = next(module.parameters()).device
     outputs: list[NDArray[Any]] = []
     with torch.inference_mode():
-        for start in range(0, len(X), BLOCK_ROWS):
-            rows = X[start : start + BLOCK_ROWS]
-            block = to_tensor(rows if transform is None else transform(rows), device=net.device)
+        for start in range(0, len(X), n_rows):
+            rows = X[start : start + n_rows]
+            block = to_tensor(rows if transform is None else transform(rows), device=device)
             filled = nn.functional.pad(block, (0, 0, 0, -len(rows) % ROWS_OF_A_KERNEL))
             outputs.append(to_array(module(filled)[: len(rows)]))
     return np.concatenate(outputs).astype(np.float64)

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from sklearn_taskneurons.nn._side_by_side import SideBySide
+
 
 def parameter_vector(module: nn.Module) -> nn.Parameter:
     """Return the parameters one after the other, (n_parameters,)."""
@@ -14,9 +16,12 @@ def parameter_vector(module: nn.Module) -> nn.Parameter:
 
 def member_of_entries(module: nn.Module, n_members: int) -> torch.Tensor:
     """Return to which member each entry of the vector belongs, int64 (n_parameters,)."""
+    device = next(module.parameters()).device
+    if isinstance(module, SideBySide):
+        return module.owners().to(device)
     members = torch.arange(n_members)
     owners = [members.repeat_interleave(parameter.numel() // n_members) for parameter in module.parameters()]
-    return torch.cat(owners).to(next(module.parameters()).device)
+    return torch.cat(owners).to(device)
 
 
 @contextmanager

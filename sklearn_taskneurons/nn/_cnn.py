@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
-from sklearn_taskneurons.nn._conv import TaskNeuronConv2d
+from sklearn_taskneurons.nn._conv import TaskNeuronConv2d, for_each_axis
 from sklearn_taskneurons.nn._mlp import ACTIVATIONS, BOUNDED_ACTIVATIONS, Activation, TaskNeuronMLP
 
 Pooling: TypeAlias = Literal["max", "average"]
@@ -24,7 +24,12 @@ class ConvBlock(nn.Module):
     """A convolution, perhaps a normalization of its channels, an activation and a pooling."""
 
     def __init__(
-        self, convolution: TaskNeuronConv2d, batch_norm: bool, activation: Activation, pooling: Pooling, pool_size: int
+        self,
+        convolution: TaskNeuronConv2d,
+        batch_norm: bool,
+        activation: Activation,
+        pooling: Pooling,
+        pool_size: tuple[int, ...],
     ) -> None:
         super().__init__()
         weight = next(convolution.parameters())
@@ -35,7 +40,7 @@ class ConvBlock(nn.Module):
         self.pool_size = pool_size
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the images (N, out_channels, H // pool_size, W // pool_size)."""
+        """Return the images (N, out_channels, H // pool height, W // pool width)."""
         x = self.convolution(x)
         return self._pooled(x if self.norm is None else self.norm(x))
 
@@ -78,9 +83,9 @@ class TaskNeuronCNN(nn.Module):
     batch_norm : bool, default=True
         Whether the channels of each convolution's output are normalized, in which case it has no bias.
     pooling : {"max", "average"}, default="max"
-        What is taken of each square of positions.
-    pool_size : int, default=2
-        Its width; 1 for no pooling.
+        What is taken of each patch of positions.
+    pool_size : int or tuple of int, default=2
+        The height and the width of such a patch; 1 for no pooling.
     global_pooling : bool, default=False
         Whether each channel's mean over all positions that are left goes into the fully connected layers, rather than
         the positions.
@@ -141,7 +146,7 @@ class TaskNeuronCNN(nn.Module):
         activation: Activation = "relu",
         batch_norm: bool = True,
         pooling: Pooling = "max",
-        pool_size: int = 2,
+        pool_size: int | tuple[int, int] = 2,
         global_pooling: bool = False,
         hidden_layer_sizes: int | Sequence[int] = (),
         head_formula: str | Formula = "x",
@@ -150,7 +155,8 @@ class TaskNeuronCNN(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        _check(image_shape, channels, kernel_size, activation, pooling, pool_size)
+        pool = for_each_axis("pool_size", pool_size, 2)
+        _check(image_shape, channels, kernel_size, activation, pooling, pool)
         self.image_shape = tuple(image_shape)
         self.global_pooling = global_pooling
         factory_kwargs: dict[str, Any] = {"device": device, "dtype": dtype}
@@ -162,10 +168,10 @@ class TaskNeuronCNN(nn.Module):
             convolution = TaskNeuronConv2d(
                 n_in, n_out, kernel_size, formula, padding="same", bias=not batch_norm, bound=limit, **factory_kwargs
             )
-            blocks.append(ConvBlock(convolution, batch_norm, activation, pooling, pool_size))
+            blocks.append(ConvBlock(convolution, batch_norm, activation, pooling, pool))
         self.blocks = nn.ModuleList(blocks)  # type: ignore[assignment]  # which says nothing of its items
-        shrunk = pool_size ** len(channels)
-        positions = 1 if global_pooling else (image_shape[1] // shrunk) * (image_shape[2] // shrunk)
+        height, width = (size // step ** len(channels) for size, step in zip(image_shape[1:], pool, strict=True))
+        positions = 1 if global_pooling else height * width
         self.head = TaskNeuronMLP(
             channels[-1] * positions,
             hidden_layer_sizes,
@@ -257,7 +263,7 @@ def _check(
     kernel_size: int | tuple[int, int],
     activation: str,
     pooling: str,
-    pool_size: int,
+    pool: tuple[int, ...],
 ) -> None:
     """Raise if what is given does not make a network."""
     for name, value, known in (("activation", activation, ACTIVATIONS), ("pooling", pooling, _POOLINGS)):
@@ -267,11 +273,9 @@ def _check(
         raise ValueError("channels must have a number for each block, got none")
     if any(size % 2 == 0 for size in ([kernel_size] if isinstance(kernel_size, int) else kernel_size)):
         raise ValueError(f"kernel_size must be odd, so that the image keeps its size, got {kernel_size}")
-    if pool_size < 1:
-        raise ValueError(f"pool_size must be at least 1, got {pool_size}")
-    least = pool_size ** len(channels)
-    if len(image_shape) != 3 or min(image_shape[1:]) < least:
+    least = tuple(step ** len(channels) for step in pool)
+    if len(image_shape) != 3 or any(size < smallest for size, smallest in zip(image_shape[1:], least, strict=True)):
         raise ValueError(
             f"image_shape must be (channels, height, width), the latter at least {least} for {len(channels)} poolings of "
-            f"{pool_size}, got {tuple(image_shape)}"
+            f"{pool}, got {tuple(image_shape)}"
         )

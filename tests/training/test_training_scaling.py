@@ -30,6 +30,16 @@ def test_robust_is_robust_scaler_with_unit_variance(X):
     np.testing.assert_allclose(scaler.scale, peer.scale_, rtol=1e-12)
 
 
+@pytest.mark.parametrize("limit", [None, 3.0])
+def test_inverse_transform(X, limit):
+    scaler = fit_column_scaler(X, scaling="standard", limit=limit)
+    inner = np.abs(X - scaler.center) < 5 * scaler.scale
+    np.testing.assert_allclose(scaler.inverse_transform(scaler.transform(X))[inner], X[inner], rtol=1e-12)
+    beyond = scaler.inverse_transform(np.full((1, 5), 4.0))
+    assert np.isfinite(beyond).all()
+    assert (beyond > scaler.center + 4 * scaler.scale * (limit is not None)).all()
+
+
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_transform(X, scaling):
     scaler = fit_column_scaler(X, scaling=scaling)

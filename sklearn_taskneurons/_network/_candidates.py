@@ -22,9 +22,7 @@ MOST_OF_FRONT = 3
 # Of formulas that are longer, the networks would be large, and their union no formula any more.
 MOST_NODES = 150
 
-# The highest power that is tried where no search is given, and the most columns of powers, each with three rows at least: so
-# many are solved for, and trained on, in a moment.
-MAX_DEGREE = 8
+# The most columns of powers, each with three rows at least: so many are solved for, and trained on, in a moment.
 MOST_COLUMNS = 250
 
 # By how much, in relation, a loss must be lower than that of a simpler formula: less is as likely luck.
@@ -62,9 +60,9 @@ class Candidate(NamedTuple):
     chosen: bool
 
 
-def default_search(n_features: int, n_rows: int) -> VSRRegressor:
+def default_search(n_features: int, n_rows: int, max_degree: int) -> VSRRegressor:
     """Return the search that is made where none is given: the best polynomial of each number of terms, with certainty."""
-    degree = np.clip(min(MOST_COLUMNS, n_rows // 3) // n_features, 1, MAX_DEGREE)
+    degree = np.clip(min(MOST_COLUMNS, n_rows // 3) // n_features, 1, max_degree)
     return VSRRegressor(method="exhaustive", max_degree=int(degree))
 
 

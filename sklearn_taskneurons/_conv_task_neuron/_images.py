@@ -1,0 +1,71 @@
+"""Images as rows of a table: which shape they have, and how their channels are scaled."""
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sklearn_taskneurons._network import whole_numbers
+from sklearn_taskneurons._training import ColumnScaler, fit_column_scaler
+
+ImageShape: TypeAlias = tuple[int, int, int]
+
+
+def as_rows(X: Any) -> tuple[Any, ImageShape | None]:
+    """Return images (N, C, H, W) as rows, with the shape of one; anything else as it is, with None."""
+    # Lists of lists of numbers, the usual rows, are scikit-learn's to look at.
+    if (isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) == 3) or getattr(X, "ndim", None) == 4:
+        X = np.asarray(X)
+    if not isinstance(X, np.ndarray) or X.ndim != 4:
+        return X, None
+    shape = (X.shape[1], X.shape[2], X.shape[3])
+    if not all(shape):
+        raise ValueError(f"X must hold images (n_samples, channels, height, width) that are not empty, got the shape {X.shape}")
+    return X.reshape(len(X), math.prod(shape)), shape
+
+
+def find_image_shape(n_features: int, given: ArrayLike | None, seen: ImageShape | None) -> ImageShape:
+    """Return the shape of the images.
+
+    Parameters
+    ----------
+    n_features : int
+        How many numbers one has.
+    given : tuple of int or None
+        The shape that the user says they have; None takes rows of a square number for square images of one channel, and
+        others for images of a single line.
+    seen : tuple of int or None
+        The shape that they have, if they were no rows.
+
+    Raises
+    ------
+    ValueError
+        If the shape is none, or does not belong to such images.
+    """
+    if given is None:
+        side = math.isqrt(n_features)
+        return seen or ((1, side, side) if side * side == n_features else (1, 1, n_features))
+    sizes = whole_numbers("image_shape", given)
+    if len(sizes) != 3:
+        raise ValueError(f"image_shape must be three numbers, (channels, height, width), got {given!r}")
+    sizes = sizes[0], sizes[1], sizes[2]
+    if seen not in (None, sizes):
+        raise ValueError(f"image_shape must be the shape of the images, {seen}, got {sizes}")
+    if math.prod(sizes) != n_features:
+        raise ValueError(
+            f"image_shape must have as many pixels, over all channels, as X has columns, {n_features}, "
+            f"got {sizes}, which are {math.prod(sizes)}"
+        )
+    return sizes
+
+
+def fit_channel_scaler(X: NDArray[Any], sample_weight: NDArray[Any], image_shape: ImageShape) -> ColumnScaler:
+    """Return the scaler of rows that brings each channel, over all its pixels, to zero mean and unit variance.
+
+    Pixels have scales that mean something: where one is nearly always black, its few grey values are not the more important.
+    """
+    n_channels, n_pixels = image_shape[0], image_shape[1] * image_shape[2]
+    pixels = X.reshape(len(X), n_channels, n_pixels).transpose(0, 2, 1).reshape(-1, n_channels)
+    scaler = fit_column_scaler(pixels, np.repeat(sample_weight, n_pixels), "standard")
+    return ColumnScaler(np.repeat(scaler.center, n_pixels), np.repeat(scaler.scale, n_pixels), scaler.limit)

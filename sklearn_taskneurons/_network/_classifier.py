@@ -1,0 +1,171 @@
+"""What the classifiers have in common: labels, their weights, and probabilities."""
+
+from numbers import Real
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from scipy.special import log_softmax, logsumexp, softmax
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+
+from sklearn_taskneurons._callbacks import with_callbacks
+from sklearn_taskneurons._validation import check_weights, class_weights
+from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
+
+
+class NetworkClassifierMixin(ClassifierMixin):
+    """Labels for the networks of `BaseNetwork`, which follows it among the bases."""
+
+    _task: ClassVar[Literal["regression", "classification"]] = "classification"
+
+    _classifier_constraints: ClassVar[dict[str, Any]] = {
+        "search": [None, VSRRegressor, VSRClassifier],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None):
+        """Search the formula, unless it is given, and train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+        y : array-like of shape (n_samples,)
+            The labels: numbers, strings or booleans.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows, at least 0; all 1 by default.
+
+        Returns
+        -------
+        object
+            The fitted estimator itself.
+
+        Raises
+        ------
+        FormulaSyntaxError
+            If `formula` is a text that is no formula.
+        ValueError
+            If a parameter, the data or the weights are not as described.
+        """
+        continues = self._continues()
+        X, y, weights = self._validated(X, y, sample_weight, first=not continues)
+        if not continues:
+            self.classes_ = unique_labels(y)
+        return self._fit(X, self._class_numbers(y), weights)
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train one epoch on these rows; those of the first call decide the scaling and the formula.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+        y : array-like of shape (n_samples,)
+            The labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels there will be; needed in the first call, no more later.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows, at least 0; all 1 by default.
+
+        Returns
+        -------
+        object
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing in the first call or differs from the first call's, or `y` has other labels.
+        """
+        first = not hasattr(self, "net_")
+        if first and classes is None:
+            raise ValueError("classes must be given in the first call of partial_fit, got None")
+        X, y, weights = self._validated(X, y, sample_weight, first)
+        if first:
+            self.classes_ = unique_labels(classes)
+        elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
+            raise ValueError(f"classes must be those of the first call, {self.classes_}, got {unique_labels(classes)}")
+        return self._partial_fit(X, self._class_numbers(y), weights)
+
+    def predict(self, X):
+        """Predict the most probable labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The labels, of the type of the labels at `fit`.
+        """
+        numbers = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[numbers]
+
+    def predict_proba(self, X):
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The probabilities in [0, 1], float64, in the order of ``classes_``: the mean of those of the members.
+        """
+        return softmax(self._outputs(X), axis=-1).mean(axis=1)
+
+    def predict_log_proba(self, X):
+        """Predict the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The natural logarithms, float64, in the order of ``classes_``.
+        """
+        log_probabilities = log_softmax(self._outputs(X), axis=-1)
+        return logsumexp(log_probabilities, axis=1) - np.log(log_probabilities.shape[1])
+
+    def _validated(self, X, y, sample_weight, first):
+        X, y = self._validate(X, y, reset=first, ensure_min_samples=2)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        weights = check_weights(sample_weight, X)
+        return X, y, weights * class_weights(self.class_weight, y, weights)
+
+    def _class_numbers(self, y):
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y must have labels of {self.classes_} only, got {unknown}")
+        return np.searchsorted(self.classes_, y)
+
+    def _loss_options(self):
+        return {"label_smoothing": self.label_smoothing}
+
+    def _start_targets(self, y, weights):
+        return len(self.classes_)
+
+    def _network_targets(self, y):
+        return y
+
+    def _search_targets(self, y):
+        if isinstance(self.search, VSRClassifier):
+            return self.classes_[y]
+        if len(self.classes_) <= 2:
+            return y.astype(np.float64)
+        return np.eye(len(self.classes_))[y]
