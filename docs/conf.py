@@ -51,7 +51,7 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"sklearn_taskneurons {release}"
-html_sidebars = {page: [] for page in ("quickstart", "how_it_works", "formulas", "changelog", "contributing")}
+html_sidebars = {page: [] for page in ("quickstart", "images", "how_it_works", "formulas", "changelog", "contributing")}
 html_show_sourcelink = False
 html_theme_options = {
     "navigation_with_keys": False,

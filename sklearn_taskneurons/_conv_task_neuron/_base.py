@@ -16,6 +16,8 @@ from sklearn_taskneurons._training import Augmentation, fit_column_scaler, make_
 from sklearn_taskneurons.nn import TaskNeuronCNN
 from sklearn_taskneurons.nn._side_by_side import SideBySide
 
+# Images that go forward at once in validation: a convolution makes many numbers of each.
+VALID_BATCH_SIZE = 256
 # Images with shorter sides have no pixel to give away.
 AUTO_SHIFT_SIDE = 8
 # Numbers of a code: as many as a digit or a garment has ways to differ, and the search soon tries all their powers.
@@ -34,7 +36,7 @@ class BaseConvTaskNeuron(BaseNetwork):
 
     _auto_batch_size = 64
     _auto_steps = 1000
-    _auto_epochs = (30, 300)
+    _auto_epochs = (20, 300)
     # Each term is a convolution more in every block, and blocks make powers of powers.
     _max_degree = 2
     _found_on_the_way = (*BaseNetwork._found_on_the_way, "autoencoder_", "code_scaler_")
@@ -181,6 +183,9 @@ class BaseConvTaskNeuron(BaseNetwork):
         self.code_scaler_ = fit_column_scaler(codes, weights)
         return self.code_scaler_.transform(codes)
 
+    def _training_options(self, n_rows, seed):
+        return super()._training_options(n_rows, seed) | {"valid_batch_size": VALID_BATCH_SIZE}
+
     def _make_net(self, n_outputs, options):
         arguments = {"network": TaskNeuronCNN, "n_members": self.n_members, "input_shape": self.image_shape_}
         arguments |= self._architecture(n_outputs, self.formula_)
@@ -189,7 +194,7 @@ class BaseConvTaskNeuron(BaseNetwork):
     def _architecture(self, n_outputs, formula):
         channels = whole_numbers("channels", self.channels)
         pool = self.pool_size
-        if pool == "auto":
+        if isinstance(pool, str):
             pool = tuple(2 if size >= 2 ** len(channels) else 1 for size in self.image_shape_[1:])
         return {
             "image_shape": self.image_shape_,

@@ -26,8 +26,8 @@ class ConvTaskNeuronClassifier(NetworkClassifierMixin, BaseConvTaskNeuron):
         of one channel, as in scikit-learn's digits, and any other number for images of a single line, (1, 1, n_features). `X`
         may also be an array (n_samples, C, H, W), which says it itself.
     search : VSRRegressor, VSRClassifier or None, default=None
-        How "auto" searches. It is cloned, sees the scaled codes and the indicators of the classes, or the labels for a classifier, and
-        its parameters can be reached as ``search__generations`` and so on. None tries all polynomials of degree 2 at most,
+        How "auto" searches. It is cloned, sees the scaled codes and the classes' indicators, or the labels for a classifier,
+        and its parameters can be reached as ``search__generations`` and so on. None tries all polynomials of degree 2 at most,
         and beside what it finds the products of inner products.
     code_size : int or "auto", default="auto"
         How many numbers the autoencoder makes of an image; "auto" is 16, and never more than pixels.
@@ -54,7 +54,7 @@ class ConvTaskNeuronClassifier(NetworkClassifierMixin, BaseConvTaskNeuron):
         images and best epoch; their predictions are averaged.
     max_epochs : int or "auto", default="auto"
         The largest number of passes over the training images, of the network and before of the autoencoder; "auto" is as
-        many as it takes to make 1000 steps, but from 30 to 300.
+        many as it takes to make 1000 steps, but from 20 to 300.
     batch_size : int or "auto", default="auto"
         The number of images of a gradient step; "auto" is ``min(64, n_samples)``.
     lr : float, default=0.002

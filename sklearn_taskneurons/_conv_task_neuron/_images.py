@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sklearn_taskneurons._network import whole_numbers
 from sklearn_taskneurons._training import ColumnScaler, fit_column_scaler
 
 ImageShape: TypeAlias = tuple[int, int, int]
@@ -45,9 +46,10 @@ def find_image_shape(n_features: int, given: ArrayLike | None, seen: ImageShape 
     if given is None:
         side = math.isqrt(n_features)
         return seen or ((1, side, side) if side * side == n_features else (1, 1, n_features))
-    sizes = tuple(np.atleast_1d(np.asarray(given, dtype=object)).tolist())
-    if len(sizes) != 3 or not all(isinstance(size, int) and size >= 1 for size in sizes):
-        raise ValueError(f"image_shape must be three whole numbers (channels, height, width) of at least 1, got {given!r}")
+    sizes = whole_numbers("image_shape", given)
+    if len(sizes) != 3:
+        raise ValueError(f"image_shape must be three numbers, (channels, height, width), got {given!r}")
+    sizes = sizes[0], sizes[1], sizes[2]
     if seen not in (None, sizes):
         raise ValueError(f"image_shape must be the shape of the images, {seen}, got {sizes}")
     if math.prod(sizes) != n_features:

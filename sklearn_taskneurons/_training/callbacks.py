@@ -71,7 +71,7 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         """Go on with the steps, and drop the batches of the epoch before: those of all epochs would outgrow the data."""
         self._average.swap_out(net.vector_)
         self.sums_: Tensor | float = 0.0
-        self.n_validated_ = 0
+        self.validated_weight_: Tensor | int = 0
         if len(net.history) > 1:
             net.history[-2]["batches"].clear()
 
@@ -84,8 +84,9 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         """Average, and stop in time; or take in the members' losses."""
         if not training:
             X, y = batch
-            self.sums_ = self.sums_ + net.criterion_.of_members(kwargs["y_pred"], y) * len(X)
-            self.n_validated_ += len(X)
+            weight = len(X) if isinstance(y, Tensor) else y[1].sum(0)
+            self.sums_ = self.sums_ + net.criterion_.of_members(kwargs["y_pred"], y) * weight
+            self.validated_weight_ = self.validated_weight_ + weight
         else:
             self._average.update(net.vector_)
             if self.deadline is not None and time.monotonic() > self.deadline:
@@ -98,7 +99,7 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         self.validated_ = dataset_valid is not None
         losses = self.best_losses_.new_tensor(row["train_loss"])
         if self.validated_:
-            losses = torch.as_tensor(self.sums_ / self.n_validated_)
+            losses = torch.as_tensor(self.sums_ / self.validated_weight_)
         if not (torch.isfinite(losses).all() and math.isfinite(row["train_loss"]) and _is_finite(net.vector_)):
             self._stop("diverged")
         improved = losses < self.best_losses_

@@ -19,7 +19,7 @@ from sklearn_taskneurons.nn import Activation, TaskNeuronMLP
 
 Task: TypeAlias = Literal["regression", "classification"]
 
-# Rows of a batch that only goes forward, as in validation.
+# Rows of a table that go forward at once in validation.
 VALID_BATCH_SIZE = 65536
 
 
@@ -166,6 +166,7 @@ def make_net_of(
     lr: float = 5e-3,
     weight_decay: float = 0.1,
     batch_size: int = 128,
+    valid_batch_size: int = VALID_BATCH_SIZE,
     max_epochs: int = 200,
     augmentation: Augmentation | None = None,
     device: torch.device | str = "cpu",
@@ -187,8 +188,10 @@ def make_net_of(
         The part of a class's probability that is spread over all while the net is trained.
     lr, weight_decay : float
         Learning rate of AdamW, and its weight decay.
-    batch_size, max_epochs : int
-        Rows of a batch, and epochs of a call of skorch's ``fit``.
+    batch_size, valid_batch_size : int
+        Rows of a batch in training, and of one that only goes forward, as in validation.
+    max_epochs : int
+        Epochs of a call of skorch's ``fit``.
     augmentation : Augmentation or None
         What is done to the batches of the training.
     device : torch.device or str
@@ -224,7 +227,7 @@ def make_net_of(
         iterator_train__order=RowOrder(seed),
         iterator_train__augmentation=augmentation,
         iterator_valid=TensorBatches,
-        iterator_valid__batch_size=VALID_BATCH_SIZE,
+        iterator_valid__batch_size=valid_batch_size,
         train_split=None,
         callbacks=[("best_epoch", BestEpoch()), *(callbacks or ())],
         # Its table takes longer to make than an epoch of a small network, even where nobody sees it.

@@ -22,8 +22,10 @@ from sklearn_taskneurons._training.nets import TableNet
 
 Stopped: TypeAlias = Literal["converged", "time", "diverged", "callback", "interrupted"] | None
 
-# Rows that are scaled and propagated at once when a net predicts, so that the hidden layers of a block stay in cache.
+# Rows that are scaled and propagated at once when a net predicts, and the numbers that they have at the most, so that the
+# hidden layers of a block stay in cache, and those of images in memory.
 BLOCK_ROWS = 1024
+BLOCK_NUMBERS = 1 << 17
 # No kernel takes more rows at once; a multiple of them is computed by one.
 ROWS_OF_A_KERNEL = 64
 
@@ -211,12 +213,14 @@ def outputs_of(
     -------
     ndarray of shape (N, ...), float64
     """
+    n_rows = min(BLOCK_ROWS, BLOCK_NUMBERS // X.shape[1])
+    n_rows = max(1, n_rows // ROWS_OF_A_KERNEL) * ROWS_OF_A_KERNEL
     module = copy.deepcopy(module).eval()
     device = next(module.parameters()).device
     outputs: list[NDArray[Any]] = []
     with torch.inference_mode():
-        for start in range(0, len(X), BLOCK_ROWS):
-            rows = X[start : start + BLOCK_ROWS]
+        for start in range(0, len(X), n_rows):
+            rows = X[start : start + n_rows]
             block = to_tensor(rows if transform is None else transform(rows), device=device)
             filled = nn.functional.pad(block, (0, 0, 0, -len(rows) % ROWS_OF_A_KERNEL))
             outputs.append(to_array(module(filled)[: len(rows)]))

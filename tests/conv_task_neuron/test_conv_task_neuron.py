@@ -58,9 +58,9 @@ class TestImages:
         ("parameters", "message"),
         [
             ({"image_shape": (1, 8, 9)}, r"as X has columns, 64, got \(1, 8, 9\), which are 72"),
-            ({"image_shape": (8, 8)}, "three whole numbers"),
-            ({"image_shape": (1, 64.0, 1)}, "three whole numbers"),
-            ({"image_shape": (1, -8, -8)}, "three whole numbers"),
+            ({"image_shape": (8, 8)}, "three numbers"),
+            ({"image_shape": (1, 64.0, 1)}, "image_shape must be whole numbers of at least 1"),
+            ({"image_shape": (1, -8, -8)}, "image_shape must be whole numbers of at least 1"),
             ({"pool_size": 3}, r"at least \(3, 3\)|at least \(9, 9\)"),
             ({"kernel_size": 4}, "kernel_size must be odd"),
             ({"kernel_size": (3, 3, 3)}, "kernel_size"),
@@ -89,6 +89,12 @@ class TestImages:
             model.predict(X.reshape(-1, 1, 4, 16))
         with pytest.raises(ValueError, match="not empty"):
             model.predict(np.zeros((3, 1, 0, 8)))
+
+    def test_numbers_of_parameters_may_be_numpys(self, digits):
+        parameters = {"image_shape": np.array([1, 4, 16]), "pool_size": np.array([1, 4]), "kernel_size": np.array([3, 5])}
+        network = classifier(**parameters).fit(*digits).net_.module_.networks[0]
+        assert network.image_shape == (1, 4, 16)
+        assert (network.blocks[0].pool_size, network.blocks[0].convolution.kernel_size) == ((1, 4), (3, 5))
 
     def test_a_channel_is_scaled_as_one(self):
         rng = np.random.default_rng(0)

@@ -63,6 +63,19 @@ def test_leaves_the_weights_of_the_best_epoch(data):
     assert error(net, X[50:], noise[50:]) == pytest.approx(min(curve), rel=1e-5)
 
 
+def test_the_loss_of_the_held_out_rows_does_not_depend_on_their_batches(data):
+    X, y = data
+    weight = np.random.default_rng(2).uniform(0.1, 5.0, size=300)
+    losses = []
+    for valid_batch_size in (7, 300):
+        net, table = small_net(valid_batch_size=valid_batch_size), make_table(X, y, weight)
+        rows = torch.arange(300)[:, None]
+        losses += train(net, table.subset(rows[:200]), table.subset(rows[200:]), max_epochs=3).best_losses
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    expected = np.average((predict(net, X[200:])[:, 0] - y[200:])[:, 0] ** 2, weights=weight[200:])
+    assert losses[1] == pytest.approx(expected, rel=1e-5)
+
+
 def test_stops_when_the_loss_no_longer_falls(data):
     X, y = data
     training = train(
