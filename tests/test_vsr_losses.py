@@ -45,6 +45,20 @@ class TestRobustness:
         assert {term.degree for term in model.formula_.terms if not term.is_constant} == {1, 3}
         assert np.abs(model.predict(X) - truth).mean() < 0.1
 
+    def test_terms_are_found_as_formulas_are(self, table):
+        X, y, _ = table
+        how = {"coefficients": "shared", "population_size": 150, "generations": 6, "random_state": 0}
+        model = VSRTransformer(loss="absolute_error", **how).fit(X, y)
+        assert model.get_feature_names_out().tolist() == ["sum(x**3)", "sum(x)"]
+        assert_allclose(model.transform(X), np.column_stack([(X**3).sum(axis=1), X.sum(axis=1)]))
+        assert VSRTransformer(**how).fit(X, y).get_feature_names_out().tolist() != ["sum(x**3)", "sum(x)"]
+        with pytest.raises(ValueError, match="y must be one column"):
+            VSRTransformer(loss="huber", **how).fit(X, np.column_stack([y, y]))
+        assert [get_tags(VSRTransformer(loss=loss)).target_tags.multi_output for loss in ("squared_error", "huber")] == [
+            True,
+            False,
+        ]
+
 
 class TestFront:
     @pytest.mark.parametrize("loss", ["absolute_error", "huber"])
@@ -146,6 +160,9 @@ class TestErrors:
         with pytest.raises(ValueError, match="loss='squared_error': a search reads"):
             small(loss="huber").fit(da.from_array(X), da.from_array(y))
 
-    @pytest.mark.parametrize("estimator", [VSRClassifier, VSRTransformer])
-    def test_indicators_are_explained_by_squared_errors(self, estimator):
-        assert "loss" not in estimator().get_params()
+    def test_indicators_are_explained_by_squared_errors(self, table):
+        assert "loss" not in VSRClassifier().get_params()
+        X, y, _ = table
+        for labels, task in ((np.where(y > 0, "yes", "no"), "auto"), (y > 0, "classification")):
+            with pytest.raises(ValueError, match=r"loss must be 'squared_error' where y are labels.*got 'huber'"):
+                VSRTransformer(task=task, loss="huber").fit(X, labels)

@@ -264,7 +264,9 @@ def _function(opcode: int) -> Function:
 _SPECIAL: Final[dict[int, Function]] = {DOT: _weighted_sum, SUM: _weighted_sum, POW: _power}
 
 
-def _own(opcode: int, a: Tensor, out: Tensor) -> None:
+def _own(opcode: int, *arguments: Tensor, out: Tensor) -> None:
     """Compute a function of the user's own, by NumPy where it is not there for tensors."""
-    function = FUNCTIONS[opcode].torch_function
-    out.copy_(torch.from_numpy(array_function(opcode, np)(to_array(a))) if function is None else function(a))
+    if FUNCTIONS[opcode].torch_function is None:
+        out.copy_(torch.from_numpy(array_function(opcode, np)(*map(to_array, arguments))))
+    else:
+        out.copy_(array_function(opcode, torch)(*arguments))

@@ -5,9 +5,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_taskneurons._search._population import ARITY
 from sklearn_taskneurons._search._schedule import Array, Operator, Schedule
-from sklearn_taskneurons.formula.functions import FUNCTIONS, POW
+from sklearn_taskneurons.formula.functions import ARITIES, FUNCTIONS, POW
 
 SCALAR: Final = 0
 VECTOR: Final = 1
@@ -18,7 +17,8 @@ def kinds(schedule: Schedule) -> NDArray[np.int8]:
     """Return the kind of each program's value, shape (P,)."""
     values = np.full(schedule.n_nodes, VECTOR, dtype=np.int8)
     values[schedule.numbers] = SCALAR
-    result: NDArray[np.int8] = schedule.run(values, _OPERATORS)
+    operators = {opcode: _operator(opcode) for opcode, arity in enumerate(ARITIES) if arity}
+    result: NDArray[np.int8] = schedule.run(values, operators)
     return result
 
 
@@ -42,9 +42,6 @@ def _operator(opcode: int) -> Operator:
     """Return what a function does to kinds."""
     if opcode == POW:
         return _copy_base
-    if opcode < len(FUNCTIONS) and FUNCTIONS[opcode].takes_vectors:
-        return _dot if ARITY[opcode] == 2 else _sum
-    return np.maximum if ARITY[opcode] == 2 else _copy
-
-
-_OPERATORS: Final[dict[int, Operator]] = {opcode: _operator(opcode) for opcode in np.flatnonzero(ARITY).tolist()}
+    if FUNCTIONS[opcode].takes_vectors:
+        return _dot if ARITIES[opcode] == 2 else _sum
+    return np.maximum if ARITIES[opcode] == 2 else _copy

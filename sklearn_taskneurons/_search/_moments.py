@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-import scipy.linalg
+from scipy.linalg.lapack import dgeqrf
 
 from sklearn_taskneurons._search._polynomials import covering_radius
 from sklearn_taskneurons._search._population import Floats
@@ -13,7 +13,7 @@ from sklearn_taskneurons._search._settings import MAX_EXPONENT
 
 MAX_COLUMNS: Final = 4096
 _BLOCK_BYTES: Final = 1 << 20  # what stays in the cache of one core
-_CENTRE_ROWS: Final = 1000
+_LAPACK_COLUMNS: Final = 32  # that LAPACK works on at once
 _MERGED_AT_ONCE: Final = 4  # together no more than a block of many columns
 
 
@@ -100,21 +100,19 @@ class Moments:
         Y = Y[:, None] if Y.ndim == 1 else Y
         self._check(X, Y)
         with np.errstate(all="ignore"):
-            largest = np.max(np.abs(X), axis=0, initial=0.0)
+            axis = 0 if self.per_feature else None
+            largest = np.atleast_1d(np.maximum(X.max(axis), -X.min(axis)))
             if not np.isfinite(largest).all() or not np.isfinite(Y).all():
                 raise ValueError("X and Y must be finite; got a NaN or an infinity")
-            self.rebase(largest if self.per_feature else largest.max(keepdims=True, initial=0.0))
+            self.rebase(largest)
             if not self.n_rows:
                 self.shift = Y[0].copy()
-                self._centre = self._powers(X[:: max(1, len(X) // _CENTRE_ROWS)]).mean(axis=1)
             n_columns = self.n_columns + self.n_outputs
-            block = max(4 * n_columns, _BLOCK_BYTES // (8 * (n_columns + 4 * self.n_features)))
+            block = max(4 * n_columns, _BLOCK_BYTES // (8 * (n_columns + 2 * self.n_features)))
             factors = _FactorTree()
             for start in range(0, len(X), block):
                 rows = slice(start, start + block)
-                powers = self._powers(X[rows])
-                ones, targets = np.ones((1, powers.shape[1])), (Y[rows] - self.shift).T
-                columns = np.concatenate([ones, powers - self._centre[:, None], targets])
+                columns = self._columns(X[rows], Y[rows])
                 if sample_weight is not None:
                     columns *= np.sqrt(sample_weight[rows])
                 factors.add(triangular(columns.T))
@@ -221,17 +219,30 @@ class Moments:
                 f"got 1 + {self.n_features} * {self.degree} = {self.n_columns}"
             )
 
-    def _powers(self, X: Floats) -> Floats:
-        """Return the columns of powers for some rows, one row for each of them: shape (C - 1, N)."""
-        wide = self.n_features if self.per_feature else 1
-        powers = np.empty((self.degree, wide, len(X)))
-        ones = np.ones((1, self.n_features))
-        scaled: Floats = np.divide(X.T, self.radius[:, None], order="C")
-        power = scaled.copy()
-        for columns in powers:
-            columns[:] = power if self.per_feature else ones @ power
-            power *= scaled
-        return powers.reshape(-1, len(X))
+    def _columns(self, X: Floats, Y: Floats) -> Floats:
+        """Return the columns for some rows, one row for each of them: shape (C + O, N)."""
+        columns = np.empty((self.n_columns + self.n_outputs, len(X)))
+        columns[0] = 1.0
+        powers = columns[1 : self.n_columns]
+        self._fill(powers, X)
+        if not self._centre.size:
+            self._centre = powers @ np.full(len(X), 1.0 / len(X))
+        powers -= self._centre[:, None]
+        np.subtract(Y.T, self.shift[:, None], out=columns[self.n_columns :])
+        return columns
+
+    def _fill(self, powers: Floats, X: Floats) -> None:
+        """Write the powers, or their sums over features, of some rows into an array of shape (C - 1, N)."""
+        scaled = X.T.copy()  # each feature's values one behind the other
+        scaled *= 1.0 / self.radius[:, None]
+        power, product, ones = scaled, np.empty_like(scaled), np.ones(self.n_features)
+        for exponent, columns in enumerate(powers.reshape(self.degree, -1, len(X))):
+            if exponent:
+                power = np.multiply(power, scaled, out=product)
+            if self.per_feature:
+                columns[:] = power
+            else:
+                np.dot(ones, power, out=columns[0])
 
 
 class _FactorTree:
@@ -258,6 +269,8 @@ class _FactorTree:
 
 def _stacked(factors: Sequence[Floats]) -> Floats:
     """Return the factor of the rows of all factors."""
+    if len(factors) == 1:
+        return factors[0]
     # Column by column, as LAPACK wants it, or the factorization would begin with a copy.
     return triangular(np.concatenate([factor.T for factor in factors], axis=1).T)
 
@@ -267,7 +280,10 @@ def triangular(matrix: Floats) -> Floats:
 
     The matrix may be overwritten.
     """
-    _, factor = scipy.linalg.qr(matrix, overwrite_a=True, mode="raw", check_finite=False)
-    missing = matrix.shape[1] - len(factor)
-    result: Floats = np.asarray(np.pad(factor, ((0, missing), (0, 0))) if missing else factor, dtype=np.float64)
-    return result
+    n_columns = matrix.shape[1]
+    reduced, *_ = dgeqrf(matrix, lwork=_LAPACK_COLUMNS * n_columns, overwrite_a=True)
+    factor: Floats = reduced[:n_columns].copy()
+    for row in range(1, len(factor)):  # np.triu takes longer where columns are few
+        factor[row:, row - 1] = 0.0
+    missing = n_columns - len(factor)
+    return np.pad(factor, ((0, missing), (0, 0))) if missing else factor

@@ -1,17 +1,15 @@
 """Genetic operators, each applied to all its programs at once."""
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_taskneurons._search._kinds import WRONG, kinds
-from sklearn_taskneurons._search._population import ARITY, Bools, Ints, Population, subtree_sizes
+from sklearn_taskneurons._search._population import Bools, Ints, Population, arity_of, subtree_sizes
 from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._schedule import Schedule, depths
 from sklearn_taskneurons._search._settings import MAX_DEPTH
-from sklearn_taskneurons.formula.functions import MAX_FUNCTIONS, MUL, NUMBER, SUM, VECTOR
-
-_IS_ELEMENTWISE: Final = np.arange(MAX_FUNCTIONS) > SUM
+from sklearn_taskneurons.formula.functions import MUL, NUMBER, SUM, VECTOR
 
 
 class Cut(NamedTuple):
@@ -96,7 +94,7 @@ def point_mutation(rng: np.random.Generator, population: Population, rows: Ints,
     _, positions = random_nodes(rng, population, rows)
     mutants = population.take(rows)
     nodes = np.arange(len(rows)), positions
-    arity = ARITY[mutants.opcode[nodes]]
+    arity = arity_of(mutants.opcode[nodes])
     opcode, value = grammar.leaves(rng, np.zeros(len(rows), dtype=np.bool_))
     for number in (1, 2):
         choice = grammar.functions_by_arity[number]
@@ -134,10 +132,14 @@ def with_factors(population: Population, grammar: Grammar) -> Population:
 
     It changes no value, but can be optimised then.
     """
-    previous, following = np.roll(population.opcode, 1, axis=1), np.roll(population.opcode, -1, axis=1)
+    following = np.roll(population.opcode, -1, axis=1)
     has_one = (population.opcode == NUMBER) | ((population.opcode == MUL) & (following == NUMBER))
-    is_argument = _IS_ELEMENTWISE[previous] & (population.size > 0)
-    is_argument[:, 0] = False
+    is_argument = np.zeros(population.opcode.shape, dtype=np.bool_)
+    rows, columns = np.nonzero((population.opcode > SUM) & (population.size > 0))
+    is_argument[rows, columns + 1] = True
+    has_second = arity_of(population.opcode[rows, columns]) == 2
+    rows, columns = rows[has_second], columns[has_second] + 1
+    is_argument[rows, columns + population.size[rows, columns]] = True
     nodes, factors = np.nonzero(population.size), np.nonzero(is_argument & ~has_one)
     shift = 2 * np.cumsum(is_argument & ~has_one, axis=1)
     length = population.length + shift[np.arange(len(population)), population.length - 1]

@@ -1,5 +1,7 @@
 """How programs become coefficients: by way of Chebyshev polynomials, from values at Chebyshev points."""
 
+from math import frexp, ldexp
+
 import numpy as np
 from numpy.polynomial import chebyshev
 
@@ -30,8 +32,11 @@ def chebyshev_in_monomials(degree: int) -> Floats:
 
 
 def covering_radius(largest: float) -> float:
-    """Return the power of two that covers ``[-largest, largest]``, so that to divide by it is exact."""
+    """Return the power of two that covers ``[-largest, largest]``, so that to divide by it is exact.
+
+    Its reciprocal is finite, too, and so it is not beyond 2**-1022 and 2**1023.
+    """
     if not largest > 0.0:
         return 1.0
-    mantissa, exponent = np.frexp(largest)
-    return float(np.ldexp(1.0, int(exponent) - (mantissa == 0.5)))
+    mantissa, exponent = frexp(largest)
+    return ldexp(1.0, min(max(exponent - (mantissa == 0.5), -1022), 1023))

@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_taskneurons.formula._expression import Expression, Node
-from sklearn_taskneurons.formula.functions import ARITIES, MAX_FUNCTIONS, NUMBER, POW, VECTOR
+from sklearn_taskneurons.formula.functions import ARITIES, NUMBER, POW, VECTOR
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.intp]
 Bools: TypeAlias = NDArray[np.bool_]
-
-# Functions that are added to the table later have one argument.
-ARITY: Final[NDArray[np.uint8]] = np.array([*ARITIES, *[1] * (MAX_FUNCTIONS - len(ARITIES))], dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +102,11 @@ class Population:
         return cls(opcode, value, subtree_sizes(opcode, lengths))
 
 
+def arity_of(opcode: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return how many arguments functions have, by the table as it is now."""
+    return np.array(ARITIES, dtype=np.uint8)[opcode]
+
+
 def _resize(array: NDArray[Any], width: int) -> NDArray[Any]:
     """Cut columns off or add columns of zeros."""
     if width <= array.shape[1]:
@@ -117,7 +119,7 @@ def _resize(array: NDArray[Any], width: int) -> NDArray[Any]:
 def subtree_sizes(opcode: NDArray[np.uint8], lengths: Ints) -> NDArray[np.int16]:
     """Return the size of the subtree at every node of programs in prefix order."""
     n_programs, width = opcode.shape
-    arity = ARITY[opcode]
+    arity = arity_of(opcode)
     sizes = np.zeros((n_programs, width + 2), dtype=np.int16)
     rows = np.arange(n_programs)
     for column in range(width - 1, -1, -1):

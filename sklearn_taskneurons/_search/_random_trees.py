@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_taskneurons._search._nesting import Nesting
-from sklearn_taskneurons._search._population import ARITY, Bools, Floats, Ints, Population
+from sklearn_taskneurons._search._population import Bools, Floats, Ints, Population, arity_of
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons.formula.functions import FUNCTIONS, NUMBER, POW, VECTOR, X
 
@@ -36,7 +36,7 @@ class Grammar:
         takes_vectors = np.array([function.takes_vectors for function in FUNCTIONS])
         self.takes_vectors: Bools = takes_vectors
         self.vector_functions = self.functions[~takes_vectors[self.functions]]  # their value can be a vector
-        by_arity = [self.functions[ARITY[self.functions] == arity] for arity in range(3)]
+        by_arity = [self.functions[arity_of(self.functions) == arity] for arity in range(3)]
         self.functions_by_arity = by_arity
         leaves = 3 if settings.has_vectors else 2
         self.p_function = len(self.functions) / (len(self.functions) + leaves)
@@ -99,7 +99,7 @@ class Grammar:
                 inner &= full[program] | (rng.random(len(program)) < self.p_function)
             function = self.choose_functions(rng, needs_vector)
             function = np.where(inner & ~self.nesting.forbids(function, left), function, X).astype(np.uint8)
-            arity = _fit(program, ARITY[function].astype(np.intp), room)
+            arity = _fit(program, arity_of(function).astype(np.intp), room)
             leaf, value = self.leaves(rng, needs_vector)
             opcode = np.where(arity > 0, function, leaf).astype(np.uint8)
             value = np.where(arity > 0, self.exponents(rng, opcode), value)

@@ -1,24 +1,20 @@
 """The one machine that runs programs: level by level, grouped by function, over all programs at once."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_taskneurons._search._population import ARITY, Floats, Ints, Population
-from sklearn_taskneurons.formula.functions import NUMBER, POW, VECTOR, X
+from sklearn_taskneurons._search._population import Floats, Ints, Population
+from sklearn_taskneurons.formula.functions import ARITIES, NUMBER, POW, VECTOR, X
 
 Array: TypeAlias = NDArray[Any]
 # f(argument, ..., out=); a power gets its exponents, shape (n, 1, ...), as a second argument
 Operator: TypeAlias = Callable[..., object]
 
 _LEAVES: Final = (X, NUMBER, VECTOR)
-# Inside a level functions are ordered by arity, so that all second arguments of a level are one slice.
-_INNER: Final = sorted(np.flatnonzero(ARITY).tolist(), key=lambda opcode: -int(ARITY[opcode]))
-_GROUPS: Final = (*_LEAVES, *_INNER)
-_GROUP_OF: Final = np.argsort(np.array(_GROUPS)).astype(np.int16)
-_WIDTH: Final = np.int16(len(_INNER))
 
 
 class _Group(NamedTuple):
@@ -68,10 +64,11 @@ class Schedule:
     def __init__(self, population: Population) -> None:
         nodes = flatten(population)
         self.n_nodes = n_nodes = len(nodes.opcode)
-        group = _GROUP_OF[nodes.opcode]
+        inner, group_of = _groups(len(ARITIES))
+        group = group_of[nodes.opcode]
         depth = _depths(nodes.size)
         level = depth.max(initial=np.int16(0)) - depth
-        key = np.where(group >= len(_LEAVES), group + level * _WIDTH, group)
+        key = np.where(group >= len(_LEAVES), group + level * np.int16(len(inner)), group)
         order = np.argsort(key, kind="stable")
         rank = np.empty(n_nodes, dtype=np.intp)
         rank[order] = np.arange(n_nodes)
@@ -83,10 +80,10 @@ class Schedule:
         self.value: Floats = nodes.value[order]
         self.roots: Ints = rank[nodes.roots]
         self._first_inner = int(ends[2])
-        inner = order[self._first_inner :]
-        self._left: Ints = rank[nodes.left[inner]]
-        self._right: Ints = rank[nodes.right[inner]]
-        self._levels = _levels(counts, ends)
+        functions = order[self._first_inner :]
+        self._left: Ints = rank[nodes.left[functions]]
+        self._right: Ints = rank[nodes.right[functions]]
+        self._levels = _levels(inner, counts, ends)
 
     def run(self, values: Array, operators: Mapping[int, Operator]) -> Array:
         """Compute all functions in place and return the values at the roots.
@@ -110,7 +107,7 @@ class Schedule:
             right = values.take(self._right[start - offset : stop_of_binary - offset], axis=0)
             for opcode, first, last in level:
                 arguments = [left[first - start : last - start]]
-                if ARITY[opcode] == 2:
+                if ARITIES[opcode] == 2:
                     arguments.append(right[first - start : last - start])
                 elif opcode == POW:
                     arguments.append(self.value[first:last].reshape(shape))
@@ -131,17 +128,29 @@ def flatten(population: Population) -> Nodes:
     return Nodes(opcode, value, size, left, np.minimum(left + size[left], last), np.cumsum(length) - length)
 
 
-def _levels(counts: Ints, ends: Ints) -> list[tuple[list[_Group], int]]:
+@cache
+def _groups(n_functions: int) -> tuple[list[int], NDArray[np.int16]]:
+    """Return the functions in the order that they have inside of a level, and the group of each opcode, leaves included.
+
+    The order is by arity, so that all second arguments of a level are one slice. The table only grows: its length says
+    which one it is.
+    """
+    opcodes = [opcode for opcode in range(n_functions) if opcode not in _LEAVES]
+    inner = sorted(opcodes, key=lambda opcode: -ARITIES[opcode])
+    return inner, np.argsort([*_LEAVES, *inner]).astype(np.int16)
+
+
+def _levels(inner: list[int], counts: Ints, ends: Ints) -> list[tuple[list[_Group], int]]:
     """Return the groups of each level, and where its functions of two arguments end."""
     levels: list[tuple[list[_Group], int]] = []
     last = -1
     for used in np.flatnonzero(counts[len(_LEAVES) :]).tolist():
-        level, function = divmod(used, int(_WIDTH))
+        level, function = divmod(used, len(inner))
         stop = int(ends[used + len(_LEAVES)])
-        group = _Group(_INNER[function], stop - int(counts[used + len(_LEAVES)]), stop)
+        group = _Group(inner[function], stop - int(counts[used + len(_LEAVES)]), stop)
         groups, stop_of_binary = levels.pop() if level == last else ([], group.start)
         groups.append(group)
-        levels.append((groups, group.stop if ARITY[group.opcode] == 2 else stop_of_binary))
+        levels.append((groups, group.stop if ARITIES[group.opcode] == 2 else stop_of_binary))
         last = level
     return levels
 

@@ -139,12 +139,13 @@ class Algebra:
         """Return a function of sums; ``exponent`` is that of a power."""
         if opcode in self._functions:
             return self._functions[opcode](*arguments)
-        (value,) = arguments
-        if value.terms:
-            return Sum({self._term(opcode, value, exponent=exponent): 1.0}, 0.0, value.is_vector)
+        is_vector = any(value.is_vector for value in arguments)
+        if any(value.terms for value in arguments):
+            return Sum({self._term(opcode, *arguments, exponent=exponent): 1.0}, 0.0, is_vector)
+        constants = [np.asarray(value.constant) for value in arguments]
         if opcode == POW:
-            return Sum({}, _plain(np.power(value.constant, float(exponent))), value.is_vector)
-        return Sum({}, _plain(array_function(opcode, np)(np.asarray(value.constant))), value.is_vector)
+            return Sum({}, _plain(np.power(constants[0], float(exponent))), is_vector)
+        return Sum({}, _plain(array_function(opcode, np)(*constants)), is_vector)
 
     def row_sum(self, value: Sum) -> Sum:
         """Return the sum over features, which is a scalar."""

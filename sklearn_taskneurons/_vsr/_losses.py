@@ -29,6 +29,14 @@ def is_squared_error(estimator):
     return isinstance(estimator.loss, str) and estimator.loss == "squared_error"
 
 
+def check_loss_of_labels(estimator):
+    """Raise ValueError unless a loss goes with labels, whose indicators are explained jointly."""
+    if not is_squared_error(estimator):
+        raise ValueError(
+            f"loss must be 'squared_error' where y are labels, whose indicators are explained; got {estimator.loss!r}"
+        )
+
+
 def check_outputs(estimator, y):
     """Return targets as a search takes them; raise ValueError unless the loss goes with the number of outputs."""
     if is_squared_error(estimator):

@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from sklearn_taskneurons._callbacks import with_callbacks
-from sklearn_taskneurons._search import TermColumns, distinct_terms
+from sklearn_taskneurons._search import LOSS_NAMES, TermColumns, distinct_terms
 from sklearn_taskneurons._validation import check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
 from sklearn_taskneurons._vsr._cluster import (
@@ -19,6 +19,7 @@ from sklearn_taskneurons._vsr._cluster import (
     is_on_cluster,
     search_on_cluster,
 )
+from sklearn_taskneurons._vsr._losses import check_loss_of_labels, check_outputs, is_squared_error
 from sklearn_taskneurons._vsr._pareto import best_first
 from sklearn_taskneurons._vsr._targets import (
     are_numbers,
@@ -129,6 +130,10 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         With 1 and more, a progress line is written to the standard error stream.
     random_state : int, RandomState instance or None, default=None
         Decides all random choices. An int gives the same terms every time.
+    loss : {"squared_error", "absolute_error", "huber"} or callable, default="squared_error"
+        Of what the weighted mean over the rows is minimised, as :class:`VSRRegressor` describes: with another than
+        "squared_error" gross errors of the targets hide fewer terms. It is for targets that are numbers; the indicators of
+        labels have no such errors.
 
     Attributes
     ----------
@@ -178,7 +183,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = BaseVSR._parameter_constraints | {
-        "task": [StrOptions({"auto", "regression", "classification"})]
+        "task": [StrOptions({"auto", "regression", "classification"})],
+        "loss": [StrOptions({"squared_error", *LOSS_NAMES}), callable],
     }
 
     def __init__(
@@ -218,6 +224,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         callbacks=None,
         verbose=0,
         random_state=None,
+        loss="squared_error",
     ):
         super().__init__(
             method=method,
@@ -253,6 +260,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             callbacks=callbacks,
             verbose=verbose,
             random_state=random_state,
+            loss=loss,
         )
         self.task = task
 
@@ -288,6 +296,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         settings = self._settings()
         continues = self._continues()
         has_numbers = self.task == "regression" or (self.task == "auto" and are_numbers(y))
+        if not has_numbers:
+            check_loss_of_labels(self)
         X, y = validate_data(
             self,
             X,
@@ -300,7 +310,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         )
         weights = check_weights(sample_weight, X)
         if has_numbers:
-            y = check_numbers(y)
+            y = check_outputs(self, check_numbers(y))
         else:
             used = weights > 0
             classes, numbers = class_numbers(check_labels(y)[used])
@@ -352,7 +362,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        tags.target_tags.multi_output = True
+        tags.target_tags.multi_output = is_squared_error(self)
         return tags
 
     def _fit_on_cluster(self, X, y, sample_weight, deadline):

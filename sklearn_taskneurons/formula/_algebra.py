@@ -24,7 +24,6 @@ from sklearn_taskneurons.formula._coefficients import (
     content,
     entry_sum,
     exact,
-    rounded,
     rounded_vector,
     split,
     vector,
@@ -92,7 +91,7 @@ class Algebra:
         if opcode == POW:
             return self.power(arguments[0], int(value))  # type: ignore[arg-type]
         operation = self._operations.get(opcode)
-        return operation(*arguments) if operation else self.apply(opcode, arguments[0])
+        return operation(*arguments) if operation else self.apply(opcode, *arguments)
 
     def add(self, a: Polynomial, b: Polynomial) -> Polynomial:
         """Return the sum."""
@@ -165,8 +164,8 @@ class Algebra:
         ((monomial, coefficient),) = b.items()
         inverse: Monomial = CONSTANT
         for serial, exponent in monomial:
-            divisor = self.atoms[serial].polynomial
-            if self.atoms[serial].opcode == DIV and divisor is not None and exponent > 0:
+            if self.atoms[serial].opcode == DIV and exponent > 0:
+                (divisor,) = self.atoms[serial].arguments
                 a = self.multiply(a, self.power(divisor, exponent))  # 1/(1/p) is p
             else:
                 inverse = (*inverse, (serial, -exponent))
@@ -185,17 +184,19 @@ class Algebra:
         """Return a polynomial without the terms that are 0 in floating point, as which it will be written."""
         return {monomial: value for monomial, value in a.items() if not self.writer.vanishes(monomial, value)}
 
-    def apply(self, opcode: int, a: Polynomial) -> Polynomial:
-        """Return an elementwise function: a number of a number, an atom of anything else."""
-        a = self._lasting(a) or {CONSTANT: ZERO}
-        if len(a) > 1 or CONSTANT not in a:
-            return {self.atoms.function(opcode, a): UNIT}
-        name, value = FUNCTIONS[opcode].name, a[CONSTANT]
-        if isinstance(value, Fraction):
-            return _constant(exact(_function_value(opcode, rounded(value))))
-        if isinstance(value.weight, int):
-            return _constant(self.atoms.vectors.free((name, value)))
-        return _constant(vector(_function_value(opcode, entry) for entry in rounded_vector(value.scale, value.weight)))
+    def apply(self, opcode: int, *arguments: Polynomial) -> Polynomial:
+        """Return an elementwise function: a constant of constants, an atom of anything else."""
+        lasting = [self._lasting(a) or {CONSTANT: ZERO} for a in arguments]
+        if any(a.keys() != {CONSTANT} for a in lasting):
+            return {self.atoms.function(opcode, *lasting): UNIT}
+        columns = []
+        for scale, weight in (split(a[CONSTANT]) for a in lasting):
+            if isinstance(weight, int):
+                return _constant(self.atoms.vectors.free((FUNCTIONS[opcode].name, *(a[CONSTANT] for a in lasting))))
+            columns.append(rounded_vector(scale, weight or (1,)))
+        length = max(map(len, columns))
+        entries = zip(*(column * (length // len(column)) for column in columns), strict=True)
+        return _constant(vector(_function_value(opcode, *entry) for entry in entries))
 
     def row_sum(self, a: Polynomial) -> Polynomial:
         """Return the sum over the features; what is one number a row is taken out of it."""
@@ -292,16 +293,17 @@ def _cost(coefficient: Coefficient) -> int:
     return 1 + (bits >> 9) + (len(weight) >> 5 if isinstance(weight, tuple) else 0)
 
 
-def _function_value(opcode: int, argument: float) -> float:
-    """Return a function of a number as the number it is in floating point."""
+def _function_value(opcode: int, *arguments: float) -> float:
+    """Return a function of numbers as the number it is in floating point."""
     name, own = FUNCTIONS[opcode].name, FUNCTIONS[opcode].numpy_function
     try:
         if own is not None:
             with np.errstate(all="ignore"):
-                value = float(own(np.array([[argument]]))[0, 0])
+                value = float(own(*(np.array([[argument]]) for argument in arguments))[0, 0])
             exact(value)  # which only a finite number is
             return value
-        function: Callable[[float], float] = abs if name == "abs" else getattr(math, name)
-        return function(argument)
+        function: Callable[..., float] = abs if name == "abs" else getattr(math, name)
+        return function(*arguments)
     except (ValueError, OverflowError):
-        raise ExpansionError(f"{name} must have a real and finite value, given {name}({argument!r})") from None
+        given = ", ".join(map(repr, arguments))
+        raise ExpansionError(f"{name} must have a real and finite value, given {name}({given})") from None

@@ -31,7 +31,7 @@ class Atom:
     is_free: bool  # whether a free vector is in it
     degree: int | None  # total power of x; None when it is no polynomial
     size: int  # about the number of its nodes
-    polynomial: Polynomial | None = None  # the argument of a function, the divisor of DIV
+    arguments: tuple[Polynomial, ...] = ()  # of a function, the divisor of DIV
     monomial: Monomial = CONSTANT  # what SUM sums
     weight: Weight | None = None  # the constant vector within SUM
 
@@ -92,15 +92,16 @@ class Atoms:
             serial = self._add("x", Atom(X, True, False, 1, 1))
         return ((serial, 1),)
 
-    def function(self, opcode: int, argument: Polynomial) -> Monomial:
-        """Return an elementwise function of a polynomial, or (DIV) the reciprocal of one."""
+    def function(self, opcode: int, *arguments: Polynomial) -> Monomial:
+        """Return an elementwise function of polynomials, or (DIV) the reciprocal of one."""
         # rounded, because the text of the expanded formula is: its functions must be these very ones
-        key = (opcode, frozenset((monomial, _rounded(coefficient)) for monomial, coefficient in argument.items()))
+        key = (opcode, *(frozenset((monomial, _rounded(value)) for monomial, value in a.items()) for a in arguments))
         serial = self._serials.get(key)
         if serial is None:
-            is_free = any((isinstance(c, Scaled) and c.is_free) or self.has_free(m) for m, c in argument.items())
-            size = 1 + self.size(argument)
-            serial = self._add(key, Atom(opcode, self.has_vectors(argument), is_free, None, size, argument))
+            is_vector = any(map(self.has_vectors, arguments))
+            is_free = any((isinstance(c, Scaled) and c.is_free) or self.has_free(m) for a in arguments for m, c in a.items())
+            size = 1 + sum(map(self.size, arguments))
+            serial = self._add(key, Atom(opcode, is_vector, is_free, None, size, arguments))
         return ((serial, 1),)
 
     def row_sum(self, monomial: Monomial, weight: Weight | None) -> Monomial:
@@ -110,7 +111,7 @@ class Atoms:
         if serial is None:
             is_free = isinstance(weight, int) or self.has_free(monomial)
             size = 1 + self.size({monomial: Fraction(1)})
-            serial = self._add(key, Atom(SUM, False, is_free, self.degree(monomial), size, None, monomial, weight))
+            serial = self._add(key, Atom(SUM, False, is_free, self.degree(monomial), size, (), monomial, weight))
         return ((serial, 1),)
 
     def _add(self, key: object, atom: Atom) -> int:

@@ -19,6 +19,11 @@ def call(opcode: int, *arguments: Expression) -> Expression:
     return (Node(opcode), *(node for argument in arguments for node in argument))
 
 
+def applied(opcode: int, *arguments: Expression) -> Expression:
+    """Return an elementwise function of its arguments; division stands for the reciprocal of one."""
+    return call(DIV, ONE, *arguments) if opcode == DIV else call(opcode, *arguments)
+
+
 def power(base: Expression, exponent: int) -> Expression:
     """Return a power; the first is the base itself."""
     return base if exponent == 1 else (Node(POW, exponent), *base)

@@ -50,8 +50,8 @@ class _Terms:
             if atom.opcode == SUM:
                 weights = writer.entries(unit(atom.weight), atom.weight) if isinstance(atom.weight, tuple) else None
                 self._factors[serial] = RowSum(writer.monomial(atom.monomial), weights, isinstance(atom.weight, int))
-            elif atom.polynomial is not None and not atom.is_vector:
-                self._factors[serial] = Composite(atom.opcode, self.of(atom.polynomial))
+            elif atom.arguments and not atom.is_vector:
+                self._factors[serial] = Composite(atom.opcode, tuple(map(self.of, atom.arguments)))
 
     def _needed(self, polynomial: Polynomial) -> set[int]:
         """Return the atoms that factors are to be made of, however deep in functions."""
@@ -60,9 +60,8 @@ class _Terms:
         while stack:
             for monomial in stack.pop():
                 for serial, _ in () if self.atoms.lone_sum(monomial) else monomial:
-                    argument = self.atoms[serial].polynomial
-                    if argument is not None and serial not in needed:
-                        stack.append(argument)
+                    if serial not in needed:
+                        stack.extend(self.atoms[serial].arguments)
                     needed.add(serial)
         return needed
 
@@ -99,5 +98,5 @@ class _Terms:
         for serial, exponent in self.writer.in_order(monomial):
             (above if exponent > 0 else below).extend([self._factors[serial]] * abs(exponent))
         if below:
-            above.append(Composite(DIV, (Term(1.0, tuple(below)),)))
+            above.append(Composite(DIV, ((Term(1.0, tuple(below)),),)))
         return tuple(above)

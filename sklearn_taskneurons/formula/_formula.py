@@ -55,8 +55,8 @@ class Formula(Immutable):
     ``**`` or ``^``             a power with a whole number from 0 to 32
     ``@``                       a scalar times anything, or the inner product of two vectors
     ``dot(V, V)``, ``sum(V)``   the inner product, the sum over the features (S)
-    ``sin cos tan tanh``        elementwise functions, of the type of their argument
-    ``exp log sqrt abs``        and those that :func:`make_function` adds
+    ``sin cos tan tanh``        elementwise functions, of the type of their argument, and those that
+    ``exp log sqrt abs``        :func:`make_function` adds, of one or two arguments: V if any of them is
     ==========================  ==============================================================================
 
     A formula whose value is a vector is summed over the features, so that the 1 of ``x + 1`` counts for each feature.

@@ -44,7 +44,7 @@ def fingerprint(expression: Expression, n_features: int) -> int:
             return _map(lambda a: pow(a, int(value), _PRIME), n_features, *arguments)  # type: ignore[arg-type]
         if opcode in (DOT, SUM):
             return _total(_map(_OPERATIONS[MUL], n_features, *arguments) if opcode == DOT else arguments[0])
-        return _map(_OPERATIONS.get(opcode) or (lambda a: _symbol(opcode, a)), n_features, *arguments)
+        return _map(_OPERATIONS.get(opcode) or (lambda *entries: _symbol(opcode, *entries)), n_features, *arguments)
 
     return _total(fold(expression, value_of))
 
@@ -65,7 +65,7 @@ def _residue(value: float) -> int:
     return fraction.numerator * pow(fraction.denominator, -1, _PRIME) % _PRIME
 
 
-def _symbol(opcode: int, argument: int) -> int:
+def _symbol(opcode: int, *arguments: int) -> int:
     """Return the value of a function, or of a vector at a feature: any number, the same whenever it is asked for."""
-    digest = blake2b(f"{opcode} {argument}".encode(), digest_size=16).digest()
+    digest = blake2b(" ".join(map(str, (opcode, *arguments))).encode(), digest_size=16).digest()
     return int.from_bytes(digest) % _PRIME

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import Final, TypeAlias
 
-from sklearn_taskneurons.formula._build import ONE, Summand, call, power, total
+from sklearn_taskneurons.formula._build import ONE, Summand, applied, call, power, total
 from sklearn_taskneurons.formula._expression import Expression, Node, Type
 from sklearn_taskneurons.formula._printer import expression_text
 from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, MUL, POW, SUM, VECTOR, X
@@ -82,32 +82,31 @@ class RowSum:
 
 @dataclass(frozen=True, eq=False)
 class Composite:
-    """A function of a sum of terms: one value for each row.
+    """A function of sums of terms: one value for each row.
 
     Attributes
     ----------
     opcode : int
-        An elementwise function, or ``DIV`` for the reciprocal of the sum.
-    terms : tuple of Term
-        The sum that it is a function of.
+        An elementwise function, or ``DIV`` for the reciprocal of one sum.
+    arguments : tuple of tuple of Term
+        The sums that it is a function of: most often one.
 
     Examples
     --------
     >>> from sklearn_taskneurons.formula import Formula
     >>> term, = Formula("3*sin(dot(w, x) + 1)").terms
-    >>> [str(inner) for inner in term.factors[0].terms]
+    >>> argument, = term.factors[0].arguments
+    >>> [str(inner) for inner in argument]
     ['dot(w, x)', '1']
     """
 
     opcode: int
-    terms: "tuple[Term, ...]"
+    arguments: "tuple[tuple[Term, ...], ...]"
     # made once, from those of the terms: functions nest, and the call stack must not
     scalar_expression: Expression = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        inner = sum_expression(self.terms)
-        expression = call(DIV, ONE, inner) if self.opcode == DIV else call(self.opcode, inner)
-        object.__setattr__(self, "scalar_expression", expression)
+        object.__setattr__(self, "scalar_expression", applied(self.opcode, *map(sum_expression, self.arguments)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Composite) and self.scalar_expression == other.scalar_expression
@@ -198,7 +197,7 @@ def scalar_factors(factors: Sequence[Factor]) -> tuple[list[Expression], list[Ex
     for factor, repeated in groupby(factors):
         count = len(list(repeated))
         if isinstance(factor, Composite) and factor.opcode == DIV and count == 1:
-            denominators.append(sum_expression(factor.terms))
+            denominators.extend(map(sum_expression, factor.arguments))
         elif isinstance(factor, RowSum) and factor.free:
             # each w is a vector of its own, which a power would not say
             numerators.extend([factor.scalar_expression] * count)

@@ -4,11 +4,11 @@ from fractions import Fraction
 from typing import Final, TypeAlias
 
 from sklearn_taskneurons.formula._atoms import Atoms, Monomial, Polynomial
-from sklearn_taskneurons.formula._build import ONE, Summand, call, power, product, total
+from sklearn_taskneurons.formula._build import Summand, applied, call, power, product, total
 from sklearn_taskneurons.formula._coefficients import UNIT, Coefficient, Scaled, Weight, rounded, rounded_vector, split, unit
 from sklearn_taskneurons.formula._expression import Expression, Node, Vector
 from sklearn_taskneurons.formula._printer import expression_text
-from sklearn_taskneurons.formula.functions import DIV, DOT, POW, SUM, VECTOR, X
+from sklearn_taskneurons.formula.functions import DOT, POW, SUM, VECTOR, X
 
 # the text of an atom without its known vector, its exponent, and the vector
 Label: TypeAlias = tuple[str, int, tuple[int, ...]]
@@ -69,8 +69,7 @@ class Writer:
                 weight = None if isinstance(atom.weight, tuple) else atom.weight
                 expression = self._row_sum(atom.monomial, UNIT, weight)
             else:
-                inner = self.polynomial(atom.polynomial or {})
-                expression = call(DIV, ONE, inner) if atom.opcode == DIV else call(atom.opcode, inner)
+                expression = applied(atom.opcode, *map(self.polynomial, atom.arguments))
             self._expressions.append(expression)
         return self._expressions[serial]
 

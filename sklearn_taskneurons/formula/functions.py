@@ -25,8 +25,8 @@ class Function:
     symbol: str | None = None
     latex: str | None = None
     takes_vectors: bool = False
-    numpy_function: Callable[[Any], Any] | None = None
-    torch_function: Callable[[Any], Any] | None = None
+    numpy_function: Callable[..., Any] | None = None
+    torch_function: Callable[..., Any] | None = None
 
     def __reduce__(self) -> tuple[Callable[..., "Function"], tuple[Any, ...]]:
         # Where it is restored, it takes its place in the table.
@@ -60,7 +60,7 @@ FUNCTIONS: Final[list[Function]] = [
     Function("abs", 1, "abs", latex=r"\lvert {0} \rvert"),
 ]
 
-# As many rows the table can have: what is indexed by opcode is made for so many.
+# As many rows the table can have; programs keep an opcode in a byte.
 MAX_FUNCTIONS: Final = 64
 
 OPCODES: Final[dict[str, int]] = {function.name: opcode for opcode, function in enumerate(FUNCTIONS)}
@@ -103,7 +103,13 @@ def array_function(opcode: int, library: Any) -> Callable[..., Any]:
     own = function.numpy_function if library.__name__ == "numpy" else function.torch_function or function.numpy_function
     if own is None:
         raise TypeError(f"{function.name} must be an elementwise function")
-    return own
+    return own if function.arity == 1 else _broadcasting(own, library)
+
+
+def _broadcasting(function: Callable[..., Any], library: Any) -> Callable[..., Any]:
+    """Return a function of the user's own that takes a scalar beside a vector; what the user wrote takes equal shapes."""
+    broadcast = library.broadcast_arrays if library.__name__ == "numpy" else library.broadcast_tensors
+    return lambda *arguments: function(*broadcast(*arguments))
 
 
 def _restored(*values: Any) -> Function:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from sklearn_taskneurons.formula import ADD, DIV, DOT, MUL, NUMBER, OPCODES, POW, VECTOR, Expression, Node, X
-from sklearn_taskneurons.formula._build import ONE, Summand, call, total
+from sklearn_taskneurons.formula._build import ONE, Summand, applied, call, total
 from sklearn_taskneurons.nn._maps import ElementwiseMaps
-from sklearn_taskneurons.nn._sums import FunctionOfSum, Product, WeightedSum
+from sklearn_taskneurons.nn._sums import FunctionOfSums, Product, WeightedSum
 
 
 def unit_expression(weights: WeightedSum, maps: ElementwiseMaps, bound: float | None, unit: int) -> Expression:
@@ -41,9 +41,8 @@ def _product(product: Product, maps: list[Expression], unit: int) -> Summand:
     return 1.0 if product.amplitude is None else product.amplitude[unit].item(), factors, []
 
 
-def _function(function: FunctionOfSum, maps: list[Expression], unit: int) -> Expression:
-    inner = _sum(function.inner, maps, unit)
-    return call(DIV, ONE, inner) if function.opcode == DIV else call(function.opcode, inner)
+def _function(function: FunctionOfSums, maps: list[Expression], unit: int) -> Expression:
+    return applied(function.opcode, *(_sum(argument, maps, unit) for argument in function.arguments))
 
 
 def _inner_product(row: Tensor, expression: Expression) -> Expression:

@@ -89,7 +89,7 @@ def torch_function(opcode: int) -> Callable[..., Any]:
 
 
 @functools.cache
-def _own_function(opcode: int) -> Callable[[Tensor], Tensor]:
+def _own_function(opcode: int) -> Callable[..., Any]:
     """Return a function of the user's own, tried once.
 
     Raises
@@ -97,20 +97,27 @@ def _own_function(opcode: int) -> Callable[[Tensor], Tensor]:
     ValueError
         If it is not differentiable on tensors.
     """
-    function, name = array_function(opcode, torch), FUNCTIONS[opcode].name
-    trial = torch.linspace(-2.0, 2.0, 6).reshape(2, 3).requires_grad_()
+    function, name, arity = array_function(opcode, torch), FUNCTIONS[opcode].name, FUNCTIONS[opcode].arity
+    trial = torch.linspace(-2.0, 2.0, 6 * arity).reshape(arity, 2, 3).requires_grad_()
     try:
         with torch.enable_grad():
-            value = function(trial)
+            value = function(*trial)
     except Exception as error:  # whatever the user's code raises
         raise ValueError(
             f"{name} must take tensors to be part of a neuron; make_function(torch_function=) can do so"
         ) from error
-    if not isinstance(value, Tensor) or value.shape != trial.shape or not value.requires_grad:
+    if not isinstance(value, Tensor) or value.shape != trial[0].shape or not value.requires_grad:
         raise ValueError(f"{name} must return a differentiable tensor of the shape of its argument to be part of a neuron")
-    return function
+
+    def of_tensors(*arguments: Any) -> Tensor:
+        some = next(argument for argument in arguments if isinstance(argument, Tensor))
+        # What the user wrote knows no numbers that stand in a formula.
+        result: Tensor = function(*(a if isinstance(a, Tensor) else some.new_full((), a) for a in arguments))
+        return result
+
+    return of_tensors
 
 
-def composite_function(opcode: int) -> Callable[[Tensor], Tensor]:
-    """Return the function of one tensor that a composite term applies; division stands for 1 / x."""
+def composite_function(opcode: int) -> Callable[..., Tensor]:
+    """Return the function of tensors that a composite term applies; division stands for 1 / x."""
     return reciprocal if opcode == DIV else torch_function(opcode)

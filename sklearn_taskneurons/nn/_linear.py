@@ -23,8 +23,9 @@ class TaskNeuronLinear(TaskNeuronLayer):
     .. math:: y = b + \sum_{k=1}^{T} W_k \varphi_k(x),
 
     a product of inner products, as in ``dot(w, x) * dot(w, x)``, the Hadamard product of one linear map for each
-    factor, and a function of an inner product, as in ``sin(dot(w, x))``, the function of a linear map. The formula ``"x"``
-    gives :class:`torch.nn.Linear`, with its parameters and nothing else. A vector ``w`` inside an elementwise function,
+    factor, and a function of an inner product, as in ``sin(dot(w, x))``, the function of a linear map. A constant that
+    such a function has in its argument, or as one of two, is learned for each unit. The formula ``"x"`` gives
+    :class:`torch.nn.Linear`, with its parameters and nothing else. A vector ``w`` inside an elementwise function,
     as in ``sin(w*x)``, is learned and shared by all units; numbers and given vectors inside one stay as they are.
 
     Parameters

@@ -34,10 +34,10 @@ class ProductPlan:
 
 @dataclass(frozen=True)
 class FunctionPlan:
-    """A function of a weighted sum; for division, its reciprocal."""
+    """A function of weighted sums; for division, the reciprocal of one."""
 
     opcode: int
-    inner: SumPlan
+    arguments: tuple[SumPlan, ...]
 
 
 def neuron_form(formula: Formula) -> dict[tuple[Expression, ...], Term]:
@@ -105,10 +105,11 @@ class _Maps:
                     sums = tuple(self.index(factor) for factor in factors if isinstance(factor, RowSum))
                     functions = tuple(self.function_plan(factor) for factor in factors if isinstance(factor, Composite))
                     products.append(ProductPlan(sums, functions))
-        return SumPlan(tuple(maps), tuple(products), any(term.is_constant for term in terms))
+        # A sum of no terms is the constant 0.
+        return SumPlan(tuple(maps), tuple(products), not terms or any(term.is_constant for term in terms))
 
     def function_plan(self, composite: Composite) -> FunctionPlan:
-        return FunctionPlan(composite.opcode, self.sum_plan(composite.terms))
+        return FunctionPlan(composite.opcode, tuple(map(self.sum_plan, composite.arguments)))
 
     def index(self, row_sum: RowSum) -> int:
         return self.indices.setdefault(row_sum.expression, len(self.indices))

@@ -56,11 +56,11 @@ class WeightedSum(nn.Module):
 
     def draw(self, share: float = 1.0) -> None:
         """Draw weights such that the sum has variance ``share``, of which each term contributes the same part."""
-        n_terms = max(self.plan.n_terms, 1)
+        n_terms = self.plan.n_terms
         if self.weight is not None:
             _draw_uniform(self.weight, share / (n_terms * self.operation.fan_in))
         if self.bias is not None:
-            _draw_uniform(self.bias, share / (3 * n_terms * self.operation.fan_in))
+            _draw_uniform(self.bias, share / (3 * n_terms * self.operation.fan_in) if n_terms else share)
         for product in self.products:
             product.draw(share / n_terms)
 
@@ -141,7 +141,7 @@ class Product(nn.Module):
 
     amplitude: nn.Parameter | None
     factors: Sequence[LinearMap]
-    functions: "Sequence[FunctionOfSum]"
+    functions: "Sequence[FunctionOfSums]"
 
     def __init__(self, plan: ProductPlan, operation: LinearOperation, out_features: int, **factory_kwargs: Any) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class Product(nn.Module):
             for index in dict.fromkeys(plan.maps)
         )
         self.functions = nn.ModuleList(  # type: ignore[assignment]
-            FunctionOfSum(function, operation, out_features, **factory_kwargs) for function in plan.functions
+            FunctionOfSums(function, operation, out_features, **factory_kwargs) for function in plan.functions
         )
         amplitude = None if plan.maps else _vector(operation, out_features, **factory_kwargs)
         self.register_parameter("amplitude", amplitude)
@@ -219,48 +219,64 @@ class Product(nn.Module):
             function.scale.fill_(1.0)
 
 
-class FunctionOfSum(nn.Module):
-    """A function of a weighted sum, divided by its root mean square; the sum has a bias where the formula has a constant."""
+class FunctionOfSums(nn.Module):
+    """A function of weighted sums, divided by its root mean square; a sum has a bias where the formula has a constant."""
 
     scale: Tensor
+    arguments: Sequence[WeightedSum]
 
     def __init__(self, plan: FunctionPlan, operation: LinearOperation, out_features: int, **factory_kwargs: Any) -> None:
         super().__init__()
         self.opcode = plan.opcode
-        self.inner = WeightedSum(plan.inner, operation, out_features, plan.inner.constant, **factory_kwargs)
+        self.arguments = nn.ModuleList(  # type: ignore[assignment]
+            WeightedSum(argument, operation, out_features, argument.constant, **factory_kwargs) for argument in plan.arguments
+        )
         self.register_buffer("scale", torch.ones((), **factory_kwargs))
 
     @torch.no_grad()
     def draw(self) -> None:
-        """Draw weights for a sum of unit variance, and scale for a normal one."""
-        self.inner.draw()
-        grid, density = normal_grid(self.scale.dtype, self.scale.device)
-        if self.opcode == DIV and self.inner.bias is not None:
+        """Draw weights for sums of unit variance, and scale for independent normal ones."""
+        for argument in self.arguments:
+            argument.draw()
+        points, density = _normal_points(len(self.arguments), self.scale.dtype, self.scale.device)
+        first = self.arguments[0]
+        if self.opcode == DIV and first.bias is not None:
             # As in 1 / (1 + x**2): start away from the pole.
-            self.inner.draw(0.25)
-            self.inner.bias.fill_(1.0)
-            grid = 1.0 + 0.5 * grid
-        self.scale.copy_(inverse_rms(composite_function(self.opcode)(grid[:, None]), density))
+            first.draw(0.25)
+            first.bias.fill_(1.0)
+            points = 1.0 + 0.5 * points
+        self.scale.copy_(inverse_rms(composite_function(self.opcode)(*points[:, :, None].unbind(1)), density))
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        return composite_function(self.opcode)(self.inner.combine(maps)) * self.scale
+        return self._value(maps) * self.scale
+
+    def _value(self, maps: list[Tensor]) -> Tensor:
+        return composite_function(self.opcode)(*(argument.combine(maps) for argument in self.arguments))
 
     @torch.no_grad()
     def set_scales(self, maps: list[Tensor], density: Tensor | None = None) -> None:
         """Set the scales inside, and that of the function for the sums that follow from them."""
-        self.inner.set_scales(maps, density)
+        for argument in self.arguments:
+            argument.set_scales(maps, density)
         if density is None:
-            self.scale.copy_(inverse_rms(composite_function(self.opcode)(self.inner.combine(maps))))
+            self.scale.copy_(inverse_rms(self._value(maps)))
 
     def fold_scales(self) -> None:
         """Fold those inside; the product that this is a factor of takes care of its own."""
-        self.inner.fold_scales()
+        for argument in self.arguments:
+            argument.fold_scales()
 
 
 def normal_grid(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return points (Q,) and the standard normal density there; its moments up to the 20th are exact to rounding."""
     grid = torch.linspace(-12.0, 12.0, 481, dtype=dtype, device=device)
     return grid, torch.exp(-grid.square() / 2)
+
+
+def _normal_points(n_axes: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return points (Q, n_axes) and the density of as many independent standard normal numbers there."""
+    points, density = (torch.cartesian_prod(*[axis] * n_axes).reshape(-1, n_axes) for axis in normal_grid(dtype, device))
+    return points, density.prod(-1)
 
 
 def inverse_rms(values: Tensor, density: Tensor | None = None) -> Tensor:

@@ -8,6 +8,7 @@ import sympy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from sklearn_taskneurons import make_function
 from sklearn_taskneurons.formula import (
     ADD,
     DIV,
@@ -27,8 +28,16 @@ from sklearn_taskneurons.formula import (
     evaluate,
 )
 from sklearn_taskneurons.formula._expression import expression_type
+from sklearn_taskneurons.formula.functions import ARITIES, FUNCTIONS
 
 D = 2
+
+
+def damped(a, b):
+    return a / (1 + b * b)
+
+
+OWN = OPCODES[make_function(damped, name="properties_damped", arity=2).name]
 SMOOTH = [OPCODES[name] for name in ("sin", "cos", "tanh")]
 # halves and small whole numbers: their products are exact in floating point, so that nothing is ever rounded
 NUMBERS = st.sampled_from([-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0])
@@ -51,19 +60,24 @@ def expressions(draw, kind=None, functions=(), division=False, free=False, numbe
         known = opcode == VECTOR and not (free and draw(st.booleans()))
         return prefix(opcode, tuple(draw(numbers) for _ in range(D)) if known else None)
 
+    def two(opcode, kind, depth):
+        left, right = ("S", "S") if kind == "S" else draw(st.sampled_from([("V", "V"), ("S", "V"), ("V", "S")]))
+        return prefix(opcode, None, tree(left, depth - 1), tree(right, depth - 1))
+
     def tree(kind, depth):
         choices = ["leaf", *["binary"] * 3, "unary", *(["function"] if functions else []), *(["sum"] if kind == "S" else [])]
         choice = draw(st.sampled_from(choices)) if depth else "leaf"
         if choice == "leaf":
             return leaf(kind)
         if choice == "binary":
-            left, right = ("S", "S") if kind == "S" else draw(st.sampled_from([("V", "V"), ("S", "V"), ("V", "S")]))
-            return prefix(draw(st.sampled_from(binary)), None, tree(left, depth - 1), tree(right, depth - 1))
+            return two(draw(st.sampled_from(binary)), kind, depth)
         if choice == "sum":
             if draw(st.booleans()):
                 return prefix(SUM, None, tree("V", depth - 1))
             return prefix(DOT, None, tree("V", depth - 1), tree("V", depth - 1))
         opcode = draw(st.sampled_from([NEG, POW] if choice == "unary" else functions))
+        if ARITIES[opcode] == 2:
+            return two(opcode, kind, depth)
         return prefix(opcode, draw(st.integers(0, 3)) if opcode == POW else None, tree(kind, depth - 1))
 
     return tree(kind or draw(st.sampled_from("SV")), depth)
@@ -80,7 +94,7 @@ def formulas(draw, **options):
 
 POLYNOMIALS = formulas()
 GENERAL = formulas(functions=SMOOTH, division=True)
-ANYTHING = formulas(functions=range(SUM + 1, SUM + 9), division=True, free=True, numbers=ANY_NUMBER)
+ANYTHING = formulas(functions=[*range(SUM + 1, SUM + 9), OWN], division=True, free=True, numbers=ANY_NUMBER)
 
 
 def combined(template, *parts):
@@ -158,6 +172,34 @@ def test_evaluation_agrees_with_sympy_and_with_the_terms(formula, seed):
     np.testing.assert_allclose(sum(terms, start=np.zeros(3)), formula.expand()(data), rtol=0, atol=1e-12 * size.max())
 
 
+def direct(nodes, data):
+    """The value of an expression by recursion, from an iterator over its nodes."""
+    node = next(nodes)
+    arguments = [direct(nodes, data) for _ in range(ARITIES[node.opcode])]
+    if node.opcode == X:
+        return data
+    if node.opcode in (NUMBER, VECTOR):
+        return np.atleast_2d(node.value)
+    if node.opcode == POW:
+        return arguments[0] ** node.value
+    if node.opcode in (DOT, SUM):
+        return np.broadcast_to(np.prod(np.broadcast_arrays(*arguments), axis=0), data.shape).sum(axis=1, keepdims=True)
+    return damped(*arguments) if node.opcode == OWN else getattr(np, FUNCTIONS[node.opcode].array_name)(*arguments)
+
+
+@settings(max_examples=200, deadline=None)
+@given(formulas(functions=[OWN, OWN, OPCODES["sin"]]), st.integers(0, 2**32 - 1))
+def test_functions_of_two_arguments_have_their_values(formula, seed):
+    data = np.random.default_rng(seed).normal(size=(5, D))
+    value = direct(iter(formula.expression), data)
+    expected = np.broadcast_to(value, data.shape).sum(axis=1) if formula.type == "V" else np.broadcast_to(value, (5, 1))[:, 0]
+    np.testing.assert_allclose(formula(data), expected, rtol=1e-10, atol=1e-10)
+    terms = [np.broadcast_to(evaluate(term.expression, data), (5, 1))[:, 0] for term in formula.terms]
+    size = sum(map(np.abs, terms), start=np.ones(5)).max()
+    # what is inside of a sine may be large
+    np.testing.assert_allclose(sum(terms, start=np.zeros(5)), expected, rtol=0, atol=1e-8 * size)
+
+
 @settings(max_examples=60, deadline=None)
 @given(formulas(functions=SMOOTH, division=True, depth=2), formulas(functions=SMOOTH, division=True, depth=2))
 def test_addition_and_multiplication_commute(a, b):
@@ -229,7 +271,7 @@ def test_the_strategies_make_what_they_promise():
         kinds.update({"free"} if formula.is_free else set())
 
     collect()
-    assert kinds >= {X, NUMBER, VECTOR, ADD, SUB, MUL, DIV, NEG, POW, DOT, SUM, "free"}
+    assert kinds >= {X, NUMBER, VECTOR, ADD, SUB, MUL, DIV, NEG, POW, DOT, SUM, OWN, "free"}
 
 
 @pytest.mark.parametrize("n_features", [1, 2, 5])

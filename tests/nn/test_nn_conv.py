@@ -148,12 +148,12 @@ def test_function_of_a_convolution_by_hand():
     x = torch.randn(2, 4, 5, 6, dtype=torch.float64)
     raw = layer.calibrate(x).raw()
     function = raw.products[0].functions[0]
-    square, linear = function.inner.weight.chunk(2)
+    square, linear = function.arguments[0].weight.chunk(2)
 
     def convolved(values, weight):
         return functional.conv_transpose2d(values, weight, stride=2, groups=2)
 
-    inner = convolved(x**2, square) + convolved(x, linear) + function.inner.bias[:, None, None]
+    inner = convolved(x**2, square) + convolved(x, linear) + function.arguments[0].bias[:, None, None]
     expected = raw.products[0].amplitude[:, None, None] * torch.sin(inner) + raw.bias[:, None, None]
     torch.testing.assert_close(layer(x), expected, rtol=1e-10, atol=1e-10)
 

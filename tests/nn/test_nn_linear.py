@@ -106,7 +106,7 @@ def test_finite_outside_the_domain_and_at_poles(formula, dtype):
 def test_exact_inside_the_domain(formula):
     layer, _ = layer_and_input(formula)
     if layer.products:
-        layer.products[0].functions[0].inner.weight.data.abs_()
+        layer.products[0].functions[0].arguments[0].weight.data.abs_()
     x = torch.rand(20, 4, dtype=torch.float64) + 0.1
     np.testing.assert_allclose(layer(x)[:, 0].detach(), layer.unit_formula(0)(x.numpy()), rtol=1e-10)
 
@@ -245,8 +245,8 @@ def test_bias():
         assert TaskNeuronLinear(4, 3, formula).bias.shape == (3,)
         assert TaskNeuronLinear(4, 3, formula, bias=False).bias is None
     # A constant inside a function is a bias there, and only there.
-    assert TaskNeuronLinear(4, 3, "sin(dot(w, x))", bias=False).products[0].functions[0].inner.bias is None
-    assert TaskNeuronLinear(4, 3, "sin(dot(w, x) + 1)", bias=False).products[0].functions[0].inner.bias.shape == (3,)
+    assert TaskNeuronLinear(4, 3, "sin(dot(w, x))", bias=False).products[0].functions[0].arguments[0].bias is None
+    assert TaskNeuronLinear(4, 3, "sin(dot(w, x) + 1)", bias=False).products[0].functions[0].arguments[0].bias.shape == (3,)
 
 
 @pytest.mark.parametrize("formula", ["1", "0*x", "w", "sum(w) + 2", "x - x"])

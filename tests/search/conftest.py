@@ -1,6 +1,21 @@
 import numpy as np
 import pytest
 
+from sklearn_taskneurons import make_function
+
+
+def wave(a, b):
+    return a * np.cos(b)
+
+
+def product_of_sines(a, b):
+    return np.sin(a) * np.sin(2.0 * b)
+
+
+# Functions of two arguments, one of which torch computes; names that every test here can use.
+make_function(wave, name="search_wave", arity=2)
+make_function(product_of_sines, name="search_sines", arity=2, torch_function=lambda a, b: a.sin() * (2.0 * b).sin())
+
 
 @pytest.fixture
 def rng():

@@ -60,6 +60,7 @@ def test_residuals_are_those_of_least_squares_and_their_derivatives_those_of_dif
         ("5*exp(-0.35*x**2) - 2*x", "x + exp(-(x*x))"),
         ("sin(1.7*x + 0.4) + 0.8*x**2", "sin(x + 1)*2 + x*x"),
         ("x/(x**2 + 2.5)", "x/(x*x + 1)"),
+        ("search_sines(1.2*x, 0.7*x + 0.2)*3", "search_sines(x, x + 0.1)"),
     ],
 )
 def test_noninteger_constants_are_found(rng, target, start):
@@ -102,15 +103,25 @@ def test_blocks_of_rows_and_a_second_time_change_nothing(data):
 
 def test_every_function_gets_a_factor_inside():
     population = Population.from_expressions(
-        [Formula(text).expression for text in ("x + 2", "sin(x)", "cos(3*x)*exp(x + abs(x))", "tanh(2)")]
+        [
+            Formula(text).expression
+            for text in (
+                "x + 2",
+                "sin(x)",
+                "cos(3*x)*exp(x + abs(x))",
+                "tanh(2)",
+                "search_wave(x + sin(x), search_sines(2, x))",
+            )
+        ]
     )
     expected = ["x + 2", "sin(1*x)", "cos(3*x)*exp(1*(x + abs(1*x)))", "tanh(2)"]
+    expected += ["search_wave(1*(x + sin(1*x)), 1*search_sines(2, 1*x))"]
     wanted = Population.from_expressions([Formula(text).expression for text in expected])
-    found = with_factors(population, Grammar(SearchSettings(max_length=14)))
+    found = with_factors(population, Grammar(SearchSettings(max_length=16)))
     for ours, theirs in zip((found.opcode, found.value, found.size), (wanted.opcode, wanted.value, wanted.size), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     short = with_factors(population, Grammar(SearchSettings(max_length=10)))  # too short for the third, not for the second
-    assert [short.length[row] for row in range(4)] == [3, 4, 10, 2]
+    assert [short.length[row] for row in range(5)] == [3, 4, 10, 2, 8]
 
 
 def test_what_cannot_be_improved_stays(rng):

@@ -15,7 +15,25 @@ from sklearn_taskneurons._search._workspace import Workspace
 from sklearn_taskneurons.formula import Formula, evaluate
 
 few = hypothesis_settings(deadline=None, max_examples=20, derandomize=True)
-ANYTHING = ("add", "sub", "mul", "div", "neg", "pow", "dot", "w", "sum", "sin", "exp", "log", "abs", "tan", "sqrt")
+ANYTHING = (
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "neg",
+    "pow",
+    "dot",
+    "w",
+    "sum",
+    "sin",
+    "exp",
+    "log",
+    "abs",
+    "tan",
+    "sqrt",
+    "search_wave",
+    "search_sines",
+)
 CPU = torch.device("cpu")
 
 

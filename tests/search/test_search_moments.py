@@ -148,10 +148,21 @@ def test_chebyshev_polynomials_are_what_their_coefficients_say(rng):
 
 
 @pytest.mark.parametrize(
-    ("largest", "radius"), [(0.0, 1.0), (1.0, 1.0), (1.5, 2.0), (50.0, 64.0), (64.0, 64.0), (0.3, 0.5), (5e-324, 5e-324)]
+    ("largest", "radius"),
+    [(0.0, 1.0), (1.0, 1.0), (1.5, 2.0), (50.0, 64.0), (64.0, 64.0), (0.3, 0.5), (5e-324, 2.0**-1022), (1.7e308, 2.0**1023)],
 )
 def test_radius_is_the_power_of_two_that_covers(largest, radius):
     assert covering_radius(largest) == radius
+    assert 0.0 < 1.0 / radius < np.inf
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e308])
+@pytest.mark.parametrize("per_feature", [False, True])
+def test_units_that_are_hardly_numbers_any_more_lose_nothing(rng, scale, per_feature):
+    X, Y = scale * rng.uniform(-1.0, 1.0, size=(50, 2)), rng.normal(size=50)
+    moments = Moments(4, per_feature=per_feature).update(X, Y)
+    columns = np.column_stack([columns_by_hand(X, 4, moments.radius, per_feature), Y - Y[0]])
+    np.testing.assert_allclose(gram(moments), columns.T @ columns, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(

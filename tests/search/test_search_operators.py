@@ -27,6 +27,7 @@ function_sets = st.sampled_from(
         ("add", "mul", "pow", "sin"),
         ("add", "mul", "div", "dot", "w"),
         ("sum", "mul", "sub", "neg"),
+        ("search_wave", "sin", "dot"),
     ]
 )
 seeds = st.integers(0, 2**32 - 1)

@@ -24,7 +24,7 @@ from sklearn_taskneurons._search._workspace import Workspace
 from sklearn_taskneurons.formula import Formula, evaluate
 from sklearn_taskneurons.formula.functions import OPCODES
 
-GENERAL = ("add", "sub", "mul", "neg", "sin", "cos", "tanh", "dot", "w")
+GENERAL = ("add", "sub", "mul", "neg", "sin", "cos", "tanh", "search_sines", "dot", "w")
 CPU = torch.device("cpu")
 few = hypothesis_settings(deadline=None, max_examples=15, derandomize=True)
 

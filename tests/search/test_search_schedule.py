@@ -66,7 +66,7 @@ def test_hashes_tell_programs_apart_and_know_equal_ones():
 @few
 @given(seeds)
 def test_kinds_are_the_types_of_expressions(seed):
-    population = random_population(seed, ("add", "dot", "sum", "mul", "sin", "pow"))
+    population = random_population(seed, ("add", "dot", "sum", "mul", "sin", "pow", "search_wave"))
     # Without regard to types, so that some programs are wrong.
     rng = np.random.default_rng(seed)
     rows = rng.integers(len(population), size=(2, 60))
