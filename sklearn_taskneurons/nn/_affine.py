@@ -39,7 +39,7 @@ class FeatureAffine(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the features scaled and shifted, of (..., n_scalings * in_features)."""
         total: Tensor = self.bias
-        for scaling, weight in zip(x.split(self.in_features, -1), self.weight.split(self.in_features, -1), strict=True):
+        for scaling, weight in zip(*(torch.split(part, self.in_features, -1) for part in (x, self.weight)), strict=True):
             total = torch.addcmul(total, scaling, weight)
         return total
 

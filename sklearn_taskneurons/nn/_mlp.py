@@ -230,13 +230,13 @@ class TaskNeuronMLP(nn.Module):
         return output if self.n_members is None else output.transpose(0, 1)
 
     def _features(self, x: Tensor) -> Tensor:
-        """Return what the first layer is applied to, (..., in_features); with members (N, in_features) or (M, N, in_features)."""
+        """Return what the first layer is applied to, (..., D); with members (N, D) or (M, N, D)."""
         if self.n_members is not None and x.ndim == 3:
             x = x.transpose(0, 1)
         if self.affine is not None:
             mixed: Tensor = self.affine(x)
             return mixed
-        return x if self.n_scalings == 1 else x.unflatten(-1, (self.n_scalings, -1)).mean(-2)
+        return x if self.n_scalings == 1 else x.reshape(*x.shape[:-1], self.n_scalings, -1).mean(-2)
 
     def member(self, index: int) -> "TaskNeuronMLP":
         """Return one of the networks that stand side by side.
