@@ -34,7 +34,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers.
+            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
         y : array-like of shape (n_samples,)
             The labels: numbers, strings or booleans.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -66,7 +66,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers.
+            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
         y : array-like of shape (n_samples,)
             The labels.
         classes : array-like of shape (n_classes,), default=None
@@ -100,7 +100,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers.
+            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
 
         Returns
         -------
@@ -116,7 +116,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers.
+            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
 
         Returns
         -------
@@ -131,7 +131,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers.
+            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
 
         Returns
         -------
