@@ -28,7 +28,7 @@ class BaseTaskNeuron(BaseNetwork):
         formula="auto",
         *,
         search=None,
-        hidden_layer_sizes=(64, 32),
+        hidden_layer_sizes=(96, 48),
         hidden_formula="x",
         elementwise_affine=True,
         activation="tanh",
