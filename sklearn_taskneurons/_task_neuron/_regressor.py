@@ -135,5 +135,5 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
     >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.9
     True
     >>> model.n_multiplications_
-    712
+    752
     """
