@@ -132,9 +132,9 @@ class TestParameters:
     def test_counts_of_all_members(self, table):
         X, y = table
         model = small(hidden_layer_sizes=(5,), n_members=3).fit(X, y)
-        # A scale and a shift of 3 features, 5 units of two terms, one output of one term.
-        assert model.n_multiplications_ == 3 * (3 + 5 * 6 + 5)
-        assert model.n_parameters_ == 3 * (3 + 5 * 6 + 5) + 3 * (3 + 5 + 1)
+        # Two scales and a shift of 3 features, 5 units of two terms, one output of one term.
+        assert model.n_multiplications_ == 3 * (6 + 5 * 6 + 5)
+        assert model.n_parameters_ == 3 * (6 + 5 * 6 + 5) + 3 * (3 + 5 + 1)
 
     def test_callbacks_watch_the_training(self, table):
         class Count(Callback):
@@ -338,7 +338,7 @@ class TestClassifier:
         assert first.formula_ == second.formula_
         assert_array_equal(first.predict_proba(X), second.predict_proba(X))
         assert_array_equal(first.search_.classes_, np.unique(labels))
-        assert first.search_.score(first.scaler_.transform(X), labels) > 0.6
+        assert first.search_.score(first.scaler_.columns.transform(X), labels) > 0.6
 
     def test_a_regressor_takes_no_classifier_for_a_search(self, table):
         with pytest.raises(ValueError, match="'search'"):

@@ -56,8 +56,8 @@ class ConvTaskNeuronRegressor(NetworkRegressorMixin, BaseConvTaskNeuron):
         The number of images of a gradient step; "auto" is ``min(64, n_samples)``.
     lr : float, default=0.002
         The learning rate of AdamW [2]_.
-    weight_decay : float, default=0.05
-        Its decoupled weight decay, at least 0.
+    weight_decay : float or "auto", default=0.05
+        Its decoupled weight decay, at least 0. "auto" is 200 divided by the number of images, at most 1.
     early_stopping : bool or "auto", default="auto"
         Hold out `validation_fraction` of the images, for each member others, keep its weights of the epoch with the lowest
         loss on them, and stop after `n_iter_no_change` epochs without a lower one. "auto" does so where that holds out at

@@ -31,6 +31,10 @@ from sklearn_taskneurons.nn import count_multiplications, count_parameters
 # Fewer held-out rows cannot tell a better epoch from a lucky one.
 AUTO_HELD_OUT_ROWS = 10
 
+# The weight decay for N rows is this over N: what is known before counts as many rows, whatever their number.
+AUTO_WEIGHT_DECAY = 200.0
+MOST_WEIGHT_DECAY = 1.0
+
 # Of the time that is left, what each step of the choice of the formula may take; the rest is for training.
 SHARE_OF_TIME = 0.25
 
@@ -67,7 +71,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -176,14 +180,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         options = self._training_options(len(X), net_seed) | self._loss_options()
         self.net_ = self._make_net(n_outputs, options | {"task": self._task, "callbacks": copy.deepcopy(self.callbacks)})
         self.n_parameters_ = count_parameters(self.net_.module_)
-        self.n_multiplications_ = count_multiplications(self.net_.module_, (X.shape[1],))
+        self.n_multiplications_ = count_multiplications(self.net_.module_, (self.scaler_.n_scalings * X.shape[1],))
         self.loss_curve_, self.validation_loss_curve_, self.n_iter_ = [], [], 0
 
     def _training_options(self, n_rows, seed):
         """Return how any net of so many rows is trained."""
         return {
             "lr": self.lr,
-            "weight_decay": self.weight_decay,
+            "weight_decay": self._weight_decay(n_rows),
             "batch_size": self._batch_size(n_rows),
             "max_epochs": self._max_epochs(n_rows),
             "device": resolve_device(self.device),
@@ -228,7 +232,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             hold_out(classes, len(y), HELD_OUT_FRACTION, n_repeats, seed),
             out_features=n_outputs,
             task=self._task,
-            weight_decay=self.weight_decay,
+            weight_decay=self._weight_decay(len(X)),
             device=resolve_device(self.device),
             deadline=None if deadline is None else time.monotonic() + share_of_time(deadline),
             seed=seed,
@@ -236,6 +240,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             **self._loss_options(),
         )
         return losses if np.isfinite(losses).any() else None
+
+    def _weight_decay(self, n_rows):
+        return min(AUTO_WEIGHT_DECAY / n_rows, MOST_WEIGHT_DECAY) if self.weight_decay == "auto" else self.weight_decay
 
     def _batch_size(self, n_rows):
         return min(self._auto_batch_size, n_rows) if self.batch_size == "auto" else min(self.batch_size, n_rows)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_taskneurons._network import BaseNetwork, whole_numbers
-from sklearn_taskneurons._training import fit_column_scaler, make_net
+from sklearn_taskneurons._training import fit_scaler, make_net
 from sklearn_taskneurons.formula import Formula
 
 
@@ -20,7 +20,7 @@ class BaseTaskNeuron(BaseNetwork):
     _parameter_constraints: ClassVar[dict[str, Any]] = BaseNetwork._parameter_constraints | {
         "hidden_formula": [str, Formula],
         "elementwise_affine": ["boolean"],
-        "scaling": [StrOptions({"robust", "standard"}), None],
+        "scaling": [StrOptions({"mixed", "robust", "standard"}), None],
     }
 
     def __init__(
@@ -28,7 +28,7 @@ class BaseTaskNeuron(BaseNetwork):
         formula="auto",
         *,
         search=None,
-        hidden_layer_sizes=(64, 32),
+        hidden_layer_sizes=(96, 48),
         hidden_formula="x",
         elementwise_affine=True,
         activation="tanh",
@@ -36,12 +36,12 @@ class BaseTaskNeuron(BaseNetwork):
         max_epochs="auto",
         batch_size="auto",
         lr=1e-2,
-        weight_decay=0.03,
+        weight_decay="auto",
         early_stopping="auto",
         validation_fraction=0.1,
         n_iter_no_change=20,
         tol=1e-4,
-        scaling="robust",
+        scaling="mixed",
         max_time=None,
         device="cpu",
         callbacks=None,
@@ -82,7 +82,11 @@ class BaseTaskNeuron(BaseNetwork):
             )
 
     def _fit_scaler(self, X, weights):
-        return fit_column_scaler(X, weights, self.scaling)
+        return fit_scaler(X, weights, self.scaling)
+
+    def _run_search(self, X, y, weights, seed, deadline):
+        # Of several scalings the first: the network begins with it, and a formula is to have one value of each feature.
+        super()._run_search(X[:, : self.n_features_in_], y, weights, seed, deadline)
 
     def _make_net(self, n_outputs, options):
         return make_net(
@@ -98,6 +102,7 @@ class BaseTaskNeuron(BaseNetwork):
 
     def _comparison_options(self):
         return {
+            "n_scalings": self.scaler_.n_scalings,
             "elementwise_affine": self.elementwise_affine,
             "bound_input": self.scaling is None,
             "activation": self.activation,

@@ -22,7 +22,7 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
         How "auto" searches. It is cloned, sees the scaled inputs, and its parameters can be reached as
         ``search__generations`` and so on. None tries all
         polynomials, of degree 8 at most, and beside what it finds the products of inner products.
-    hidden_layer_sizes : int or sequence of int, default=(64, 32)
+    hidden_layer_sizes : int or sequence of int, default=(96, 48)
         The number of neurons of each hidden layer, each at least 1. An empty sequence is a single layer of neurons.
     hidden_formula : str or Formula, default="x"
         The formula of the neurons of all further layers, that of the outputs included: the formula found is one of the
@@ -42,8 +42,8 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
         The number of rows of a gradient step; "auto" is ``min(256, n_rows)``.
     lr : float, default=0.01
         The learning rate of AdamW [2]_.
-    weight_decay : float, default=0.03
-        Its decoupled weight decay, at least 0.
+    weight_decay : float or "auto", default="auto"
+        Its decoupled weight decay, at least 0. "auto" is 200 divided by the number of rows, at most 1.
     early_stopping : bool or "auto", default="auto"
         Hold out `validation_fraction` of the rows, for each member others, keep its weights of the epoch with the lowest
         loss on them, and stop after `n_iter_no_change` epochs without a lower one. "auto" does so where that holds out at
@@ -54,10 +54,12 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
         After how many epochs without an improvement training ends.
     tol : float, default=1e-4
         The smallest relative improvement of the loss that counts as one.
-    scaling : {"robust", "standard"} or None, default="robust"
+    scaling : {"mixed", "robust", "standard"} or None, default="mixed"
         How columns are scaled. "robust" is by median and interquartile range, "standard" by mean and standard deviation;
-        both then bound z smoothly to (-3, 3) by ``z / sqrt(1 + (z / 3)**2)``, since powers of outliers explode. None takes
-        the columns as they are, and the first layer bounds them in the same way.
+        both then bound z smoothly to (-3, 3) by ``z / sqrt(1 + (z / 3)**2)``, since powers of outliers explode. "mixed" is
+        "robust" and beside it the rank, as the quantile of a normal distribution from -3 to 3 that belongs to it; each
+        network learns for each feature how much to take of both, and begins with the first. None takes the columns as they
+        are, and the first layer bounds them in the same way.
     max_time : float or None, default=None
         The seconds after which no further batch is begun, the search included; the best weights so far are kept.
     device : str or torch.device, default="cpu"
@@ -85,8 +87,9 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
         The fitted search with its ``formula_``, ``pareto_front_`` and ``history_``; only where ``formula="auto"``.
     net_ : skorch.NeuralNet
         The trained network, with ``module_`` and ``history``.
-    scaler_ : ColumnScaler
-        The scaling of the columns: ``center``, ``scale`` and ``limit``.
+    scaler_ : ColumnScaler or MixedScaler
+        The scaling of the columns: ``center``, ``scale`` and ``limit``; with "mixed" `columns` has them, and `scores` the
+        values whose ranks are known.
     target_scaler_ : TargetScaler
         The standardization of the targets: ``center`` and ``scale``, and their range, ``lower`` and ``upper``.
     n_outputs_ : int
@@ -132,5 +135,5 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
     >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.9
     True
     >>> model.n_multiplications_
-    712
+    752
     """

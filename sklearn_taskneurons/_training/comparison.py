@@ -30,6 +30,7 @@ def held_out_losses(
     parts: tuple[NDArray[np.intp], NDArray[np.intp]],
     *,
     out_features: int,
+    n_scalings: int = 1,
     device: torch.device | str = "cpu",
     deadline: float | None = None,
     seed: int = 0,
@@ -50,6 +51,8 @@ def held_out_losses(
         rows the first ones are taken.
     out_features : int
         The number of targets or classes.
+    n_scalings : int
+        In how many scalings the columns of `X` have the features.
     device : torch.device or str
         Where the networks are trained.
     deadline : float or None
@@ -68,9 +71,10 @@ def held_out_losses(
     rows, held_out = (torch.from_numpy(part[:MOST_ROWS]).repeat(1, n_formulas) for part in parts)
     batch_size = int(np.clip(len(rows) // BATCHES_PER_EPOCH, *BATCH_SIZES))
     net = make_net(
-        X.shape[1],
+        X.shape[1] // n_scalings,
         out_features,
         union(formulas),
+        n_scalings=n_scalings,
         hidden_layer_sizes=HIDDEN_LAYER_SIZES,
         n_members=n_formulas * n_repeats,
         lr=LR,

@@ -106,6 +106,7 @@ def make_net(
     hidden_formula: Formula | str = "x",
     bound_input: bool = False,
     elementwise_affine: bool = True,
+    n_scalings: int = 1,
     n_members: int = 1,
     **options: Any,
 ) -> TableNet:
@@ -125,6 +126,8 @@ def make_net(
         Whether the network bounds its inputs itself; False for inputs that are bounded already.
     elementwise_affine : bool
         Whether it first scales and shifts them by learned numbers, and then bounds them in any case.
+    n_scalings : int
+        In how many scalings the inputs have the features.
     n_members : int
         The number of networks that are trained side by side, each on rows of its own.
     **options
@@ -146,6 +149,8 @@ def make_net(
             "hidden_formula": hidden_formula,
             "bound_input": bound_input,
             "elementwise_affine": elementwise_affine,
+            "zero_output": True,
+            "n_scalings": n_scalings,
             "n_members": n_members,
         },
         **options,

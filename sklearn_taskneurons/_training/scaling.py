@@ -1,21 +1,25 @@
-"""Column scaling: what a network's inputs and targets are, whatever the units of the data."""
+"""Column scaling: what a network's inputs are, whatever the units of the data."""
 
 import sys
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
-FloatArray: TypeAlias = NDArray[np.float64]
+from sklearn_taskneurons._training.weighted import ROUNDING, FloatArray, in_units, weighted_moments, weighted_quantiles
+
 Scaling: TypeAlias = Literal["robust", "standard"] | None
 
 # The interquartile range of a standard normal distribution.
-NORMAL_IQR = 1.3489795003921634
+NORMAL_IQR: Final = 1.3489795003921634
 # Where inputs are bounded, in units of the scale: (-3, 3) leaves the bulk of a normal distribution nearly linear.
-LIMIT = 3.0
+LIMIT: Final = 3.0
 # What is closer to it comes from so far outside that no estimate of it could tell from where; seven times as far as the bound.
-NEAR_LIMIT = 0.99
+NEAR_LIMIT: Final = 0.99
+# The levels at which a distribution is known, at equal distances of a normal one.
+LEVELS: Final = ndtr(np.linspace(-LIMIT, LIMIT, 61))
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class ColumnScaler:
     center: FloatArray
     scale: FloatArray
     limit: float | None = LIMIT
+    n_scalings: ClassVar[int] = 1
 
     def transform(self, X: NDArray[Any]) -> FloatArray:
         """Return the scaled columns of ``X`` (N, D) as float64; any finite input gives a finite output."""
@@ -59,41 +64,62 @@ class ColumnScaler:
 
 
 @dataclass(frozen=True)
-class TargetScaler:
-    """Standardize targets and undo it.
+class NormalScores:
+    """Bring each column to a normal distribution: each value becomes the quantile of it that belongs to its rank [1]_.
+
+    Equal values have the mean of their ranks. Between the values that it knows the function is linear, beyond them constant.
 
     Attributes
     ----------
-    center, scale : ndarray of shape (n_outputs,), float64
-        A constant target has the scale 0: whatever a network says of it, its prediction is that constant.
-    lower, upper : ndarray of shape (n_outputs,), float64
-        The range of the targets. A prediction is taken to be in it, as that of a tree or of a neighbour is.
+    points : tuple of (ndarray, ndarray), each of shape (n_points,), float64
+        For each column, increasing values and their scores.
+
+    References
+    ----------
+    .. [1] T. M. Beasley, S. Erickson, D. B. Allison, "Rank-based inverse normal transformations are increasingly used, but
+           are they merited?", Behavior Genetics 39, 580-595, 2009. :doi:`10.1007/s10519-009-9281-0`
     """
 
-    center: FloatArray
-    scale: FloatArray
-    lower: FloatArray
-    upper: FloatArray
+    points: tuple[tuple[FloatArray, FloatArray], ...]
 
-    def covering(self, y: NDArray[Any]) -> "TargetScaler":
-        """Return the scaler of a range in which further targets (N, O) are too.
+    def transform(self, X: NDArray[Any]) -> FloatArray:
+        """Return the scores of the columns of ``X`` (N, D) as float64."""
+        scores = np.empty(X.shape)
+        for column, (values, known) in enumerate(self.points):
+            scores[:, column] = np.interp(X[:, column], values, known)
+        return scores
 
-        A target that was constant is scaled by the first targets among which it is not.
-        """
-        scale = self.scale
-        if not scale.all():
-            scale = np.where(scale == 0, fit_target_scaler(y).scale, scale)
-        return replace(
-            self, scale=scale, lower=np.minimum(self.lower, y.min(axis=0)), upper=np.maximum(self.upper, y.max(axis=0))
-        )
 
-    def transform(self, y: NDArray[Any]) -> FloatArray:
-        """Return the standardized targets (N, O)."""
-        return np.asarray((y - self.center) / np.where(self.scale > 0, self.scale, 1.0), dtype=np.float64)
+@dataclass(frozen=True)
+class MixedScaler:
+    """Two scalings of all columns side by side, of which a network learns how much to take of each.
 
-    def inverse_transform(self, y: NDArray[Any]) -> FloatArray:
-        """Return targets (..., O) in their own units, within their range."""
-        return np.asarray(np.clip(y * self.scale + self.center, self.lower, self.upper), dtype=np.float64)
+    What is far away in its own units can be near by rank, and one of the two is what a task depends on.
+
+    Attributes
+    ----------
+    columns : ColumnScaler
+        The first one, robust.
+    scores : NormalScores
+        The second one.
+    """
+
+    columns: ColumnScaler
+    scores: NormalScores
+    n_scalings: ClassVar[int] = 2
+
+    def transform(self, X: NDArray[Any]) -> FloatArray:
+        """Return ``X`` (N, D) in both scalings, (N, 2*D)."""
+        return np.concatenate([self.columns.transform(X), self.scores.transform(X)], axis=1)
+
+
+def fit_scaler(
+    X: NDArray[Any], sample_weight: NDArray[Any] | None, scaling: Literal["mixed"] | Scaling
+) -> ColumnScaler | MixedScaler:
+    """Return the scaler of the inputs of a network, rows weighted."""
+    if scaling == "mixed":
+        return MixedScaler(fit_column_scaler(X, sample_weight), fit_normal_scores(X, sample_weight))
+    return fit_column_scaler(X, sample_weight, scaling)
 
 
 def fit_column_scaler(
@@ -108,71 +134,25 @@ def fit_column_scaler(
     n_features = X.shape[1]
     if scaling is None:
         return ColumnScaler(np.zeros(n_features), np.ones(n_features), None)
-    unit, X, weight = _units(X, sample_weight)
-    center, scale = _moments(X, weight)
+    unit, X, weight = in_units(X, sample_weight)
+    center, scale = weighted_moments(X, weight)
     if scaling == "robust":
         low, median, high = weighted_quantiles(X, weight, (0.25, 0.5, 0.75))
         spread = (high - low) / NORMAL_IQR
-        usable = spread > _rounding(X)
+        usable = spread > ROUNDING
         center, scale = np.where(usable, median, center), np.where(usable, spread, scale)
-    return ColumnScaler(center * unit, _usable_scale(scale, X, unit), limit)
+    return ColumnScaler(center * unit, np.where(scale > ROUNDING, scale * unit, 1.0), limit)
 
 
-def fit_target_scaler(y: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> TargetScaler:
-    """Return the scaler to zero mean and unit variance of targets (N, O), rows weighted."""
-    unit, y, weight = _units(y, sample_weight)
-    center, scale = _moments(y, weight)
-    scale = np.where(scale > _rounding(y), scale, 0.0)
-    return TargetScaler(center * unit, scale * unit, y.min(axis=0) * unit, y.max(axis=0) * unit)
+def fit_normal_scores(X: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> NormalScores:
+    """Return the normal scores of the columns of ``X``, rows weighted."""
+    unit, X, weight = in_units(X, sample_weight)
+    quantiles = weighted_quantiles(X, weight, LEVELS)
+    return NormalScores(tuple(map(_points, quantiles.T, unit)))
 
 
-def weighted_quantiles(X: FloatArray, weight: FloatArray, levels: tuple[float, ...]) -> FloatArray:
-    """Return the quantiles (len(levels), D) of the columns of ``X`` (N, D), for weights (N,).
-
-    The inverse of the distribution function, averaged at its steps: rows of weight 2 are rows that occur twice, rows of
-    weight 0 do not occur.
-    """
-    order = np.argsort(X, axis=0, kind="stable")
-    ordered = np.take_along_axis(X, order, axis=0)
-    cumulative = np.cumsum(weight[order], axis=0)
-    quantiles = []
-    for level in levels:
-        wanted = level * cumulative[-1]
-        below = np.sum(cumulative < wanted, axis=0)
-        # The last row with a weight ends the distribution, whatever rows without one follow.
-        not_above = np.minimum(np.sum(cumulative <= wanted, axis=0), np.argmax(cumulative >= cumulative[-1], axis=0))
-        pair = np.take_along_axis(ordered, np.stack([below, not_above]), axis=0)
-        quantiles.append(pair.mean(axis=0))
-    return np.stack(quantiles)
-
-
-def _units(X: NDArray[Any], sample_weight: NDArray[Any] | None) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the columns' largest magnitudes, the columns divided by them, and the weights; rows without one left out."""
-    weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    if not weight.all():
-        X, weight = X[weight > 0], weight[weight > 0]
-    X = np.asarray(X, dtype=np.float64)
-    # Squares of 1e300 overflow, those of 1e-300 vanish.
-    unit = np.abs(X).max(axis=0, initial=0.0)
-    unit[unit == 0.0] = 1.0
-    return unit, X / unit, weight
-
-
-def _moments(X: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the weighted means and standard deviations of columns of magnitude 1."""
-    share = weight / weight.sum()
-    mean = share @ X
-    deviations = X - mean
-    # The second pass takes out what rounding left in the mean.
-    correction = share @ deviations
-    return mean + correction, np.sqrt(np.maximum(share @ deviations**2 - correction**2, 0.0))
-
-
-def _rounding(X: FloatArray) -> float:
-    """Return what differences of columns of magnitude 1 may be by rounding alone."""
-    return float(16 * np.finfo(np.float64).eps)
-
-
-def _usable_scale(scale: FloatArray, X: FloatArray, unit: FloatArray) -> FloatArray:
-    """Return the scales in the columns' own units, 1 for constant columns."""
-    return np.where(scale > _rounding(X), scale * unit, 1.0)
+def _points(quantiles: FloatArray, unit: float) -> tuple[FloatArray, FloatArray]:
+    """Return the different quantiles of a column in its own units, and for each the score of the middle of its levels."""
+    first = np.flatnonzero(np.diff(quantiles, prepend=-np.inf) > ROUNDING)
+    last = np.append(first[1:], len(quantiles)) - 1
+    return quantiles[first] * unit, ndtri((LEVELS[first] + LEVELS[last]) / 2)

@@ -140,7 +140,7 @@ def _n_positions(layer: Any, x: Tensor, output: Tensor) -> tuple[int, int, int]:
         transposed = isinstance(operation, (TransposedConvolution, *_TRANSPOSED))
         return before, before if transposed else after, after
     if isinstance(layer, FeatureAffine):
-        n_units = layer.weight.numel()
+        n_units = layer.bias.numel()
     else:
         # Members, if any, have an axis of their own in weights and outputs.
         n_units = layer.out_features * (getattr(layer, "n_members", None) or 1)

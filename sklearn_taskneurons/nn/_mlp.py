@@ -55,6 +55,12 @@ class TaskNeuronMLP(nn.Module):
     elementwise_affine : bool, default=False
         Whether each feature is first scaled and shifted by learned numbers, 1 and 0 at first, so that it can find where
         in the bounded range it belongs. The bound then holds for every formula.
+    zero_output : bool, default=False
+        Whether the outputs are zero at first, as far as they are sums of terms, so that training has no random function to
+        unlearn.
+    n_scalings : int, default=1
+        In how many scalings the input has each feature: all features in the first one, then all in the second, and so on. With
+        `elementwise_affine` each feature is a learned sum of them, at first the first one; without, it is their mean.
     n_members : int or None, default=None
         If given, as many networks stand side by side, M, each with its own parameters, computed by batched matrix
         products.
@@ -68,7 +74,8 @@ class TaskNeuronMLP(nn.Module):
     layers : torch.nn.ModuleList of TaskNeuronLinear
         The hidden layers, then the output layer.
     affine : torch.nn.Module or None
-        The scale and the shift of the features: ``weight`` and ``bias``, each (in_features,) or (M, 1, in_features).
+        The scale and the shift of the features: ``weight`` (n_scalings * in_features,) or (M, 1, n_scalings * in_features),
+        and ``bias`` (in_features,) or (M, 1, in_features).
 
     Raises
     ------
@@ -84,6 +91,7 @@ class TaskNeuronMLP(nn.Module):
     -----
     *Shape.* Input (..., in_features), output (..., out_features), with any number of leading axes. With members: input
     (N, in_features) for the same rows, or (N, M, in_features) for rows of each member's own; output (N, M, out_features).
+    With several scalings the input's last axis is ``n_scalings * in_features`` long.
 
     Examples
     --------
@@ -110,6 +118,8 @@ class TaskNeuronMLP(nn.Module):
         bound_input: bool = True,
         hidden_formula: str | Formula | None = None,
         elementwise_affine: bool = False,
+        zero_output: bool = False,
+        n_scalings: int = 1,
         n_members: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -120,9 +130,11 @@ class TaskNeuronMLP(nn.Module):
         self.in_features = in_features
         self.out_features = out_features
         self.activation = activation
+        self.zero_output = zero_output
+        self.n_scalings = n_scalings
         self.n_members = n_members
         factory_kwargs: dict[str, Any] = {"n_members": n_members, "device": device, "dtype": dtype}
-        self.affine = FeatureAffine(in_features, **factory_kwargs) if elementwise_affine else None
+        self.affine = FeatureAffine(in_features, n_scalings=n_scalings, **factory_kwargs) if elementwise_affine else None
         hidden = (hidden_layer_sizes,) if isinstance(hidden_layer_sizes, int) else tuple(hidden_layer_sizes)
         sizes = (in_features, *hidden, out_features)
         first, further = Formula(formula), Formula(formula if hidden_formula is None else hidden_formula)
@@ -133,7 +145,7 @@ class TaskNeuronMLP(nn.Module):
             TaskNeuronLinear(n_in, n_out, form, bias=bias, bound=limit, **factory_kwargs)
             for (n_in, n_out), (form, limit) in zip(itertools.pairwise(sizes), forms, strict=True)
         )
-        self._set_hidden_scales()
+        self._prepare_layers()
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew, and set the scales for standard normal inputs."""
@@ -141,11 +153,11 @@ class TaskNeuronMLP(nn.Module):
             self.affine.reset_parameters()
         for layer in self.layers:
             layer.reset_parameters()
-        self._set_hidden_scales()
+        self._prepare_layers()
 
     @torch.no_grad()
-    def _set_hidden_scales(self) -> None:
-        """Set the scales of all layers but the first for a standard normal input of the network.
+    def _prepare_layers(self) -> None:
+        """Set the scales of all layers but the first for a standard normal input of the network, and the output to zero.
 
         What powers make of it has longer tails from layer to layer, so that no formula for a normal distribution
         would do: with x^7 and "relu", the fourth layer's variance would be 200.
@@ -155,6 +167,11 @@ class TaskNeuronMLP(nn.Module):
         for previous, layer in zip(self.layers[:-1], self.layers[1:], strict=True):
             x = ACTIVATIONS[self.activation](previous(x))
             layer.normalize(x)
+        output = self.layers[-1]
+        if self.zero_output:
+            for parameter in (output.weight, output.bias):
+                if parameter is not None:
+                    parameter.zero_()
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode that layers such as dropout heed; there are none.
@@ -213,10 +230,13 @@ class TaskNeuronMLP(nn.Module):
         return output if self.n_members is None else output.transpose(0, 1)
 
     def _features(self, x: Tensor) -> Tensor:
-        """Return what the first layer is applied to; with members (N, in_features) or (M, N, in_features)."""
+        """Return what the first layer is applied to, (..., D); with members (N, D) or (M, N, D)."""
         if self.n_members is not None and x.ndim == 3:
             x = x.transpose(0, 1)
-        return x if self.affine is None else self.affine(x)
+        if self.affine is not None:
+            mixed: Tensor = self.affine(x)
+            return mixed
+        return x if self.n_scalings == 1 else x.reshape(*x.shape[:-1], self.n_scalings, -1).mean(-2)
 
     def member(self, index: int) -> "TaskNeuronMLP":
         """Return one of the networks that stand side by side.

@@ -90,6 +90,45 @@ def test_affine_is_the_identity_at_first_and_scales_and_shifts():
     assert torch.equal(network.affine.bias, torch.zeros(3))
 
 
+@pytest.mark.parametrize("n_members", [None, 2])
+def test_several_scalings_are_summed_by_learned_weights(n_members):
+    network = TaskNeuronMLP(3, (4,), 1, "x**2 + x", elementwise_affine=True, n_scalings=2, n_members=n_members)
+    plain = copy.deepcopy(network)
+    plain.affine, plain.n_scalings = None, 1
+    first, second = torch.randn(5, 3), torch.randn(5, 3)
+    both = torch.cat([first, second], 1)
+    assert torch.equal(network(both), plain(first))
+    torch.nn.init.normal_(network.affine.weight)
+    torch.nn.init.normal_(network.affine.bias)
+    for index in range(n_members or 1):
+        single, member = (plain, network) if n_members is None else (plain.member(index), network.member(index))
+        weight, bias = member.affine.weight, member.affine.bias
+        expected = single(first * weight[:3] + second * weight[3:] + bias)
+        torch.testing.assert_close(member(both), expected)
+        if n_members:
+            torch.testing.assert_close(network(both)[:, index], expected)
+    network.reset_parameters()
+    assert network.affine.weight.flatten()[:6].tolist() == [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
+
+
+def test_without_learned_weights_the_mean_of_several_scalings_counts():
+    network = TaskNeuronMLP(3, (4,), 1, "x**2 + x", n_scalings=2, n_members=2)
+    first, second = torch.randn(5, 3), torch.randn(5, 3)
+    torch.testing.assert_close(network(torch.cat([first, second], 1)), network((first + second).div(2).repeat(1, 2)))
+
+
+def test_outputs_are_zero_at_first_on_demand():
+    network = TaskNeuronMLP(3, (4,), 2, "x**2 + x", zero_output=True, n_members=2)
+    x = torch.randn(5, 3)
+    assert torch.equal(network(x), torch.zeros(5, 2, 2))
+    network(x).sum().backward()
+    assert network.layers[-1].weight.grad.abs().min() > 0  # so that it does not stay so
+    torch.nn.init.ones_(network.layers[-1].weight)
+    network.reset_parameters()
+    assert torch.equal(network(x), torch.zeros(5, 2, 2))
+    assert TaskNeuronMLP(3, (4,), 2, "x**2 + x", zero_output=True, bias=False)(x).abs().max() == 0
+
+
 def test_affine_features_are_bounded_whatever_the_formula():
     for formula in ("x", "x**3 + x"):
         network = TaskNeuronMLP(3, (4,), 1, formula, elementwise_affine=True, bound_input=False)

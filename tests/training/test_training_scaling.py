@@ -3,9 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import kstest, norm, rankdata
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
-from sklearn_taskneurons._training.scaling import fit_column_scaler, fit_target_scaler, weighted_quantiles
+from sklearn_taskneurons._training.scaling import fit_column_scaler, fit_normal_scores, fit_scaler
+from sklearn_taskneurons._training.target_scaling import fit_target_scaler
+from sklearn_taskneurons._training.weighted import weighted_quantiles
 
 SCALINGS = ["robust", "standard"]
 
@@ -167,3 +170,52 @@ def test_constant_target(value):
 def test_one_row():
     for scaling in SCALINGS:
         np.testing.assert_array_equal(fit_column_scaler(np.array([[3.0, -2.0]]), scaling=scaling).transform([[3.0, -2.0]]), 0.0)
+
+
+def test_normal_scores_are_those_of_the_ranks(X):
+    X = np.round(X, 1)  # with ties, and columns of few values
+    scores = fit_normal_scores(X).transform(X)
+    expected = norm.ppf((rankdata(X, axis=0) - 0.5) / len(X))
+    inside = np.abs(expected) < 2.9
+    assert np.abs(scores - expected)[inside].max() < 0.15  # levels are at distances of 0.1
+    assert np.abs(scores).max() <= 3.0
+    for column, known in zip(X.T, scores.T, strict=True):
+        assert (np.diff(known[np.argsort(column)]) >= 0.0).all()
+
+
+def test_normal_scores_of_many_rows_are_normal():
+    X = np.random.default_rng(0).exponential(size=(100_000, 1))
+    scores = fit_normal_scores(X).transform(X)
+    assert kstest(scores[:, 0], "norm").statistic < 0.002
+
+
+def test_normal_scores_of_two_values_are_the_middles_of_their_shares():
+    X = np.repeat([0.0, 7.0], [750, 250])[:, None]
+    scores = fit_normal_scores(X).transform(np.array([[-1.0, 0.0, 3.5, 7.0, 9.0]]).T)[:, 0]
+    low, high = norm.ppf(0.375), norm.ppf(0.875)
+    np.testing.assert_allclose(scores, [low, low, (low + high) / 2, high, high], atol=0.06)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e300, 1e-300])
+def test_normal_scores_do_not_depend_on_units_and_take_rounding_for_nothing(unit):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    X[:, 1] = 0.1 + 1e-17 * X[:, 0]
+    scores = fit_normal_scores(X * unit).transform(X * unit)
+    np.testing.assert_allclose(scores[:, 0], fit_normal_scores(X).transform(X)[:, 0], atol=1e-9)
+    np.testing.assert_allclose(scores[:, 1], 0.0, atol=1e-12)
+
+
+@given(
+    X=arrays(float, (12, 2), elements=st.floats(-100, 100).map(lambda value: round(value, 2))),
+    weights=arrays(np.int64, 12, elements=st.integers(0, 3)).filter(lambda weights: weights.sum() > 0),
+)
+def test_normal_scores_with_whole_weights_are_those_of_repetitions(X, weights):
+    expected = fit_normal_scores(np.repeat(X, weights, axis=0)).transform(X)
+    np.testing.assert_allclose(fit_normal_scores(X, weights).transform(X), expected, atol=1e-12)
+
+
+def test_mixed_is_robust_and_normal_scores_side_by_side(X):
+    scaler = fit_scaler(X, None, "mixed")
+    sides = [fit_column_scaler(X).transform(X), fit_normal_scores(X).transform(X)]
+    np.testing.assert_array_equal(scaler.transform(X), np.hstack(sides))
+    assert (scaler.n_scalings, fit_scaler(X, None, "robust").n_scalings) == (2, 1)
