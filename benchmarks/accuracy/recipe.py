@@ -1,6 +1,6 @@
 """What each part of the estimators' defaults contributes: the defaults with one part changed.
 
-python -m benchmarks.accuracy.recipe --data-dir DIR --validation --max-rows 3000 --seeds 1 --out FILE.jsonl
+python -m benchmarks.accuracy.recipe --data-dir DIR --validation --max-rows 2000 --seeds 1 --out FILE.jsonl
 
 All have the neurons `x**3 + x**2 + x`, so that nothing depends on which formula is found. Options, file and report are those of
 python -m benchmarks.accuracy.
