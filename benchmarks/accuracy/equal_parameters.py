@@ -5,8 +5,9 @@ python -m benchmarks.accuracy.equal_parameters --data-dir DIR [--sets paper] [--
 Networks of two hidden layers (h, h/2), h the largest with which the fitted number of parameters is within the budget, differ in
 their neurons only: found for the task, a generic polynomial, quadratic, a random polynomial, a linear one. "linear_best" has
 the smallest h with which it has at least as many parameters as the budget, and is the best of twelve by the loss on its own
-held-out rows: ReLU and tanh, three learning rates, one and two hidden layers. A KAN has one hidden layer and, too, at
-least as many parameters as the budget.
+held-out rows: ReLU and tanh, three learning rates, one and two hidden layers. "taskneuron_best" chooses in the same way among
+the formulas that "taskneuron" has to choose from, each in the widest network for it. A KAN has one hidden layer and, too, at least
+as many parameters as the budget.
 Options, file and report are those of python -m benchmarks.accuracy.
 """
 
@@ -66,18 +67,43 @@ class WithinBudget(BaseEstimator):
     def fit(self, X, y):
         """Find the formula where it is to be found, then the size, then train."""
         make = partial(models.task_neuron, self.task, self.random_state, **SHARED, **self.parameters)
-        found = make(**TO_FIND).fit(X, y)
-        make = partial(make, formula=found.formula_)
-        width = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width)), X, y) <= self.budget)
-        if not width:
-            raise ValueError(f"the budget must have room for one neuron of {found.formula_}, got {self.budget}")
-        self.network_ = make(hidden_layer_sizes=hidden_sizes(width)).fit(X, y)
+        formula = make(**TO_FIND).fit(X, y).formula_
+        self.network_ = fit_within(self.budget, partial(make, formula=formula), X, y)
+        if self.network_ is None:
+            raise ValueError(f"the budget must have room for one neuron of {formula}, got {self.budget}")
         self.formula_, self.n_parameters_ = self.network_.formula_, self.network_.n_parameters_
-        self.remarks_ = {"hidden_layer_sizes": list(hidden_sizes(width))}
+        self.remarks_ = {"hidden_layer_sizes": list(self.network_.hidden_layer_sizes)}
         return self
 
     def predict(self, X):
         """Return what the network predicts."""
+        return self.network_.predict(X)
+
+
+class BestFormula(BaseEstimator):
+    """The best of the networks, as `WithinBudget` makes them, of all candidate formulas, by the loss on their held-out rows."""
+
+    def __init__(self, task, budget, random_state):
+        self.task = task
+        self.budget = budget
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        """Find the candidates, train a network of each, keep the one with the lowest held-out loss."""
+        make = partial(models.task_neuron, self.task, self.random_state, **SHARED)
+        found = make(**TO_FIND).fit(X, y)
+        make = partial(make, early_stopping=True)
+        lowest = np.inf
+        for candidate in found.formula_candidates_:
+            network = fit_within(self.budget, partial(make, formula=candidate.formula), X, y)
+            if network is not None and min(network.validation_loss_curve_) < lowest:
+                lowest, self.network_ = min(network.validation_loss_curve_), network
+        self.formula_, self.n_parameters_ = self.network_.formula_, self.network_.n_parameters_
+        self.remarks_ = {"hidden_layer_sizes": list(self.network_.hidden_layer_sizes)}
+        return self
+
+    def predict(self, X):
+        """Return what the chosen network predicts."""
         return self.network_.predict(X)
 
 
@@ -112,6 +138,12 @@ class BestLinear(BaseEstimator):
         return self.network_.predict(X)
 
 
+def fit_within(budget, make, X, y):
+    """Return the widest network that fits into a budget, trained, or None where not even one unit does."""
+    width = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width)), X, y) <= budget)
+    return make(hidden_layer_sizes=hidden_sizes(width)).fit(X, y) if width else None
+
+
 def count(network, X, y):
     """Return the number of parameters that a network has once it is fitted, from a fit on a few rows with all classes."""
     rows = np.arange(min(ROWS_TO_COUNT, len(X)))
@@ -144,6 +176,7 @@ def factories(budget):
     made = {
         name: lambda task, seed, n_threads, of=of: WithinBudget(task, of(seed), budget, seed) for name, of in NEURONS.items()
     }
+    made["taskneuron_best"] = lambda task, seed, n_threads: BestFormula(task, budget, seed)
     made["linear_best"] = lambda task, seed, n_threads: BestLinear(task, budget, seed)
     made["kan"] = lambda task, seed, n_threads: kan(task, budget, seed)
     return made
@@ -151,7 +184,7 @@ def factories(budget):
 
 def main(arguments=None):
     """Measure what is not in the file yet, and report."""
-    options = read_options(arguments, __doc__, [*NEURONS, "linear_best", "kan"], seeds=5, budgets=BUDGETS)
+    options = read_options(arguments, __doc__, [*NEURONS, "taskneuron_best", "linear_best", "kan"], seeds=5, budgets=BUDGETS)
     if not options.report:
         run(options, {budget: factories(budget) for budget in options.budgets})
     show(options)
