@@ -15,7 +15,7 @@ TASK ?=
 # Many small tensors gain nothing from threads, and the workers share the cores.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test test-oldest check format docs bench-search bench-exhaustive bench-operators bench-training bench-convolution bench-ground-truth bench-high-dimension bench-recovery bench-accuracy bench-equal-parameters clean
+.PHONY: help demo test test-oldest check format docs bench-search bench-exhaustive bench-operators bench-training bench-convolution bench-ground-truth bench-high-dimension bench-recovery bench-images bench-accuracy bench-equal-parameters clean
 
 help:
 	@echo "make demo [DATA=table.csv[.gz] TARGET=column]  search a formula, train its network, draw demo.png"
@@ -30,6 +30,7 @@ help:
 	@echo "make bench-ground-truth                        recover formulas that are written down (benchmarks/README.md)"
 	@echo "make bench-high-dimension                      search among up to 500 features (benchmarks/README.md)"
 	@echo "make bench-recovery DATA_DIR=folder            recover known formulas (benchmarks/README.md)"
+	@echo "make bench-images [DATA_DIR=folder]            compare kernels on images (benchmarks/README.md)"
 	@echo "make bench-accuracy DATA_DIR=folder            compare with other models (benchmarks/accuracy/README.md)"
 	@echo "make bench-equal-parameters DATA_DIR=folder    compare neurons (benchmarks/accuracy/README.md)"
 
@@ -79,6 +80,9 @@ bench-high-dimension: $(VENV)/.installed-bench
 
 bench-recovery: $(VENV)/.installed-bench
 	$(PY) benchmarks/paper/recovery.py --data-dir '$(DATA_DIR)'
+
+bench-images: $(VENV)/.installed-bench
+	$(PY) -m benchmarks.paper.images --out benchmarks/results/images.jsonl $(if $(DATA_DIR),--data-dir '$(DATA_DIR)',--sets digits)
 
 bench-accuracy: $(VENV)/.installed-bench
 	$(PY) -m benchmarks.accuracy --data-dir '$(DATA_DIR)' --out benchmarks/results/accuracy.jsonl

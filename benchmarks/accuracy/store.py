@@ -4,7 +4,7 @@ import json
 import os
 
 # What tells one measurement from another.
-KEY = ("set", "seed", "model", "part", "max_rows", "budget")
+KEY = ("set", "seed", "model", "part", "max_rows", "budget", "n_classes", "max_test", "width", "steps")
 
 
 def key(record):

@@ -41,6 +41,7 @@ class BaseConvTaskNeuron(BaseNetwork):
     _max_degree = 2
     _found_on_the_way = (*BaseNetwork._found_on_the_way, "autoencoder_", "code_scaler_")
     _used_to_predict = (*BaseNetwork._used_to_predict, "image_shape_")
+    _network = TaskNeuronCNN
 
     _parameter_constraints: ClassVar[dict[str, Any]] = BaseNetwork._parameter_constraints | {
         "image_shape": ["array-like", None],
@@ -161,7 +162,7 @@ class BaseConvTaskNeuron(BaseNetwork):
         if self.max_shift != "auto" and self.max_shift >= max(self.image_shape_[1:]):
             raise ValueError(f"max_shift must be less than the sides of an image of {self.image_shape_}, got {self.max_shift}")
         # On a device without memory a network costs nothing, and says what does not go together.
-        TaskNeuronCNN(**self._architecture(1, self._given_formula() or "x"), device="meta")
+        self._network(**self._architecture(1, self._given_formula() or "x"), device="meta")
 
     def _fit_scaler(self, X, weights):
         return fit_channel_scaler(X, weights, self.image_shape_)
@@ -187,7 +188,7 @@ class BaseConvTaskNeuron(BaseNetwork):
         return super()._training_options(n_rows, seed) | {"valid_batch_size": VALID_BATCH_SIZE}
 
     def _make_net(self, n_outputs, options):
-        arguments = {"network": TaskNeuronCNN, "n_members": self.n_members, "input_shape": self.image_shape_}
+        arguments = {"network": self._network, "n_members": self.n_members, "input_shape": self.image_shape_}
         arguments |= self._architecture(n_outputs, self.formula_)
         return make_net_of(SideBySide, arguments, augmentation=self._augmentation(options["seed"]), **options)
 
