@@ -6,8 +6,8 @@ Networks of two hidden layers (h, h/2), h the largest with which the fitted numb
 their neurons only: found for the task, a generic polynomial, quadratic, a random polynomial, a linear one. "linear_best" has
 the smallest h with which it has at least as many parameters as the budget, and is the best of twelve by the loss on its own
 held-out rows: ReLU and tanh, three learning rates, one and two hidden layers. "taskneuron_best" chooses in the same way among
-the formulas that "taskneuron" has to choose from, each in the widest network for it. A KAN has one hidden layer and, too, at least
-as many parameters as the budget.
+the formulas that "taskneuron" has to choose from, each in the widest network for it. A KAN has one hidden layer and, too, at
+least as many parameters as the budget.
 Options, file and report are those of python -m benchmarks.accuracy.
 """
 

@@ -5,6 +5,7 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -161,8 +162,10 @@ class BaseConvTaskNeuron(BaseNetwork):
         super()._check_parameters()
         if self.max_shift != "auto" and self.max_shift >= max(self.image_shape_[1:]):
             raise ValueError(f"max_shift must be less than the sides of an image of {self.image_shape_}, got {self.max_shift}")
-        # On a device without memory a network costs nothing, and says what does not go together.
-        self._network(**self._architecture(1, self._given_formula() or "x"), device="meta")
+        # A network says itself what does not go together. On the device "meta" it would cost no memory, but the seconds that
+        # torch takes to load what runs there.
+        with torch.random.fork_rng(devices=[]):
+            self._network(**self._architecture(1, self._given_formula() or "x"))
 
     def _fit_scaler(self, X, weights):
         return fit_channel_scaler(X, weights, self.image_shape_)

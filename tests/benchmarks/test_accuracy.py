@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.accuracy import equal_parameters, models, report, run, store, tables, tasks
-from benchmarks.accuracy.equal_parameters import BestLinear, WithinBudget, widest
+from benchmarks.accuracy.equal_parameters import BestFormula, BestLinear, WithinBudget, widest
 
 N_ROWS = 60
 
@@ -249,6 +249,28 @@ def test_network_is_the_largest_within_the_budget():
     width = model.remarks_["hidden_layer_sizes"][0]
     wider = models.task_neuron("regression", 0, **parameters, hidden_layer_sizes=(width + 1, (width + 1) // 2)).fit(X, X[:, 0])
     assert model.n_parameters_ <= 200 < wider.n_parameters_
+
+
+def test_best_formula_has_the_lowest_held_out_loss_of_all_candidates_within_the_budget(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 3))
+    y = X[:, 0] ** 2 + X[:, 1]
+    few = {"max_epochs": 3, "n_members": 1}
+    monkeypatch.setattr(equal_parameters, "SHARED", few)
+    monkeypatch.setattr(equal_parameters, "TO_FIND", {"hidden_layer_sizes": 2})
+    model = BestFormula("regression", 90, random_state=0).fit(X, y)
+    found = models.task_neuron("regression", 0, **few, hidden_layer_sizes=2).fit(X, y)
+    networks = [
+        WithinBudget("regression", {"formula": candidate.formula, "early_stopping": True}, 90, random_state=0)
+        .fit(X, y)
+        .network_
+        for candidate in found.formula_candidates_
+    ]
+    best = min(networks, key=lambda network: min(network.validation_loss_curve_))
+    assert len({network.formula_ for network in networks}) > 2
+    assert model.formula_ == best.formula_
+    assert model.n_parameters_ == best.n_parameters_ <= 90
+    np.testing.assert_array_equal(model.predict(X), best.predict(X))
 
 
 def test_best_linear_network_has_the_lowest_held_out_loss_of_twelve_that_fill_the_budget(monkeypatch):
