@@ -3,9 +3,9 @@
 python benchmarks/speed/training.py [--rows 20000] [--features 10] [--epochs 10] [--repeats 5] [--output FILE]
 
 All train the same layers (64, 32, "relu") on the same rows in float32 with Adam, one thread, no validation: a linear network,
-the formula "x" without a learned scale of the inputs; "x**3 + x" in the first layer, with all defaults before it; and eight such
-networks side by side, n_members=8. The runs of all models take turns, so that whatever
-else the machine does meets them alike; the ratios are medians over the turns.
+the formula "x" without a learned scale of the inputs; "x**3 + x" in the first layer, with all defaults before it; and eight
+such networks side by side, n_members=8. The runs of all models take turns, so that whatever else the machine does meets them
+alike; the ratios are medians over the turns.
 """
 
 import os
