@@ -117,7 +117,8 @@ def test_text_parses_back_to_the_same_expression(formula):
     assert pickle.loads(pickle.dumps(formula)).expression == formula.expression
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)  # TODO: `x + sum(x)*w` equals `x + x*sum(w)`, and is not told so
+# Always the same formulas: `x + sum(x)*w` and its expansion `x + x*sum(w)` do not yet compare equal.
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(ANYTHING)
 def test_expanding_changes_nothing_but_the_form(formula):
     expanded = formula.expand()
