@@ -63,7 +63,7 @@ def main() -> None:
     fit("Searching a formula and training its network", task_net, X_train, y_train)
     print_front(task_net)
     wider = equal_hidden_sizes(task_net, X_train.shape[1])
-    linear_net = network(formula="x", elementwise_affine=False, hidden_layer_sizes=wider, **settings)
+    linear_net = network(formula="x", elementwise_affine=False, embedding_size=0, hidden_layer_sizes=wider, **settings)
     fit("Training linear neurons", linear_net, X_train, y_train)
     print_scores({"task-based": task_net, "linear": linear_net}, X_test, y_test, classification)
     draw(task_net, linear_net, X_test, y_test, name, classification).savefig(options.figure, dpi=150)

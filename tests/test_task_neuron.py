@@ -125,16 +125,18 @@ class TestParameters:
     def test_counts_of_the_paper(self, table):
         # 8-12-5-1 with two terms: 322 multiplications and 340 parameters for California housing (the paper's Table IV).
         X = np.random.default_rng(0).normal(size=(20, 8))
-        paper = {"hidden_formula": "x**3 + x", "elementwise_affine": False, "n_members": 1}
+        paper = {"hidden_formula": "x**3 + x", "elementwise_affine": False, "embedding_size": 0, "n_members": 1}
         model = small(formula="0.068*x**3 + 0.15*x + 0.76", hidden_layer_sizes=(12, 5), **paper).fit(X, X[:, 0])
         assert (model.n_multiplications_, model.n_parameters_) == (322, 340)
 
     def test_counts_of_all_members(self, table):
         X, y = table
-        model = small(hidden_layer_sizes=(5,), n_members=3).fit(X, y)
-        # Two scales and a shift of 3 features, 5 units of two terms, one output of one term.
-        assert model.n_multiplications_ == 3 * (6 + 5 * 6 + 5)
-        assert model.n_parameters_ == 3 * (6 + 5 * 6 + 5) + 3 * (3 + 5 + 1)
+        model = small(hidden_layer_sizes=(5,), embedding_size=2, n_members=3).fit(X, y)
+        # Two scales and a shift of 3 features, 5 units of two terms, one output of one term; and two functions of each feature
+        # that have 8 frequencies and phases, 8 weights for their waves, a bias and a weight for each unit.
+        multiplications = (6 + 5 * 6 + 5) + (3 * 8 + 6 * 8 + 6 * 5)
+        assert model.n_multiplications_ == 3 * multiplications
+        assert model.n_parameters_ == 3 * (multiplications + (3 + 5 + 1) + (3 * 8 + 6))
 
     def test_callbacks_watch_the_training(self, table):
         class Count(Callback):
@@ -299,7 +301,7 @@ class TestTraining:
 class TestClassifier:
     def test_balanced_classes_count_the_same(self):
         X, y = make_classification(600, weights=[0.95], flip_y=0.1, class_sep=0.5, random_state=0)
-        parameters = {"formula": "x", "max_epochs": 30, "random_state": 0}
+        parameters = {"formula": "x", "embedding_size": 0, "max_epochs": 30, "random_state": 0}
         plain = TaskNeuronClassifier(**parameters).fit(X, y).predict(X)
         balanced = TaskNeuronClassifier(**parameters, class_weight="balanced").fit(X, y).predict(X)
         assert accuracy_score(y[y == 1], balanced[y == 1]) > accuracy_score(y[y == 1], plain[y == 1]) + 0.2

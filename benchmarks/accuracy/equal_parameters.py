@@ -26,8 +26,9 @@ from benchmarks.accuracy.run import read_options, run, show
 BUDGETS = (340, 600, 1300)
 
 # What the networks are, parameters of the estimators: to compare others, edit these. SHARED holds for all, linear ones too.
-# A second scaling of the features costs a weight for each, which at these sizes is better spent on units.
-SHARED: dict = {"n_members": 1, "scaling": "robust"}
+# A second scaling of the features costs a weight for each, and learned functions of them many, which at these sizes are better
+# spent on units.
+SHARED: dict = {"n_members": 1, "scaling": "robust", "embedding_size": 0, "activation": "tanh"}
 NEURONS = {
     "taskneuron": lambda seed: {"formula": "auto"},
     "taskneuron_generic": lambda seed: {"formula": models.GENERIC},

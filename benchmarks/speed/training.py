@@ -72,9 +72,9 @@ def task_neurons(X, y, batch_size, epochs, name):
 
 
 def network(name, hidden, **options):
-    """Return the estimator, without validation."""
+    """Return the estimator, of the neurons alone and without validation."""
     options = {"hidden_layer_sizes": hidden, "activation": "relu", "early_stopping": False, "random_state": 0, **options}
-    return TaskNeuronRegressor(**NETWORKS[name], **options)
+    return TaskNeuronRegressor(**NETWORKS[name], embedding_size=0, **options)
 
 
 def rows_per_second(n_features, n_rows=200_000):

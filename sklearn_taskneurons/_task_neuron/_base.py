@@ -1,8 +1,9 @@
 """Fully connected networks of task-based neurons, whatever their targets are."""
 
+from numbers import Integral
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_taskneurons._network import BaseNetwork, whole_numbers
 from sklearn_taskneurons._training import fit_scaler, make_net
@@ -20,6 +21,8 @@ class BaseTaskNeuron(BaseNetwork):
     _parameter_constraints: ClassVar[dict[str, Any]] = BaseNetwork._parameter_constraints | {
         "hidden_formula": [str, Formula],
         "elementwise_affine": ["boolean"],
+        "embedding_size": [Interval(Integral, 0, None, closed="left")],
+        "activation": [StrOptions({"identity", "logistic", "tanh", "relu", "mixed"})],
         "scaling": [StrOptions({"mixed", "robust", "standard"}), None],
     }
 
@@ -31,7 +34,8 @@ class BaseTaskNeuron(BaseNetwork):
         hidden_layer_sizes=(96, 48),
         hidden_formula="x",
         elementwise_affine=True,
-        activation="tanh",
+        embedding_size=4,
+        activation="mixed",
         n_members=4,
         max_epochs="auto",
         batch_size="auto",
@@ -54,6 +58,7 @@ class BaseTaskNeuron(BaseNetwork):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.hidden_formula = hidden_formula
         self.elementwise_affine = elementwise_affine
+        self.embedding_size = embedding_size
         self.activation = activation
         self.n_members = n_members
         self.max_epochs = max_epochs
@@ -95,6 +100,7 @@ class BaseTaskNeuron(BaseNetwork):
             self.formula_,
             hidden_layer_sizes=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes),
             hidden_formula=self.hidden_formula,
+            embedding_size=self.embedding_size,
             n_members=self.n_members,
             **self._comparison_options(),
             **options,

@@ -32,8 +32,11 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
     elementwise_affine : bool, default=True
         Whether the network first scales and shifts each feature by learned numbers, 1 and 0 at first, and then bounds it to
         (-3, 3): so it learns for each how much of the bend of the powers it takes, and where.
-    activation : {"identity", "logistic", "tanh", "relu"}, default="tanh"
-        What is applied to the neurons of the hidden layers.
+    embedding_size : int, default=4
+        The number of learned functions of each feature that the first hidden layer has beside the formula's terms, for what
+        powers cannot follow, such as steps: ``relu`` of sums of eight cosines with learned frequencies [3]_. 0 for none.
+    activation : {"identity", "logistic", "tanh", "relu", "mixed"}, default="mixed"
+        What is applied to the neurons of the hidden layers; "mixed" is "tanh" for half of them and "relu" for the others.
     n_members : int, default=4
         The number of networks that are trained side by side, by batched matrix products. Each has its own initial weights,
         order of rows, held-out rows and best epoch; their predictions are averaged.
@@ -128,6 +131,8 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
     .. [1] F.-L. Fan et al., "No One-Size-Fits-All Neurons: Task-based Neurons for Artificial Neural Networks",
        :arxiv:`2405.02369`.
     .. [2] I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, :arxiv:`1711.05101`.
+    .. [3] Y. Gorishniy, I. Rubachev, A. Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning",
+       NeurIPS 2022, :arxiv:`2203.05556`.
 
     Examples
     --------
@@ -153,7 +158,8 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
         hidden_layer_sizes=(96, 48),
         hidden_formula="x",
         elementwise_affine=True,
-        activation="tanh",
+        embedding_size=4,
+        activation="mixed",
         n_members=4,
         max_epochs="auto",
         batch_size="auto",
@@ -179,6 +185,7 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
             hidden_layer_sizes=hidden_layer_sizes,
             hidden_formula=hidden_formula,
             elementwise_affine=elementwise_affine,
+            embedding_size=embedding_size,
             activation=activation,
             n_members=n_members,
             max_epochs=max_epochs,

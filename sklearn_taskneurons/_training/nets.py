@@ -102,10 +102,11 @@ def make_net(
     formula: Formula | str,
     *,
     hidden_layer_sizes: int | Sequence[int] = (64, 32),
-    activation: Activation = "tanh",
+    activation: Activation | Literal["mixed"] = "tanh",
     hidden_formula: Formula | str = "x",
     bound_input: bool = False,
     elementwise_affine: bool = True,
+    embedding_size: int = 0,
     n_scalings: int = 1,
     n_members: int = 1,
     **options: Any,
@@ -120,12 +121,14 @@ def make_net(
         The form of the neurons of the first layer, and of all others.
     hidden_layer_sizes : int or sequence of int
         The number of units of each hidden layer.
-    activation : {"identity", "logistic", "tanh", "relu"}
+    activation : {"identity", "logistic", "tanh", "relu", "mixed"}
         What follows the hidden layers.
     bound_input : bool
         Whether the network bounds its inputs itself; False for inputs that are bounded already.
     elementwise_affine : bool
         Whether it first scales and shifts them by learned numbers, and then bounds them in any case.
+    embedding_size : int
+        The number of learned functions of each feature beside the formula's terms.
     n_scalings : int
         In how many scalings the inputs have the features.
     n_members : int
@@ -150,6 +153,7 @@ def make_net(
             "bound_input": bound_input,
             "elementwise_affine": elementwise_affine,
             "zero_output": True,
+            "embedding_size": embedding_size,
             "n_scalings": n_scalings,
             "n_members": n_members,
         },

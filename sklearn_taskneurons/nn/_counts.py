@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sklearn_taskneurons.nn._affine import FeatureAffine
 from sklearn_taskneurons.nn._conv import ConvLayer
+from sklearn_taskneurons.nn._embedding import PeriodicEmbedding
 from sklearn_taskneurons.nn._layer import TaskNeuronLayer
 from sklearn_taskneurons.nn._operations import TransposedConvolution
 from sklearn_taskneurons.nn._sums import Product, WeightedSum
@@ -85,7 +86,9 @@ def count_multiplications(module: nn.Module, input_size: tuple[int, ...] | None 
     43200
     """
     layers = [
-        part for part in module.modules() if isinstance(part, (TaskNeuronLayer, FeatureAffine, nn.Linear, *_CONVOLUTIONS))
+        part
+        for part in module.modules()
+        if isinstance(part, (TaskNeuronLayer, FeatureAffine, PeriodicEmbedding, nn.Linear, *_CONVOLUTIONS))
     ]
     if input_size is None:
         if any(isinstance(layer, _CONVOLUTIONS) for layer in layers):
@@ -120,6 +123,8 @@ def _evaluation(module: nn.Module) -> Iterator[None]:
 
 def _n_weights(layer: Any) -> tuple[int, int, int]:
     """Return how many weights multiply a layer's input, how many its maps, and how many its units."""
+    if isinstance(layer, PeriodicEmbedding):
+        return 0, layer.n_weights(), 0
     if not isinstance(layer, TaskNeuronLayer):
         return 0, layer.weight.numel(), 0
     sums = [part.weight for part in layer.modules() if isinstance(part, WeightedSum)]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn._affine import FeatureAffine
+from sklearn_taskneurons.nn._embedding import PeriodicEmbedding
 from sklearn_taskneurons.nn._linear import TaskNeuronLinear
 
 Activation: TypeAlias = Literal["identity", "logistic", "tanh", "relu"]
@@ -22,6 +23,8 @@ ACTIVATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
 }
 # Their outputs need no bound before they are raised to a power.
 BOUNDED_ACTIVATIONS: Final = ("logistic", "tanh")
+# What a multi-layer perceptron has beside these: each half of the neurons of a layer has one of them.
+MIXED: Final = ("tanh", "relu")
 # Of a standard normal input, for root mean squares over all units of a layer.
 SAMPLE_ROWS: Final = 512
 
@@ -39,8 +42,8 @@ class TaskNeuronMLP(nn.Module):
         The number of outputs, O.
     formula : str or Formula
         The form of the neurons of the first layer.
-    activation : {"identity", "logistic", "tanh", "relu"}, default="tanh"
-        What follows each hidden layer.
+    activation : {"identity", "logistic", "tanh", "relu", "mixed"}, default="tanh"
+        What follows each hidden layer; "mixed" is "tanh" for the first half of its neurons and "relu" for the others.
     bias : bool, default=True
         Whether each layer adds a bias.
     bound : float or None, default=3.0
@@ -58,6 +61,9 @@ class TaskNeuronMLP(nn.Module):
     zero_output : bool, default=False
         Whether the outputs are zero at first, as far as they are sums of terms, so that training has no random function to
         unlearn.
+    embedding_size : int, default=0
+        How many learned functions of each feature the first hidden layer has beside the formula's terms; 0 for none, and there
+        are none without a hidden layer.
     n_scalings : int, default=1
         In how many scalings the input has each feature: all features in the first one, then all in the second, and so on. With
         `elementwise_affine` each feature is a learned sum of them, at first the first one; without, it is their mean.
@@ -76,6 +82,8 @@ class TaskNeuronMLP(nn.Module):
     affine : torch.nn.Module or None
         The scale and the shift of the features: ``weight`` (n_scalings * in_features,) or (M, 1, n_scalings * in_features),
         and ``bias`` (in_features,) or (M, 1, in_features).
+    embedding : torch.nn.Module or None
+        The learned functions of the features, and the weights by which they are added to the first hidden layer.
 
     Raises
     ------
@@ -112,21 +120,22 @@ class TaskNeuronMLP(nn.Module):
         hidden_layer_sizes: int | Sequence[int],
         out_features: int,
         formula: str | Formula,
-        activation: Activation = "tanh",
+        activation: Activation | Literal["mixed"] = "tanh",
         bias: bool = True,
         bound: float | None = 3.0,
         bound_input: bool = True,
         hidden_formula: str | Formula | None = None,
         elementwise_affine: bool = False,
         zero_output: bool = False,
+        embedding_size: int = 0,
         n_scalings: int = 1,
         n_members: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {list(ACTIVATIONS)}, got {activation!r}")
+        if activation not in (known := [*ACTIVATIONS, "mixed"]):
+            raise ValueError(f"activation must be one of {known}, got {activation!r}")
         self.in_features = in_features
         self.out_features = out_features
         self.activation = activation
@@ -145,12 +154,17 @@ class TaskNeuronMLP(nn.Module):
             TaskNeuronLinear(n_in, n_out, form, bias=bias, bound=limit, **factory_kwargs)
             for (n_in, n_out), (form, limit) in zip(itertools.pairwise(sizes), forms, strict=True)
         )
+        self.embedding = None
+        if hidden and embedding_size:
+            self.embedding = PeriodicEmbedding(in_features, hidden[0], embedding_size, **factory_kwargs)
         self._prepare_layers()
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew, and set the scales for standard normal inputs."""
         if self.affine is not None:
             self.affine.reset_parameters()
+        if self.embedding is not None:
+            self.embedding.reset_parameters()
         for layer in self.layers:
             layer.reset_parameters()
         self._prepare_layers()
@@ -165,7 +179,7 @@ class TaskNeuronMLP(nn.Module):
         reference = next(self.parameters())
         x = torch.randn(SAMPLE_ROWS, self.in_features, dtype=reference.dtype, device=reference.device)
         for previous, layer in zip(self.layers[:-1], self.layers[1:], strict=True):
-            x = ACTIVATIONS[self.activation](previous(x))
+            x = self._activated(previous, x)
             layer.normalize(x)
         output = self.layers[-1]
         if self.zero_output:
@@ -205,7 +219,7 @@ class TaskNeuronMLP(nn.Module):
         """
         x = self._features(x)
         for layer in self.layers[:-1]:
-            x = ACTIVATIONS[self.activation](layer.calibrate(x)(x))
+            x = self._activated(layer.calibrate(x), x)
         self.layers[-1].calibrate(x)
         return self
 
@@ -225,9 +239,19 @@ class TaskNeuronMLP(nn.Module):
         # Not self.layers[:-1], which makes a module list anew each time.
         *hidden, last = self.layers
         for layer in hidden:
-            x = ACTIVATIONS[self.activation](layer(x))
+            x = self._activated(layer, x)
         output: Tensor = last(x)
         return output if self.n_members is None else output.transpose(0, 1)
+
+    def _activated(self, layer: TaskNeuronLinear, x: Tensor) -> Tensor:
+        """Return the outputs of the neurons of a hidden layer."""
+        values: Tensor = layer(x)
+        if self.embedding is not None and layer is self.layers[0]:
+            values = values + self.embedding(x)
+        if self.activation == "mixed":
+            halves = torch.tensor_split(values, len(MIXED), -1)
+            return torch.cat([ACTIVATIONS[name](half) for name, half in zip(MIXED, halves, strict=True)], -1)
+        return ACTIVATIONS[self.activation](values)
 
     def _features(self, x: Tensor) -> Tensor:
         """Return what the first layer is applied to, (..., D); with members (N, D) or (M, N, D)."""
@@ -261,6 +285,7 @@ class TaskNeuronMLP(nn.Module):
         network = copy.deepcopy(self)
         network.n_members = None
         network.affine = None if self.affine is None else self.affine.member(index)
+        network.embedding = None if self.embedding is None else self.embedding.member(index)
         network.layers = nn.ModuleList(layer.member(index) for layer in self.layers)  # type: ignore[assignment]
         return network
 
