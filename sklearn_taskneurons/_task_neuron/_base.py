@@ -31,7 +31,7 @@ class BaseTaskNeuron(BaseNetwork):
         formula="auto",
         *,
         search=None,
-        hidden_layer_sizes=(96, 48),
+        hidden_layer_sizes=(64, 32),
         hidden_formula="x",
         elementwise_affine=True,
         embedding_size=4,

@@ -24,7 +24,7 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
         How "auto" searches. It is cloned, sees the scaled inputs and the indicators of the classes, or for a classifier the
         labels, and its parameters can be reached as ``search__generations`` and so on. None tries all
         polynomials, of degree 8 at most, and beside what it finds the products of inner products.
-    hidden_layer_sizes : int or sequence of int, default=(96, 48)
+    hidden_layer_sizes : int or sequence of int, default=(64, 32)
         The number of neurons of each hidden layer, each at least 1. An empty sequence is a single layer of neurons.
     hidden_formula : str or Formula, default="x"
         The formula of the neurons of all further layers, that of the outputs included: the formula found is one of the
@@ -155,7 +155,7 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
         formula="auto",
         *,
         search=None,
-        hidden_layer_sizes=(96, 48),
+        hidden_layer_sizes=(64, 32),
         hidden_formula="x",
         elementwise_affine=True,
         embedding_size=4,

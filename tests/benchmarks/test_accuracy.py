@@ -255,7 +255,7 @@ def test_best_formula_has_the_lowest_held_out_loss_of_all_candidates_within_the_
     rng = np.random.default_rng(0)
     X = rng.normal(size=(120, 3))
     y = X[:, 0] ** 2 + X[:, 1]
-    few = {"max_epochs": 3, "n_members": 1}
+    few = {"max_epochs": 3, "n_members": 1, "embedding_size": 0}
     monkeypatch.setattr(equal_parameters, "SHARED", few)
     monkeypatch.setattr(equal_parameters, "TO_FIND", {"hidden_layer_sizes": 2})
     model = BestFormula("regression", 90, random_state=0).fit(X, y)
@@ -277,7 +277,7 @@ def test_best_linear_network_has_the_lowest_held_out_loss_of_twelve_that_fill_th
     rng = np.random.default_rng(0)
     X = rng.normal(size=(80, 4))
     y = np.sin(X[:, 0]) + X[:, 1]
-    few = equal_parameters.BASELINE | {"max_epochs": 3, "n_members": 1}
+    few = equal_parameters.BASELINE | {"max_epochs": 3, "n_members": 1, "embedding_size": 0}
     monkeypatch.setattr(equal_parameters, "SHARED", {})
     monkeypatch.setattr(equal_parameters, "BASELINE", few)
     model = BestLinear("regression", 100, random_state=0).fit(X, y)
