@@ -138,6 +138,15 @@ class TestParameters:
         assert model.n_multiplications_ == 3 * multiplications
         assert model.n_parameters_ == 3 * (multiplications + (3 + 5 + 1) + (3 * 8 + 6))
 
+    @pytest.mark.parametrize(("n_rows", "size"), [(1999, 0), (2000, 4)])
+    def test_many_rows_teach_functions_of_each_feature(self, n_rows, size):
+        X = np.random.default_rng(0).normal(size=(n_rows, 2))
+        options = {"formula": "x", "max_epochs": 1, "random_state": 0}
+        auto = TaskNeuronRegressor(**options).fit(X, X[:, 0])
+        given = TaskNeuronRegressor(**options, embedding_size=size).fit(X, X[:, 0])
+        assert auto.n_parameters_ == given.n_parameters_
+        assert_array_equal(auto.predict(X), given.predict(X))
+
     def test_callbacks_watch_the_training(self, table):
         class Count(Callback):
             def __init__(self):
@@ -301,7 +310,7 @@ class TestTraining:
 class TestClassifier:
     def test_balanced_classes_count_the_same(self):
         X, y = make_classification(600, weights=[0.95], flip_y=0.1, class_sep=0.5, random_state=0)
-        parameters = {"formula": "x", "embedding_size": 0, "max_epochs": 30, "random_state": 0}
+        parameters = {"formula": "x", "max_epochs": 30, "random_state": 0}
         plain = TaskNeuronClassifier(**parameters).fit(X, y).predict(X)
         balanced = TaskNeuronClassifier(**parameters, class_weight="balanced").fit(X, y).predict(X)
         assert accuracy_score(y[y == 1], balanced[y == 1]) > accuracy_score(y[y == 1], plain[y == 1]) + 0.2

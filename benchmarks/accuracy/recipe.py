@@ -19,6 +19,7 @@ CHANGES: dict[str, dict] = {
     "no_affine": {"elementwise_affine": False},
     "all_layers": {"hidden_formula": models.GENERIC},
     "no_embedding": {"embedding_size": 0},
+    "embedding": {"embedding_size": 4},
     "tanh": {"activation": "tanh"},
     "smooth": {"embedding_size": 0, "activation": "tanh", "hidden_layer_sizes": (96, 48)},
     "relu": {"activation": "relu"},

@@ -190,7 +190,7 @@ class BaseConvTaskNeuron(BaseNetwork):
     def _training_options(self, n_rows, seed):
         return super()._training_options(n_rows, seed) | {"valid_batch_size": VALID_BATCH_SIZE}
 
-    def _make_net(self, n_outputs, options):
+    def _make_net(self, n_rows, n_outputs, options):
         arguments = {"network": self._network, "n_members": self.n_members, "input_shape": self.image_shape_}
         arguments |= self._architecture(n_outputs, self.formula_)
         return make_net_of(SideBySide, arguments, augmentation=self._augmentation(options["seed"]), **options)

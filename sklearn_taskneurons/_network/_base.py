@@ -109,8 +109,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return how the columns are scaled."""
 
     @abstractmethod
-    def _make_net(self, n_outputs, options):
-        """Return the net of `formula_` for scaled rows; the options say how any net is trained."""
+    def _make_net(self, n_rows, n_outputs, options):
+        """Return the net of `formula_` for so many scaled rows; the options say how any net is trained."""
 
     @abstractmethod
     def _comparison_options(self):
@@ -178,7 +178,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.scaler_ = self._fit_scaler(X, weights)
         self.formula_ = self._find_formula(X, y, weights, n_outputs, search_seed, deadline)
         options = self._training_options(len(X), net_seed) | self._loss_options()
-        self.net_ = self._make_net(n_outputs, options | {"task": self._task, "callbacks": copy.deepcopy(self.callbacks)})
+        options |= {"task": self._task, "callbacks": copy.deepcopy(self.callbacks)}
+        self.net_ = self._make_net(len(X), n_outputs, options)
         self.n_parameters_ = count_parameters(self.net_.module_)
         self.n_multiplications_ = count_multiplications(self.net_.module_, (self.scaler_.n_scalings * X.shape[1],))
         self.loss_curve_, self.validation_loss_curve_, self.n_iter_ = [], [], 0

@@ -9,6 +9,10 @@ from sklearn_taskneurons._network import BaseNetwork, whole_numbers
 from sklearn_taskneurons._training import fit_scaler, make_net
 from sklearn_taskneurons.formula import Formula
 
+# How many functions of each feature "auto" is, and from how many rows on: fewer do not teach them.
+AUTO_EMBEDDING_SIZE = 4
+ENOUGH_ROWS_TO_EMBED = 2000
+
 
 class BaseTaskNeuron(BaseNetwork):
     """A multi-layer perceptron of task-based neurons; mixins say what the targets are."""
@@ -21,7 +25,7 @@ class BaseTaskNeuron(BaseNetwork):
     _parameter_constraints: ClassVar[dict[str, Any]] = BaseNetwork._parameter_constraints | {
         "hidden_formula": [str, Formula],
         "elementwise_affine": ["boolean"],
-        "embedding_size": [Interval(Integral, 0, None, closed="left")],
+        "embedding_size": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "activation": [StrOptions({"identity", "logistic", "tanh", "relu", "mixed"})],
         "scaling": [StrOptions({"mixed", "robust", "standard"}), None],
     }
@@ -34,7 +38,7 @@ class BaseTaskNeuron(BaseNetwork):
         hidden_layer_sizes=(64, 32),
         hidden_formula="x",
         elementwise_affine=True,
-        embedding_size=4,
+        embedding_size="auto",
         activation="mixed",
         n_members=4,
         max_epochs="auto",
@@ -93,18 +97,23 @@ class BaseTaskNeuron(BaseNetwork):
         # Of several scalings the first: the network begins with it, and a formula is to have one value of each feature.
         super()._run_search(X[:, : self.n_features_in_], y, weights, seed, deadline)
 
-    def _make_net(self, n_outputs, options):
+    def _make_net(self, n_rows, n_outputs, options):
         return make_net(
             self.n_features_in_,
             n_outputs,
             self.formula_,
             hidden_layer_sizes=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes),
             hidden_formula=self.hidden_formula,
-            embedding_size=self.embedding_size,
+            embedding_size=self._embedding_size(n_rows),
             n_members=self.n_members,
             **self._comparison_options(),
             **options,
         )
+
+    def _embedding_size(self, n_rows):
+        if self.embedding_size != "auto":
+            return self.embedding_size
+        return AUTO_EMBEDDING_SIZE if n_rows >= ENOUGH_ROWS_TO_EMBED else 0
 
     def _comparison_options(self):
         return {

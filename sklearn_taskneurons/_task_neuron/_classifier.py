@@ -32,9 +32,10 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
     elementwise_affine : bool, default=True
         Whether the network first scales and shifts each feature by learned numbers, 1 and 0 at first, and then bounds it to
         (-3, 3): so it learns for each how much of the bend of the powers it takes, and where.
-    embedding_size : int, default=4
+    embedding_size : int or "auto", default="auto"
         The number of learned functions of each feature that the first hidden layer has beside the formula's terms, for what
-        powers cannot follow, such as steps: ``relu`` of sums of eight cosines with learned frequencies [3]_. 0 for none.
+        powers cannot follow, such as steps: ``relu`` of sums of eight cosines with learned frequencies [3]_. 0 for none;
+        "auto" is 4 from 2,000 rows on, and 0 for fewer, which do not teach them.
     activation : {"identity", "logistic", "tanh", "relu", "mixed"}, default="mixed"
         What is applied to the neurons of the hidden layers; "mixed" is "tanh" for half of them and "relu" for the others.
     n_members : int, default=4
@@ -158,7 +159,7 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
         hidden_layer_sizes=(64, 32),
         hidden_formula="x",
         elementwise_affine=True,
-        embedding_size=4,
+        embedding_size="auto",
         activation="mixed",
         n_members=4,
         max_epochs="auto",
