@@ -138,12 +138,12 @@ class TestParameters:
         assert model.n_multiplications_ == 3 * multiplications
         assert model.n_parameters_ == 3 * (multiplications + (3 + 5 + 1) + (3 * 8 + 6))
 
-    @pytest.mark.parametrize(("n_rows", "size"), [(1999, 0), (2000, 4)])
-    def test_many_rows_teach_functions_of_each_feature(self, n_rows, size):
+    @pytest.mark.parametrize(("n_rows", "size", "activation"), [(1999, 0, "tanh"), (2000, 4, "mixed")])
+    def test_many_rows_teach_steps_and_bends(self, n_rows, size, activation):
         X = np.random.default_rng(0).normal(size=(n_rows, 2))
         options = {"formula": "x", "max_epochs": 1, "random_state": 0}
         auto = TaskNeuronRegressor(**options).fit(X, X[:, 0])
-        given = TaskNeuronRegressor(**options, embedding_size=size).fit(X, X[:, 0])
+        given = TaskNeuronRegressor(**options, embedding_size=size, activation=activation).fit(X, X[:, 0])
         assert auto.n_parameters_ == given.n_parameters_
         assert_array_equal(auto.predict(X), given.predict(X))
 

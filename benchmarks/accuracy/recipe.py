@@ -20,6 +20,7 @@ CHANGES: dict[str, dict] = {
     "all_layers": {"hidden_formula": models.GENERIC},
     "no_embedding": {"embedding_size": 0},
     "embedding": {"embedding_size": 4},
+    "mixed": {"activation": "mixed"},
     "tanh": {"activation": "tanh"},
     "smooth": {"embedding_size": 0, "activation": "tanh", "hidden_layer_sizes": (96, 48)},
     "relu": {"activation": "relu"},

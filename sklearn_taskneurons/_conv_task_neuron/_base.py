@@ -221,7 +221,7 @@ class BaseConvTaskNeuron(BaseNetwork):
             return None
         return Augmentation(self.image_shape_, shift, self.horizontal_flip, seed)
 
-    def _comparison_options(self):
+    def _comparison_options(self, n_rows):
         return {"elementwise_affine": True, "bound_input": False, "activation": "tanh"}
 
 

@@ -113,7 +113,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the net of `formula_` for so many scaled rows; the options say how any net is trained."""
 
     @abstractmethod
-    def _comparison_options(self):
+    def _comparison_options(self, n_rows):
         """Return what the small networks are by which formulas are compared."""
 
     def _features(self, X, y, weights, seed, deadline):
@@ -237,7 +237,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             device=resolve_device(self.device),
             deadline=None if deadline is None else time.monotonic() + share_of_time(deadline),
             seed=seed,
-            **self._comparison_options(),
+            **self._comparison_options(len(X)),
             **self._loss_options(),
         )
         return losses if np.isfinite(losses).any() else None

@@ -9,9 +9,9 @@ from sklearn_taskneurons._network import BaseNetwork, whole_numbers
 from sklearn_taskneurons._training import fit_scaler, make_net
 from sklearn_taskneurons.formula import Formula
 
-# How many functions of each feature "auto" is, and from how many rows on: fewer do not teach them.
+# From so many rows on a network can follow steps and bends, and what it needs for that is "auto"; fewer rows do not teach it.
+ENOUGH_ROWS = 2000
 AUTO_EMBEDDING_SIZE = 4
-ENOUGH_ROWS_TO_EMBED = 2000
 
 
 class BaseTaskNeuron(BaseNetwork):
@@ -26,7 +26,7 @@ class BaseTaskNeuron(BaseNetwork):
         "hidden_formula": [str, Formula],
         "elementwise_affine": ["boolean"],
         "embedding_size": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
-        "activation": [StrOptions({"identity", "logistic", "tanh", "relu", "mixed"})],
+        "activation": [StrOptions({"auto", "identity", "logistic", "tanh", "relu", "mixed"})],
         "scaling": [StrOptions({"mixed", "robust", "standard"}), None],
     }
 
@@ -39,7 +39,7 @@ class BaseTaskNeuron(BaseNetwork):
         hidden_formula="x",
         elementwise_affine=True,
         embedding_size="auto",
-        activation="mixed",
+        activation="auto",
         n_members=4,
         max_epochs="auto",
         batch_size="auto",
@@ -104,21 +104,23 @@ class BaseTaskNeuron(BaseNetwork):
             self.formula_,
             hidden_layer_sizes=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes),
             hidden_formula=self.hidden_formula,
-            embedding_size=self._embedding_size(n_rows),
+            embedding_size=self._auto("embedding_size", n_rows, AUTO_EMBEDDING_SIZE, 0),
             n_members=self.n_members,
-            **self._comparison_options(),
+            **self._comparison_options(n_rows),
             **options,
         )
 
-    def _embedding_size(self, n_rows):
-        if self.embedding_size != "auto":
-            return self.embedding_size
-        return AUTO_EMBEDDING_SIZE if n_rows >= ENOUGH_ROWS_TO_EMBED else 0
+    def _auto(self, name, n_rows, with_many, with_few):
+        """Return the value of a parameter, or where it is "auto" that for so many rows."""
+        value = getattr(self, name)
+        if value != "auto":
+            return value
+        return with_many if n_rows >= ENOUGH_ROWS else with_few
 
-    def _comparison_options(self):
+    def _comparison_options(self, n_rows):
         return {
             "n_scalings": self.scaler_.n_scalings,
             "elementwise_affine": self.elementwise_affine,
             "bound_input": self.scaling is None,
-            "activation": self.activation,
+            "activation": self._auto("activation", n_rows, "mixed", "tanh"),
         }

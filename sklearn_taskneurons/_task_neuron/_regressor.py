@@ -34,8 +34,9 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
         The number of learned functions of each feature that the first hidden layer has beside the formula's terms, for what
         powers cannot follow, such as steps: ``relu`` of sums of eight cosines with learned frequencies [3]_. 0 for none;
         "auto" is 4 from 2,000 rows on, and 0 for fewer, which do not teach them.
-    activation : {"identity", "logistic", "tanh", "relu", "mixed"}, default="mixed"
+    activation : {"auto", "identity", "logistic", "tanh", "relu", "mixed"}, default="auto"
         What is applied to the neurons of the hidden layers; "mixed" is "tanh" for half of them and "relu" for the others.
+        "auto" is "mixed" from 2,000 rows on, and "tanh" for fewer.
     n_members : int, default=4
         The number of networks that are trained side by side, by batched matrix products. Each has its own initial weights,
         order of rows, held-out rows and best epoch; their predictions are averaged.
