@@ -6,8 +6,8 @@ Networks of two hidden layers (h, h/2), h the largest with which the fitted numb
 their neurons only: found for the task, a generic polynomial, quadratic, a random polynomial, a linear one. "linear_best" has
 the smallest h with which it has at least as many parameters as the budget, and is the best of twelve by the loss on its own
 held-out rows: ReLU and tanh, three learning rates, one and two hidden layers. "taskneuron_best" chooses in the same way among
-the formulas that "taskneuron" has to choose from, each in the widest network for it. A KAN has one hidden layer and, too, at
-least as many parameters as the budget.
+the formulas that "taskneuron" has to choose from, each in the widest networks of one and of two hidden layers for it. A KAN
+has one hidden layer and, too, at least as many parameters as the budget.
 Options, file and report are those of python -m benchmarks.accuracy.
 """
 
@@ -81,7 +81,7 @@ class WithinBudget(BaseEstimator):
 
 
 class BestFormula(BaseEstimator):
-    """The best of the networks, as `WithinBudget` makes them, of all candidate formulas, by the loss on their held-out rows."""
+    """The best network, by the loss on its held-out rows, of all candidate formulas in one and in two hidden layers."""
 
     def __init__(self, task, budget, random_state):
         self.task = task
@@ -94,8 +94,8 @@ class BestFormula(BaseEstimator):
         found = make(**TO_FIND).fit(X, y)
         make = partial(make, early_stopping=True)
         lowest = np.inf
-        for candidate in found.formula_candidates_:
-            network = fit_within(self.budget, partial(make, formula=candidate.formula), X, y)
+        for candidate, n_layers in product(found.formula_candidates_, LAYERS):
+            network = fit_within(self.budget, partial(make, formula=candidate.formula), X, y, n_layers)
             if network is not None and min(network.validation_loss_curve_) < lowest:
                 lowest, self.network_ = min(network.validation_loss_curve_), network
         self.formula_, self.n_parameters_ = self.network_.formula_, self.network_.n_parameters_
@@ -138,10 +138,10 @@ class BestLinear(BaseEstimator):
         return self.network_.predict(X)
 
 
-def fit_within(budget, make, X, y):
+def fit_within(budget, make, X, y, n_layers=2):
     """Return the widest network that fits into a budget, trained, or None where not even one unit does."""
-    width = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width)), X, y) <= budget)
-    return make(hidden_layer_sizes=hidden_sizes(width)).fit(X, y) if width else None
+    width = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width, n_layers)), X, y) <= budget)
+    return make(hidden_layer_sizes=hidden_sizes(width, n_layers)).fit(X, y) if width else None
 
 
 def count(network, X, y):
