@@ -2,9 +2,9 @@
 
 python -m benchmarks.accuracy.images --data-dir DIR [--sets digits,mnist_5k] [--models conv,svm] [--seeds 5] --out FILE.jsonl
 
-"conv" is ConvTaskNeuronClassifier or ConvTaskNeuronRegressor, which finds its formula; "svm" a support vector machine with radial
-basis functions, all pixels in the same units; the other models see a table. Options, file and report are those of python -m
-benchmarks.accuracy; "digits" are those of scikit-learn.
+"conv" is ConvTaskNeuronClassifier or ConvTaskNeuronRegressor, which finds its formula; "svm" a support vector machine with
+radial basis functions, all pixels in the same units; the other models see a table. Options, file and report are those of
+python -m benchmarks.accuracy; "digits" are those of scikit-learn.
 """
 
 import sys
