@@ -5,6 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_diabetes, load_iris, make_classification
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
 from sklearn.utils import compute_sample_weight
 from skorch.callbacks import Callback
@@ -110,11 +111,25 @@ class TestParameters:
             ({"early_stopping": True, "validation_fraction": 0.001}, "validation_fraction"),
             ({"lr": 0}, "lr"),
             ({"scaling": "minmax"}, "scaling"),
+            ({"hidden_formula": "x +"}, "x \\+"),
+            ({"hidden_formula": "3"}, "depend on x"),
+            ({"hidden_formula": "sin([1, 2]*x)"}, "in_features must be 2"),
+            ({"callbacks": ["print"]}, "callbacks must be skorch callbacks, .* got 'print'"),
+            ({"callbacks": [("epochs", max)]}, "callbacks must be skorch callbacks"),
         ],
     )
-    def test_wrong_ones_are_refused_by_name(self, parameter, message, table):
+    @pytest.mark.parametrize("formula", ["x", "auto"])
+    def test_wrong_ones_are_refused_before_any_search(self, formula, parameter, message, table, monkeypatch):
+        monkeypatch.setattr(VSRRegressor, "fit", pytest.fail)
         with pytest.raises(ValueError, match=message):
-            small(**parameter).fit(*table)
+            small(formula=formula, **parameter).fit(*table)
+
+    def test_what_was_refused_is_not_fitted(self, table):
+        model = TaskNeuronClassifier("x", hidden_layer_sizes=0)
+        with pytest.raises(ValueError, match="hidden_layer_sizes"):
+            model.fit(table[0], table[1] > 0)
+        with pytest.raises(NotFittedError):
+            model.predict(table[0])
 
     def test_an_int_is_one_hidden_layer(self, table):
         X, y = table
@@ -145,8 +160,8 @@ class TestParameters:
                 self.epochs += 1
 
         given = Count()
-        model = small(callbacks=[("count", given)]).fit(*table)
-        assert dict(model.net_.callbacks_)["count"].epochs == model.n_iter_
+        model = small(callbacks=[("count", given), Count]).fit(*table)
+        assert [dict(model.net_.callbacks_)[name].epochs for name in ("count", "Count")] == [model.n_iter_] * 2
         assert given.epochs == 0
 
     def test_scaling_none_takes_columns_as_they_are(self, table):
@@ -270,6 +285,21 @@ class TestTraining:
         assert model.n_iter_ == 120
         assert model.score(X, y) > 0.8
 
+    def test_partial_fit_takes_single_rows(self, table):
+        X, y = table
+        model = small().partial_fit(X[:20], y[:20])
+        before = model.predict(X)
+        for row in range(20, 60):
+            model.partial_fit(X[row : row + 1], y[row : row + 1])
+        assert model.n_iter_ == 41
+        assert np.mean((model.predict(X) - y) ** 2) < np.mean((before - y) ** 2)
+
+    def test_time_that_is_up_ends_partial_fit(self, table):
+        X, y = table
+        model = small(max_time=1e-9, batch_size=10).partial_fit(X, y)
+        assert model.n_iter_ == 0
+        assert model.set_params(max_time=None).partial_fit(X, y).n_iter_ == 1
+
     def test_partial_fit_after_a_block_with_a_constant_target(self, table):
         X, y = table
         model = small().partial_fit(X, np.zeros(len(X)))
@@ -351,6 +381,16 @@ class TestClassWeights:
         once = np.repeat(np.arange(4), weights.astype(int))
         expected = compute_sample_weight("balanced", y[once])
         np.testing.assert_allclose(class_weights("balanced", y, weights)[once], expected)
+
+    def test_a_block_without_a_class_is_weighted_as_the_others(self):
+        X, y = load_iris(return_X_y=True)
+        weighted, plain = (
+            TaskNeuronClassifier("x", n_members=1, random_state=0, class_weight=weight) for weight in ({2: 5.0}, None)
+        )
+        for rows in (slice(50, 150), slice(0, 100)):  # the second block knows no class 2
+            weighted.partial_fit(X[rows], y[rows], classes=[0, 1, 2])
+            plain.partial_fit(X[rows], y[rows], classes=[0, 1, 2], sample_weight=np.where(y[rows] == 2, 5.0, 1.0))
+        assert_array_equal(weighted.predict_proba(X), plain.predict_proba(X))
 
     def test_negative_ones_are_refused(self):
         X, y = np.arange(8.0)[:, None], [0, 1] * 4

@@ -45,7 +45,7 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, sample_weight=None):
-        """Train one epoch on these rows; those of the first call decide the scaling and the formula.
+        """Train one epoch on all of these rows; those of the first call decide the scaling and the formula.
 
         Parameters
         ----------
@@ -82,7 +82,8 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         return y[:, 0] if self._y_ndim == 1 else y
 
     def _validated(self, X, y, sample_weight, first):
-        X, y = self._validate(X, y, reset=first, multi_output=True, y_numeric=True, ensure_min_samples=2)
+        least = 2 if first else 1
+        X, y = self._validate(X, y, reset=first, multi_output=True, y_numeric=True, ensure_min_samples=least)
         n_outputs = 1 if y.ndim == 1 else y.shape[1]
         if not first and n_outputs != self.n_outputs_:
             raise ValueError(f"y must have {self.n_outputs_} outputs, as in the first fit, got {n_outputs}")
