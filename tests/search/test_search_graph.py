@@ -29,7 +29,8 @@ def sums_of(*texts, n_features=2):
 def predictions(graph, sums, X, given=None, workspace=None):
     workspace = Workspace(CPU) if workspace is None else workspace
     given = torch.zeros((0, len(X)), dtype=torch.float64) if given is None else given
-    columns = graph.run(torch.from_numpy(X.T.copy()), given, workspace)
+    with np.errstate(all="ignore"):  # as where programs are scored
+        columns = graph.run(torch.from_numpy(X.T.copy()), given, workspace)
     order = sorted(range(len(sums)), key=lambda index: -len(sums[index].terms))
     found = np.empty((len(sums), len(X)))
     found[order] = Combinations([sums[index] for index in order], graph.row, CPU).of(columns, workspace).numpy()
