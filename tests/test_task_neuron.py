@@ -17,8 +17,11 @@ from sklearn_taskneurons import (
     TaskNeuronRegressor,
     VSRClassifier,
     VSRRegressor,
+    make_function,
 )
 from sklearn_taskneurons._validation import class_weights
+
+ONLY_FOR_ARRAYS = make_function(lambda a: np.arctan(a) + a, name="only_for_arrays")
 
 
 @pytest.fixture
@@ -114,6 +117,9 @@ class TestParameters:
             ({"hidden_formula": "x +"}, "x \\+"),
             ({"hidden_formula": "3"}, "depend on x"),
             ({"hidden_formula": "sin([1, 2]*x)"}, "in_features must be 2"),
+            ({"search": VSRRegressor(init_depth=(3, 2)), "formula": "auto"}, "init_depth"),
+            ({"search": VSRRegressor(tournament_size=0), "formula": "auto"}, "tournament_size"),
+            ({"search": VSRRegressor(function_set=("add", ONLY_FOR_ARRAYS)), "formula": "auto"}, "must take tensors"),
             ({"callbacks": ["print"]}, "callbacks must be skorch callbacks, .* got 'print'"),
             ({"callbacks": [("epochs", max)]}, "callbacks must be skorch callbacks"),
         ],
@@ -122,7 +128,7 @@ class TestParameters:
     def test_wrong_ones_are_refused_before_any_search(self, formula, parameter, message, table, monkeypatch):
         monkeypatch.setattr(VSRRegressor, "fit", pytest.fail)
         with pytest.raises(ValueError, match=message):
-            small(formula=formula, **parameter).fit(*table)
+            small(**{"formula": formula} | parameter).fit(*table)
 
     def test_what_was_refused_is_not_fitted(self, table):
         model = TaskNeuronClassifier("x", hidden_layer_sizes=0)

@@ -19,6 +19,7 @@ from sklearn_taskneurons._device import resolve_device, to_tensor
 from sklearn_taskneurons._network._candidates import (
     HELD_OUT_FRACTION,
     candidates,
+    check_search,
     choose,
     default_search,
     n_splits,
@@ -160,9 +161,12 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
             if not issubclass(callback if isinstance(callback, type) else type(callback), Callback):
                 raise ValueError(f"callbacks must be skorch callbacks, or pairs of a name and one, got {item!r}")
+        formula = self._given_formula()
+        if formula is None and self.search is not None:
+            check_search(self.search)
         # On the device "meta" it would cost no memory, but the seconds that torch takes to load what runs there.
         with torch.random.fork_rng(devices=[]):
-            self._try_network(self._given_formula() or "x")
+            self._try_network(formula or "x")
 
     def _given_formula(self):
         return None if isinstance(self.formula, str) and self.formula == "auto" else Formula(self.formula)

@@ -73,6 +73,7 @@ class TestImages:
             ({"formula": "sin([1, 2]*x)"}, "in_features must be 2"),
             ({"device": "abacus"}, "device"),
             ({"callbacks": ["print"]}, "callbacks must be skorch callbacks"),
+            ({"search": VSRClassifier(p_mutation=0.9), "formula": "auto"}, "p_mutation"),
         ],
     )
     @pytest.mark.parametrize("formula", ["x", "auto"])
