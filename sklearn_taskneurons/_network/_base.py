@@ -300,11 +300,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.n_iter_ += training.n_iter
 
     def _predicting(self):
-        """Return with which attributes a copy predicts as the networks do at the end of an epoch."""
+        """Return what a copy of the estimator needs to predict as the networks do at the end of an epoch."""
         net = copy.copy(self.net_)
         net.module_ = copy.deepcopy(self.net_.module_)
-        parameters = self.get_params(deep=False)
-        return {name: value for name, value in vars(self).items() if name not in parameters} | {"net_": net}
+        return {"net_": net}
 
     def __sklearn_is_fitted__(self):
         # Labels and shapes are known before what is wrong with a parameter.
