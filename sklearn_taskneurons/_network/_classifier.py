@@ -34,7 +34,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
         y : array-like of shape (n_samples,)
             The labels: numbers, strings or booleans.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -66,7 +66,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
         y : array-like of shape (n_samples,)
             The labels.
         classes : array-like of shape (n_classes,), default=None
@@ -101,7 +101,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
 
         Returns
         -------
@@ -117,7 +117,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
 
         Returns
         -------
@@ -132,7 +132,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
 
         Returns
         -------

@@ -22,7 +22,7 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronRegressor` takes images (n_samples, channels, height, width), too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets, finite numbers.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -50,7 +50,7 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronRegressor` takes images (n_samples, channels, height, width), too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets, finite numbers.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -69,7 +69,7 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronRegressor` takes images (n_samples, channels, height, width), too.
 
         Returns
         -------
