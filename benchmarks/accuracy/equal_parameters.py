@@ -80,35 +80,8 @@ class WithinBudget(BaseEstimator):
         return self.network_.predict(X)
 
 
-class BestFormula(BaseEstimator):
-    """The best network, by the loss on its held-out rows, of all candidate formulas in one and in two hidden layers."""
-
-    def __init__(self, task, budget, random_state):
-        self.task = task
-        self.budget = budget
-        self.random_state = random_state
-
-    def fit(self, X, y):
-        """Find the candidates, train a network of each, keep the one with the lowest held-out loss."""
-        make = partial(models.task_neuron, self.task, self.random_state, **SHARED)
-        found = make(**TO_FIND).fit(X, y)
-        make = partial(make, early_stopping=True)
-        lowest = np.inf
-        for candidate, n_layers in product(found.formula_candidates_, LAYERS):
-            network = fit_within(self.budget, partial(make, formula=candidate.formula), X, y, n_layers)
-            if network is not None and min(network.validation_loss_curve_) < lowest:
-                lowest, self.network_ = min(network.validation_loss_curve_), network
-        self.formula_, self.n_parameters_ = self.network_.formula_, self.network_.n_parameters_
-        self.remarks_ = {"hidden_layer_sizes": list(self.network_.hidden_layer_sizes)}
-        return self
-
-    def predict(self, X):
-        """Return what the chosen network predicts."""
-        return self.network_.predict(X)
-
-
-class BestLinear(BaseEstimator):
-    """The best of several linear networks with at least a number of parameters, by the loss on their own held-out rows."""
+class BestByHeldOut(BaseEstimator):
+    """The best of several networks, by the loss on their own held-out rows; a subclass says of which."""
 
     def __init__(self, task, budget, random_state):
         self.task = task
@@ -117,25 +90,42 @@ class BestLinear(BaseEstimator):
 
     def fit(self, X, y):
         """Train all, keep the one with the lowest held-out loss."""
-        make = partial(models.task_neuron, self.task, self.random_state, **SHARED, **BASELINE)
-        layers = [self._sizes(make, X, y, n_layers) for n_layers in LAYERS]
-        lowest = np.inf
-        for activation, lr, sizes in product(ACTIVATIONS, LEARNING_RATES, layers):
-            network = make(hidden_layer_sizes=sizes, activation=activation, lr=lr).fit(X, y)
-            loss = min(network.validation_loss_curve_)
-            if loss < lowest:
-                lowest, self.network_ = loss, network
-                self.remarks_ = {"hidden_layer_sizes": list(sizes), "activation": activation, "lr": lr}
-        self.n_parameters_ = self.network_.n_parameters_
+        self.network_ = min(self._networks(X, y), key=lambda network: min(network.validation_loss_curve_))
+        self.formula_, self.n_parameters_ = self.network_.formula_, self.network_.n_parameters_
+        self.remarks_ = {"hidden_layer_sizes": list(self.network_.hidden_layer_sizes)}
+        self.remarks_ |= {"activation": self.network_.activation, "lr": self.network_.lr}
         return self
-
-    def _sizes(self, make, X, y, n_layers):
-        below = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width, n_layers)), X, y) < self.budget)
-        return hidden_sizes(below + 1, n_layers)
 
     def predict(self, X):
         """Return what the chosen network predicts."""
         return self.network_.predict(X)
+
+
+class BestFormula(BestByHeldOut):
+    """Of all candidate formulas, in one and in two hidden layers, the one whose widest network within a budget is the best."""
+
+    def _networks(self, X, y):
+        make = partial(models.task_neuron, self.task, self.random_state, **SHARED)
+        found = make(**TO_FIND).fit(X, y)
+        for candidate, n_layers in product(found.formula_candidates_, LAYERS):
+            of_formula = partial(make, early_stopping=True, formula=candidate.formula)
+            network = fit_within(self.budget, of_formula, X, y, n_layers)
+            if network is not None:
+                yield network
+
+
+class BestLinear(BestByHeldOut):
+    """The best of several linear networks with at least a number of parameters."""
+
+    def _networks(self, X, y):
+        make = partial(models.task_neuron, self.task, self.random_state, **SHARED, **BASELINE)
+        layers = [self._sizes(make, X, y, n_layers) for n_layers in LAYERS]
+        for activation, lr, sizes in product(ACTIVATIONS, LEARNING_RATES, layers):
+            yield make(hidden_layer_sizes=sizes, activation=activation, lr=lr).fit(X, y)
+
+    def _sizes(self, make, X, y, n_layers):
+        below = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width, n_layers)), X, y) < self.budget)
+        return hidden_sizes(below + 1, n_layers)
 
 
 def fit_within(budget, make, X, y, n_layers=2):

@@ -174,21 +174,7 @@ def _has_stopped_early(net: NeuralNet) -> bool:
 def predict(
     net: NeuralNet, X: NDArray[Any], transform: Callable[[NDArray[Any]], NDArray[Any]] | None = None
 ) -> NDArray[np.float64]:
-    """Return the outputs of the net's members, (N, M, O), as `outputs_of` computes them.
-
-    Parameters
-    ----------
-    net : NeuralNet
-        A trained net.
-    X : ndarray of shape (N, D)
-        The features.
-    transform : callable or None
-        What each block of rows goes through first.
-
-    Returns
-    -------
-    ndarray of shape (N, M, O), float64
-    """
+    """Return the outputs of the members of a trained net, (N, M, O), by `outputs_of`."""
     return outputs_of(net.module_, X, transform)
 
 
