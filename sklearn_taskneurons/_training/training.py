@@ -217,7 +217,7 @@ def outputs_of(
     """
     n_rows = min(BLOCK_ROWS, BLOCK_NUMBERS // X.shape[1])
     n_rows = max(1, n_rows // ROWS_OF_A_KERNEL) * ROWS_OF_A_KERNEL
-    if any(part.training for part in module.modules()):
+    if module.training:
         module = copy.deepcopy(module).eval()
     device = next(module.parameters()).device
 

@@ -103,7 +103,6 @@ class Matmul(LinearOperation):
         features = values[0] if len(values) == 1 else torch.cat(list(values), -1)
         if self.n_members is None:
             return nn.functional.linear(features, weight, bias)
-        features = features.expand(self.n_members, -1, -1)
         return features @ weight.mT if bias is None else torch.baddbmm(bias, features, weight.mT)
 
     def _of_columns(self, values: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -112,7 +111,6 @@ class Matmul(LinearOperation):
         So the product takes two thirds of the time; but that for the gradient of the weights takes three times as long.
         """
         columns = values[0].mT if len(values) == 1 else torch.cat([value.mT for value in values], -2)
-        columns = columns.expand(weight.shape[0], -1, -1)
         return (weight @ columns if bias is None else torch.baddbmm(bias.mT, weight, columns)).mT
 
 
