@@ -89,7 +89,8 @@ def main():
                 figures = measure(n_rows, arguments.features, arguments.repeats)
             results[f"{n_threads} threads, {n_rows} rows"] = figures
             for name, row in figures.items():
-                print(f"{n_threads:7} {n_rows:7}  {name:26} {row['fit_seconds']:14.2f}  {row['rows_per_second']:16,.0f}", flush=True)
+                fit_seconds, rate = row.values()
+                print(f"{n_threads:7} {n_rows:7}  {name:26} {fit_seconds:14.2f}  {rate:16,.0f}", flush=True)
     setting = {name: value for name, value in vars(arguments).items() if name != "output"}
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps({"versions": versions, **setting, "results": results}, indent=2))
