@@ -15,7 +15,7 @@ TASK ?=
 # Many small tensors gain nothing from threads, and the workers share the cores.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test test-oldest check format docs bench-search bench-exhaustive bench-operators bench-training bench-convolution bench-ground-truth bench-high-dimension bench-recovery bench-images bench-accuracy bench-equal-parameters clean
+.PHONY: help demo test test-oldest check format docs bench-search bench-exhaustive bench-operators bench-training bench-defaults bench-convolution bench-ground-truth bench-high-dimension bench-recovery bench-images bench-accuracy bench-equal-parameters clean
 
 help:
 	@echo "make demo [DATA=table.csv[.gz] TARGET=column]  search a formula, train its network, draw demo.png"
@@ -26,6 +26,7 @@ help:
 	@echo "make bench-search | bench-operators            measure the search (benchmarks/README.md)"
 	@echo "make bench-exhaustive [DATA_DIR=folder]        fit every set of powers (benchmarks/README.md)"
 	@echo "make bench-training                            measure the training (benchmarks/README.md)"
+	@echo "make bench-defaults                            measure fit and predict with default settings (benchmarks/README.md)"
 	@echo "make bench-convolution                         measure the convolutions (benchmarks/README.md)"
 	@echo "make bench-ground-truth                        recover formulas that are written down (benchmarks/README.md)"
 	@echo "make bench-high-dimension                      search among up to 500 features (benchmarks/README.md)"
@@ -68,6 +69,9 @@ bench-operators: $(VENV)/.installed-bench
 
 bench-training: $(VENV)/.installed-bench
 	$(PY) benchmarks/speed/training.py
+
+bench-defaults: $(VENV)/.installed-bench
+	$(PY) benchmarks/speed/defaults.py
 
 bench-convolution: $(VENV)/.installed-bench
 	$(PY) benchmarks/speed/convolution.py

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import compute_sample_weight
+from sklearn.utils import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
 
@@ -18,15 +18,21 @@ def check_weights(sample_weight: ArrayLike | None, X: NDArray[Any]) -> NDArray[n
     return weights
 
 
-def class_weights(class_weight: Any, y: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the weight of each row's class; "balanced" gives every class the same total weight."""
+def class_weights(
+    class_weight: Any, y: NDArray[Any], weights: NDArray[np.float64], classes: NDArray[Any] | None = None
+) -> NDArray[np.float64]:
+    """Return the weight of each row's class; "balanced" gives those in ``y`` the same total weight.
+
+    There may be more ``classes``, sorted, than these rows have.
+    """
     if class_weight == "balanced":
         # By weights, not by rows, so that a row of weight 2 counts like two.
         _, numbers = np.unique(y, return_inverse=True)
         totals = np.bincount(numbers, weights)
         shares: NDArray[np.float64] = weights.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, np.inf))
         return shares[numbers]
-    result: NDArray[np.float64] = compute_sample_weight(class_weight, y)
-    if result.min() < 0:
+    classes = np.unique(y) if classes is None else classes
+    of_class: NDArray[np.float64] = compute_class_weight(class_weight, classes=classes, y=y)
+    if of_class.min() < 0:
         raise ValueError(f"class_weight must hold weights of at least 0, got {class_weight}")
-    return result
+    return of_class[np.searchsorted(classes, y)]

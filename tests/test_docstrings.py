@@ -1,5 +1,6 @@
 """numpydoc's validation of every public name, with the checks of pyproject.toml; part of ``make check``."""
 
+import ast
 import inspect
 import tomllib
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ import pytest
 import sklearn_taskneurons
 
 validate = pytest.importorskip("numpydoc.validate")
+NumpyDocString = pytest.importorskip("numpydoc.docscrape").NumpyDocString
 
 PYPROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
 LEFT_OUT = set(PYPROJECT["tool"]["numpydoc_validation"]["checks"]) - {"all"}
 MODULES = ["sklearn_taskneurons", "sklearn_taskneurons.nn", "sklearn_taskneurons.plotting"]
+ESTIMATORS = [name for name in sklearn_taskneurons.__all__ if name.startswith(("VSR", "TaskNeuron", "ConvTaskNeuron"))]
 
 
 def public_paths() -> Iterator[str]:
@@ -38,6 +41,31 @@ def public_paths() -> Iterator[str]:
 def test_docstring(path):
     problems = [f"{code}: {text}" for code, text in validate.validate(path)["errors"] if code not in LEFT_OUT]
     assert not problems, "\n".join([path, *problems])
+
+
+def entries(name: str, section: str) -> dict[str, tuple[str, str]]:
+    """Return the type and the description, in one line, of each entry of a section."""
+    parsed = NumpyDocString(inspect.getdoc(getattr(sklearn_taskneurons, name)))[section]
+    return {entry.name: (entry.type, " ".join(" ".join(entry.desc).split())) for entry in parsed}
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_stated_defaults_are_those_of_the_signature(name):
+    signature = inspect.signature(getattr(sklearn_taskneurons, name)).parameters
+    stated = {parameter: kind.partition("default=")[2] for parameter, (kind, _) in entries(name, "Parameters").items()}
+    assert stated.keys() == signature.keys()
+    assert {parameter: ast.literal_eval(text) for parameter, text in stated.items()} == {
+        parameter: described.default for parameter, described in signature.items()
+    }
+
+
+@pytest.mark.parametrize("prefix", ["TaskNeuron", "ConvTaskNeuron"])
+def test_regressors_and_classifiers_describe_alike_what_they_share(prefix):
+    for section, different in (("Parameters", {"search"}), ("Attributes", {"search_", "formula_candidates_"})):
+        first, second = (entries(prefix + kind, section) for kind in ("Regressor", "Classifier"))
+        shared = (first.keys() & second.keys()) - different
+        assert {name: first[name] for name in shared} == {name: second[name] for name in shared}
+        assert len(shared) > 5
 
 
 def test_the_package_is_documented():

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import load_diabetes, load_iris, make_classification
-from sklearn.metrics import accuracy_score
-from sklearn.utils import compute_sample_weight
+from sklearn.datasets import load_diabetes
+from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
 
 from sklearn_taskneurons import (
@@ -16,8 +15,10 @@ from sklearn_taskneurons import (
     TaskNeuronRegressor,
     VSRClassifier,
     VSRRegressor,
+    make_function,
 )
-from sklearn_taskneurons._validation import class_weights
+
+ONLY_FOR_ARRAYS = make_function(lambda a: np.arctan(a) + a, name="only_for_arrays")
 
 
 @pytest.fixture
@@ -97,6 +98,10 @@ class TestFormula:
         with pytest.raises(ValueError, match="3 features"):
             small(formula="sin([1, 2]*x)").fit(*table)
 
+    def test_a_regressor_takes_no_classifier_for_a_search(self, table):
+        with pytest.raises(ValueError, match="'search'"):
+            small(formula="auto", search=VSRClassifier()).fit(*table)
+
 
 class TestParameters:
     @pytest.mark.parametrize(
@@ -110,11 +115,28 @@ class TestParameters:
             ({"early_stopping": True, "validation_fraction": 0.001}, "validation_fraction"),
             ({"lr": 0}, "lr"),
             ({"scaling": "minmax"}, "scaling"),
+            ({"hidden_formula": "x +"}, "x \\+"),
+            ({"hidden_formula": "3"}, "depend on x"),
+            ({"hidden_formula": "sin([1, 2]*x)"}, "in_features must be 2"),
+            ({"search": VSRRegressor(init_depth=(3, 2)), "formula": "auto"}, "init_depth"),
+            ({"search": VSRRegressor(tournament_size=0), "formula": "auto"}, "tournament_size"),
+            ({"search": VSRRegressor(function_set=("add", ONLY_FOR_ARRAYS)), "formula": "auto"}, "must take tensors"),
+            ({"callbacks": ["print"]}, "callbacks must be skorch callbacks, .* got 'print'"),
+            ({"callbacks": [("epochs", max)]}, "callbacks must be skorch callbacks"),
         ],
     )
-    def test_wrong_ones_are_refused_by_name(self, parameter, message, table):
+    @pytest.mark.parametrize("formula", ["x", "auto"])
+    def test_wrong_ones_are_refused_before_any_search(self, formula, parameter, message, table, monkeypatch):
+        monkeypatch.setattr(VSRRegressor, "fit", pytest.fail)
         with pytest.raises(ValueError, match=message):
-            small(**parameter).fit(*table)
+            small(**{"formula": formula} | parameter).fit(*table)
+
+    def test_what_was_refused_is_not_fitted(self, table):
+        model = TaskNeuronClassifier("x", hidden_layer_sizes=0)
+        with pytest.raises(ValueError, match="hidden_layer_sizes"):
+            model.fit(table[0], table[1] > 0)
+        with pytest.raises(NotFittedError):
+            model.predict(table[0])
 
     def test_an_int_is_one_hidden_layer(self, table):
         X, y = table
@@ -156,8 +178,8 @@ class TestParameters:
                 self.epochs += 1
 
         given = Count()
-        model = small(callbacks=[("count", given)]).fit(*table)
-        assert dict(model.net_.callbacks_)["count"].epochs == model.n_iter_
+        model = small(callbacks=[("count", given), Count]).fit(*table)
+        assert [dict(model.net_.callbacks_)[name].epochs for name in ("count", "Count")] == [model.n_iter_] * 2
         assert given.epochs == 0
 
     def test_scaling_none_takes_columns_as_they_are(self, table):
@@ -281,6 +303,21 @@ class TestTraining:
         assert model.n_iter_ == 120
         assert model.score(X, y) > 0.8
 
+    def test_partial_fit_takes_single_rows(self, table):
+        X, y = table
+        model = small().partial_fit(X[:20], y[:20])
+        before = model.predict(X)
+        for row in range(20, 60):
+            model.partial_fit(X[row : row + 1], y[row : row + 1])
+        assert model.n_iter_ == 41
+        assert np.mean((model.predict(X) - y) ** 2) < np.mean((before - y) ** 2)
+
+    def test_time_that_is_up_ends_partial_fit(self, table):
+        X, y = table
+        model = small(max_time=1e-9, batch_size=10).partial_fit(X, y)
+        assert model.n_iter_ == 0
+        assert model.set_params(max_time=None).partial_fit(X, y).n_iter_ == 1
+
     def test_partial_fit_after_a_block_with_a_constant_target(self, table):
         X, y = table
         model = small().partial_fit(X, np.zeros(len(X)))
@@ -305,65 +342,3 @@ class TestTraining:
         with pytest.warns(UserWarning, match="interrupted"):
             model = small(callbacks=[Interrupt()]).fit(X, y)
         assert np.isfinite(model.predict(X)).all()
-
-
-class TestClassifier:
-    def test_balanced_classes_count_the_same(self):
-        X, y = make_classification(600, weights=[0.95], flip_y=0.1, class_sep=0.5, random_state=0)
-        parameters = {"formula": "x", "max_epochs": 30, "random_state": 0}
-        plain = TaskNeuronClassifier(**parameters).fit(X, y).predict(X)
-        balanced = TaskNeuronClassifier(**parameters, class_weight="balanced").fit(X, y).predict(X)
-        assert accuracy_score(y[y == 1], balanced[y == 1]) > accuracy_score(y[y == 1], plain[y == 1]) + 0.2
-
-    def test_logarithms_are_those_of_the_probabilities(self):
-        X, y = load_iris(return_X_y=True)
-        model = TaskNeuronClassifier("x", max_epochs=5, random_state=0).fit(X, y)
-        assert_allclose(np.exp(model.predict_log_proba(X)), model.predict_proba(X))
-
-    def test_partial_fit_needs_the_classes_once(self):
-        X, y = load_iris(return_X_y=True)
-        model = TaskNeuronClassifier("x**2 + x", random_state=0)
-        with pytest.raises(ValueError, match="classes"):
-            model.partial_fit(X, y)
-        model.partial_fit(X[:100], y[:100], classes=[0, 1, 2]).partial_fit(X, y)
-        assert model.predict_proba(X).shape == (150, 3)
-        with pytest.raises(ValueError, match="classes"):
-            model.partial_fit(X, y, classes=[0, 1])
-        with pytest.raises(ValueError, match="labels"):
-            model.partial_fit(X, y + 5)
-
-    def test_one_class_is_certain(self):
-        X, _ = load_iris(return_X_y=True)
-        model = TaskNeuronClassifier(search=VSRRegressor(population_size=20, generations=2), max_epochs=3)
-        assert_array_equal(model.fit(X, np.full(150, "iris")).predict(X), "iris")
-
-    @pytest.mark.parametrize("classes", [["no", "yes"], ["low", "middle", "high"]])
-    def test_a_classifier_searches_like_a_regressor_of_indicators(self, classes):
-        X, y = load_iris(return_X_y=True)
-        labels = np.array(classes)[np.minimum(y, len(classes) - 1)]
-        parameters = {"population_size": 40, "generations": 4}
-        first, second = (
-            TaskNeuronClassifier(search=search(**parameters), max_epochs=3, random_state=0).fit(X, labels)
-            for search in (VSRClassifier, VSRRegressor)
-        )
-        assert first.formula_ == second.formula_
-        assert_array_equal(first.predict_proba(X), second.predict_proba(X))
-        assert_array_equal(first.search_.classes_, np.unique(labels))
-        assert first.search_.score(first.scaler_.columns.transform(X), labels) > 0.6
-
-    def test_a_regressor_takes_no_classifier_for_a_search(self, table):
-        with pytest.raises(ValueError, match="'search'"):
-            small(formula="auto", search=VSRClassifier()).fit(*table)
-
-
-class TestClassWeights:
-    def test_balanced_counts_a_row_of_weight_two_like_two(self):
-        y, weights = np.array(["a", "a", "b", "b"]), np.array([1.0, 2.0, 1.0, 0.0])
-        once = np.repeat(np.arange(4), weights.astype(int))
-        expected = compute_sample_weight("balanced", y[once])
-        np.testing.assert_allclose(class_weights("balanced", y, weights)[once], expected)
-
-    def test_negative_ones_are_refused(self):
-        X, y = np.arange(8.0)[:, None], [0, 1] * 4
-        with pytest.raises(ValueError, match="class_weight must hold weights of at least 0"):
-            TaskNeuronClassifier("x", class_weight={0: -1, 1: 1}).fit(X, y)

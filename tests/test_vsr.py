@@ -166,6 +166,7 @@ class TestParameters:
             ({"function_set": ("add", "sine")}, "function_set"),
             ({"init_depth": (5, 2)}, "init_depth"),
             ({"const_range": (1, 1)}, "const_range"),
+            ({"callbacks": ["print"]}, "callbacks must hold callables only"),
             ({"max_degree": 0}, "max_degree"),
             ({"selection": "luck"}, "selection"),
         ],

@@ -6,8 +6,8 @@ Networks of two hidden layers (h, h/2), h the largest with which the fitted numb
 their neurons only: found for the task, a generic polynomial, quadratic, a random polynomial, a linear one. "linear_best" has
 the smallest h with which it has at least as many parameters as the budget, and is the best of twelve by the loss on its own
 held-out rows: ReLU and tanh, three learning rates, one and two hidden layers. "taskneuron_best" chooses in the same way among
-the formulas that "taskneuron" has to choose from, each in the widest network for it. A KAN has one hidden layer and, too, at
-least as many parameters as the budget.
+the formulas that "taskneuron" has to choose from, each in the widest networks of one and of two hidden layers for it. A KAN
+has one hidden layer and, too, at least as many parameters as the budget.
 Options, file and report are those of python -m benchmarks.accuracy.
 """
 
@@ -81,35 +81,8 @@ class WithinBudget(BaseEstimator):
         return self.network_.predict(X)
 
 
-class BestFormula(BaseEstimator):
-    """The best of the networks, as `WithinBudget` makes them, of all candidate formulas, by the loss on their held-out rows."""
-
-    def __init__(self, task, budget, random_state):
-        self.task = task
-        self.budget = budget
-        self.random_state = random_state
-
-    def fit(self, X, y):
-        """Find the candidates, train a network of each, keep the one with the lowest held-out loss."""
-        make = partial(models.task_neuron, self.task, self.random_state, **SHARED)
-        found = make(**TO_FIND).fit(X, y)
-        make = partial(make, early_stopping=True)
-        lowest = np.inf
-        for candidate in found.formula_candidates_:
-            network = fit_within(self.budget, partial(make, formula=candidate.formula), X, y)
-            if network is not None and min(network.validation_loss_curve_) < lowest:
-                lowest, self.network_ = min(network.validation_loss_curve_), network
-        self.formula_, self.n_parameters_ = self.network_.formula_, self.network_.n_parameters_
-        self.remarks_ = {"hidden_layer_sizes": list(self.network_.hidden_layer_sizes)}
-        return self
-
-    def predict(self, X):
-        """Return what the chosen network predicts."""
-        return self.network_.predict(X)
-
-
-class BestLinear(BaseEstimator):
-    """The best of several linear networks with at least a number of parameters, by the loss on their own held-out rows."""
+class BestByHeldOut(BaseEstimator):
+    """The best of several networks, by the loss on their own held-out rows; a subclass says of which."""
 
     def __init__(self, task, budget, random_state):
         self.task = task
@@ -118,31 +91,48 @@ class BestLinear(BaseEstimator):
 
     def fit(self, X, y):
         """Train all, keep the one with the lowest held-out loss."""
-        make = partial(models.task_neuron, self.task, self.random_state, **SHARED, **BASELINE)
-        layers = [self._sizes(make, X, y, n_layers) for n_layers in LAYERS]
-        lowest = np.inf
-        for activation, lr, sizes in product(ACTIVATIONS, LEARNING_RATES, layers):
-            network = make(hidden_layer_sizes=sizes, activation=activation, lr=lr).fit(X, y)
-            loss = min(network.validation_loss_curve_)
-            if loss < lowest:
-                lowest, self.network_ = loss, network
-                self.remarks_ = {"hidden_layer_sizes": list(sizes), "activation": activation, "lr": lr}
-        self.n_parameters_ = self.network_.n_parameters_
+        self.network_ = min(self._networks(X, y), key=lambda network: min(network.validation_loss_curve_))
+        self.formula_, self.n_parameters_ = self.network_.formula_, self.network_.n_parameters_
+        self.remarks_ = {"hidden_layer_sizes": list(self.network_.hidden_layer_sizes)}
+        self.remarks_ |= {"activation": self.network_.activation, "lr": self.network_.lr}
         return self
-
-    def _sizes(self, make, X, y, n_layers):
-        below = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width, n_layers)), X, y) < self.budget)
-        return hidden_sizes(below + 1, n_layers)
 
     def predict(self, X):
         """Return what the chosen network predicts."""
         return self.network_.predict(X)
 
 
-def fit_within(budget, make, X, y):
+class BestFormula(BestByHeldOut):
+    """Of all candidate formulas, in one and in two hidden layers, the one whose widest network within a budget is the best."""
+
+    def _networks(self, X, y):
+        make = partial(models.task_neuron, self.task, self.random_state, **SHARED)
+        found = make(**TO_FIND).fit(X, y)
+        for candidate, n_layers in product(found.formula_candidates_, LAYERS):
+            of_formula = partial(make, early_stopping=True, formula=candidate.formula)
+            network = fit_within(self.budget, of_formula, X, y, n_layers)
+            if network is not None:
+                yield network
+
+
+class BestLinear(BestByHeldOut):
+    """The best of several linear networks with at least a number of parameters."""
+
+    def _networks(self, X, y):
+        make = partial(models.task_neuron, self.task, self.random_state, **SHARED, **BASELINE)
+        layers = [self._sizes(make, X, y, n_layers) for n_layers in LAYERS]
+        for activation, lr, sizes in product(ACTIVATIONS, LEARNING_RATES, layers):
+            yield make(hidden_layer_sizes=sizes, activation=activation, lr=lr).fit(X, y)
+
+    def _sizes(self, make, X, y, n_layers):
+        below = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width, n_layers)), X, y) < self.budget)
+        return hidden_sizes(below + 1, n_layers)
+
+
+def fit_within(budget, make, X, y, n_layers=2):
     """Return the widest network that fits into a budget, trained, or None where not even one unit does."""
-    width = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width)), X, y) <= budget)
-    return make(hidden_layer_sizes=hidden_sizes(width)).fit(X, y) if width else None
+    width = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width, n_layers)), X, y) <= budget)
+    return make(hidden_layer_sizes=hidden_sizes(width, n_layers)).fit(X, y) if width else None
 
 
 def count(network, X, y):

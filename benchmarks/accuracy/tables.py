@@ -6,6 +6,7 @@ from fnmatch import fnmatch
 import numpy as np
 import pandas as pd
 from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.datasets import load_digits
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import OneHotEncoder
@@ -19,6 +20,9 @@ MOST_INFERRED_CLASSES = 10
 
 # Numbers of rows, not measurements.
 IDENTIFIERS = {"cern_dielectron_20k": ["Run", "Event"], "cern_dimuon_2011": ["Run", "Event"]}
+
+# Images that come with scikit-learn, measured where they are named.
+DIGITS = "digits"
 
 # A list of problems, no rows to learn from.
 NO_TABLES = {"FeynmanEquations"}
@@ -57,11 +61,11 @@ class Table:
 
 
 def available(data_dir):
-    """Return the names of all sets: the files of the folder, then the tasks of known structure."""
+    """Return the names of all sets: the files of the folder, then the tasks of known structure, then the digits."""
     if not data_dir.is_dir():
         raise NotADirectoryError(f"data_dir must be a folder, got {data_dir}")
     files = sorted({_set_name(path) for path in data_dir.iterdir() if path.name.endswith(SUFFIXES)} - NO_TABLES)
-    return files + [name for name in tasks.names(data_dir) if name not in files]
+    return files + [name for name in (*tasks.names(data_dir), DIGITS) if name not in files]
 
 
 def _set_name(path):
@@ -71,7 +75,7 @@ def _set_name(path):
 def choose(wanted, names):
     """Return those names that are asked for, by name, group or pattern, in that order; all files where nothing is."""
     if not wanted:
-        return [name for name in names if not name.startswith(tasks.PREFIXES)]
+        return [name for name in names if not name.startswith((*tasks.PREFIXES, DIGITS))]
     chosen = {}
     for word in wanted:
         found = {pattern: [name for name in names if fnmatch(name, pattern)] for pattern in GROUPS.get(word, (word,))}
@@ -88,6 +92,8 @@ def load(name, data_dir, max_rows):
     if name.startswith(tasks.PREFIXES) and _path(name, data_dir) is None:
         X, y = tasks.load(name, data_dir)
         table, target, task = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])]), pd.Series(y), "regression"
+    elif name == DIGITS and _path(name, data_dir) is None:
+        (table, target), task = load_digits(return_X_y=True, as_frame=True), "classification"
     else:
         table, target, task = _read(name, data_dir)
     if len(table) > max_rows:

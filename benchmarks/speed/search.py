@@ -9,8 +9,9 @@ local search is off. A program counts once for each generation that it is in (fo
 second are population * generations / seconds; the seconds are those of `fit`, with the pass over the data and, in the
 second column, without it. Peers are left out where the rows are more than --peer-max-rows. All search on the same rows, in
 turns with all numbers of rows; the table shows medians over the repeats. "of first" is the median of the time of a generation
-divided by that for the first number of rows in the same repeat; "pass" the time of the pass over the data over that of
-numpy.linalg.qr(mode="r") of a matrix with a column for each power sum, the constant and the target: the median of many.
+divided by that for the first number of rows in the same repeat; "pass/qr" the time of the pass over the data over that of
+numpy.linalg.qr of a matrix with a column for each power sum, the constant and the target, "pass/r" over that with
+mode="r", which does not form Q: medians of many.
 """
 
 import os
@@ -147,16 +148,21 @@ PEERS = {"gplearn": gplearn, "pyoperon": pyoperon}
 
 
 def pass_of_qr(X, y):
-    """Return the time of the pass over the data, divided by that of a QR of a matrix of the same rows and columns."""
+    """Return the time of the pass over the data, divided by those of a QR of a matrix of the same rows and columns."""
     matrix = np.random.default_rng(0).standard_normal((len(X), DEGREE + 2))
-    ratios = []
+    ratios = {"pass_of_qr": [], "pass_of_r": []}
     for _ in range(max(1, min(200, 1_000_000 // len(X)))):
-        started = time.perf_counter()
-        Moments(DEGREE).update(X, y)
-        between = time.perf_counter()
-        np.linalg.qr(matrix, mode="r")
-        ratios.append((between - started) / (time.perf_counter() - between))
-    return statistics.median(ratios)
+        own = time_of(lambda: Moments(DEGREE).update(X, y))
+        ratios["pass_of_qr"].append(own / time_of(lambda: np.linalg.qr(matrix)))
+        ratios["pass_of_r"].append(own / time_of(lambda: np.linalg.qr(matrix, mode="r")))
+    return {name: statistics.median(values) for name, values in ratios.items()}
+
+
+def time_of(call):
+    """Return the seconds that a call takes."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
 
 
 def measure(options):
@@ -165,7 +171,7 @@ def measure(options):
     for seed in range(options.repeats):
         for n_rows in options.rows:
             X, y = make_rows(n_rows, seed)
-            runs[n_rows]["sklearn_taskneurons"].append(ours(X, y, options, seed) | {"pass_of_qr": pass_of_qr(X, y)})
+            runs[n_rows]["sklearn_taskneurons"].append(ours(X, y, options, seed) | pass_of_qr(X, y))
             for name in options.peers if n_rows <= options.peer_max_rows else ():
                 runs[n_rows][name].append(PEERS[name](X, y, options, seed))
     return [summary(n_rows, runs[n_rows], runs[options.rows[0]]) for n_rows in options.rows]
@@ -190,13 +196,16 @@ def summary(n_rows, runs, first):
 
 def show(results):
     """Print the tables."""
-    print(f"{'rows':>9} {'programs/s':>11} {'no pass':>9} {'ms/gen':>7} {'of first':>8} {'pass':>6} {'length':>6} {'loss':>7}")
+    print(
+        f"{'rows':>9} {'programs/s':>11} {'no pass':>9} {'ms/gen':>7} {'of first':>8} {'pass/qr':>7} {'pass/r':>6} "
+        f"{'length':>6} {'loss':>7}"
+    )
     for result in results:
         mine = result["medians"]["sklearn_taskneurons"]
         print(
             f"{result['rows']:>9} {mine['programs_per_second']:>11.0f} {mine['programs_per_second_without_pass']:>9.0f} "
-            f"{mine['ms_per_generation']:>7.2f} {result['ms_per_generation_of_first']:>8.2f} {mine['pass_of_qr']:>6.2f} "
-            f"{mine['mean_length']:>6.1f} {mine['loss']:>7.4f}"
+            f"{mine['ms_per_generation']:>7.2f} {result['ms_per_generation_of_first']:>8.2f} {mine['pass_of_qr']:>7.2f} "
+            f"{mine['pass_of_r']:>6.2f} {mine['mean_length']:>6.1f} {mine['loss']:>7.4f}"
         )
     print(f"\n{'rows':>9} {'peer':>9} {'programs/s':>11} {'ms/gen':>7} {'length':>6} {'loss':>7} {'ratio':>6}")
     for result in results:

@@ -5,7 +5,6 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -41,7 +40,6 @@ class BaseConvTaskNeuron(BaseNetwork):
     # Each term is a convolution more in every block, and blocks make powers of powers.
     _max_degree = 2
     _found_on_the_way = (*BaseNetwork._found_on_the_way, "autoencoder_", "code_scaler_")
-    _used_to_predict = (*BaseNetwork._used_to_predict, "image_shape_")
     _network = TaskNeuronCNN
 
     _parameter_constraints: ClassVar[dict[str, Any]] = BaseNetwork._parameter_constraints | {
@@ -161,11 +159,12 @@ class BaseConvTaskNeuron(BaseNetwork):
     def _check_parameters(self):
         super()._check_parameters()
         if self.max_shift != "auto" and self.max_shift >= max(self.image_shape_[1:]):
-            raise ValueError(f"max_shift must be less than the sides of an image of {self.image_shape_}, got {self.max_shift}")
-        # A network says itself what does not go together. On the device "meta" it would cost no memory, but the seconds that
-        # torch takes to load what runs there.
-        with torch.random.fork_rng(devices=[]):
-            self._network(**self._architecture(1, self._given_formula() or "x"))
+            raise ValueError(
+                f"max_shift must be less than the longer side of an image of {self.image_shape_}, got {self.max_shift}"
+            )
+
+    def _try_network(self, formula):
+        self._network(**self._architecture(1, formula))
 
     def _fit_scaler(self, X, weights):
         return fit_channel_scaler(X, weights, self.image_shape_)

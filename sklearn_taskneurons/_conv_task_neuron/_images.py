@@ -15,10 +15,16 @@ ImageShape: TypeAlias = tuple[int, int, int]
 def as_rows(X: Any) -> tuple[Any, ImageShape | None]:
     """Return images (N, C, H, W) as rows, with the shape of one; anything else as it is, with None."""
     # Lists of lists of numbers, the usual rows, are scikit-learn's to look at.
-    if (isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) == 3) or getattr(X, "ndim", None) == 4:
+    if isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) > 1:
         X = np.asarray(X)
-    if not isinstance(X, np.ndarray) or X.ndim != 4:
+    if getattr(X, "ndim", 0) <= 2:
         return X, None
+    X = np.asarray(X)
+    if X.ndim != 4:
+        raise ValueError(
+            "X must be rows (n_samples, n_features) or images (n_samples, channels, height, width), "
+            f"got an array of the shape {X.shape}"
+        )
     shape = (X.shape[1], X.shape[2], X.shape[3])
     if not all(shape):
         raise ValueError(f"X must hold images (n_samples, channels, height, width) that are not empty, got the shape {X.shape}")

@@ -12,12 +12,14 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch.callbacks import Callback
 
 from sklearn_taskneurons._callbacks import CallbackSupportMixin, FitTasks
 from sklearn_taskneurons._device import resolve_device, to_tensor
 from sklearn_taskneurons._network._candidates import (
     HELD_OUT_FRACTION,
     candidates,
+    check_search,
     choose,
     default_search,
     n_splits,
@@ -51,16 +53,6 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     _max_degree: ClassVar[int]
     # What a fit finds out on the way to the formula, and nothing that is left of it where the formula is given.
     _found_on_the_way: ClassVar[tuple[str, ...]] = ("search_", "formula_candidates_")
-    # With which attributes, where there are such, an estimator predicts.
-    _used_to_predict: ClassVar[tuple[str, ...]] = (
-        "scaler_",
-        "target_scaler_",
-        "classes_",
-        "n_outputs_",
-        "formula_",
-        "n_features_in_",
-        "feature_names_in_",
-    )
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "formula": [str, Formula],
@@ -109,6 +101,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return how the columns are scaled."""
 
     @abstractmethod
+    def _try_network(self, formula):
+        """Make a network of any size; it says what does not go together."""
+
+    @abstractmethod
     def _make_net(self, n_rows, n_outputs, options):
         """Return the net of `formula_` for so many scaled rows; the options say how any net is trained."""
 
@@ -129,7 +125,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _fit(self, X, y, weights):
         """Fit on validated rows, from the start or, with `warm_start`, from where the last fit ended."""
         self._check_parameters()
-        deadline = None if self.max_time is None else time.monotonic() + self.max_time
+        deadline = self._deadline()
         split_seed, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
         X, y, weights = _weighty(X, y, weights)
         parts = self._split(y, self.net_.module_.n_members if self._continues() else self.n_members, split_seed)
@@ -145,18 +141,32 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _partial_fit(self, X, y, weights):
         """Train one epoch on validated rows; the first rows decide the scaling and the formula."""
+        deadline = self._deadline()
         X, y, weights = _weighty(X, y, weights)
         if not hasattr(self, "net_"):
             self._check_parameters()
             _, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
-            self._start(X, y, weights, search_seed, net_seed, None)
-        self._train(self._table(X, y, weights), None, 1, None)
+            self._start(X, y, weights, search_seed, net_seed, deadline)
+        self._train(self._table(X, y, weights), None, 1, deadline)
         return self
+
+    def _deadline(self):
+        return None if self.max_time is None else time.monotonic() + self.max_time
 
     def _check_parameters(self):
         """Raise what can be known to be wrong before any work begins."""
         whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes)
         resolve_device(self.device)
+        for item in self.callbacks or ():
+            callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+            if not issubclass(callback if isinstance(callback, type) else type(callback), Callback):
+                raise ValueError(f"callbacks must be skorch callbacks, or pairs of a name and one, got {item!r}")
+        formula = self._given_formula()
+        if formula is None and self.search is not None:
+            check_search(self.search)
+        # On the device "meta" it would cost no memory, but the seconds that torch takes to load what runs there.
+        with torch.random.fork_rng(devices=[]):
+            self._try_network(formula or "x")
 
     def _given_formula(self):
         return None if isinstance(self.formula, str) and self.formula == "auto" else Formula(self.formula)
@@ -291,10 +301,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.n_iter_ += training.n_iter
 
     def _predicting(self):
-        """Return with which attributes a copy predicts as the networks do at the end of an epoch."""
+        """Return what a copy of the estimator needs to predict as the networks do at the end of an epoch."""
         net = copy.copy(self.net_)
         net.module_ = copy.deepcopy(self.net_.module_)
-        return {"net_": net} | {name: getattr(self, name) for name in self._used_to_predict if hasattr(self, name)}
+        return {"net_": net}
+
+    def __sklearn_is_fitted__(self):
+        # Labels and shapes are known before what is wrong with a parameter.
+        return hasattr(self, "net_")
 
     def _outputs(self, X):
         """Return what the networks give for rows not yet validated, float64 (N, M, O)."""

@@ -6,10 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_taskneurons._vsr import VSRRegressor
+from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
 from sklearn_taskneurons._vsr._pareto import ParetoPoint, neuron_formulas
 from sklearn_taskneurons.formula import ADD, Formula
 from sklearn_taskneurons.formula._build import call
+from sklearn_taskneurons.formula.functions import FUNCTIONS, OPCODES
+from sklearn_taskneurons.nn._functions import torch_function
 from sklearn_taskneurons.nn._plan import neuron_form
 
 LINEAR = Formula("x")
@@ -64,6 +66,14 @@ def default_search(n_features: int, n_rows: int, max_degree: int) -> VSRRegresso
     """Return the search that is made where none is given: the best polynomial of each number of terms, with certainty."""
     degree = np.clip(min(MOST_COLUMNS, n_rows // 3) // n_features, 1, max_degree)
     return VSRRegressor(method="exhaustive", max_degree=int(degree))
+
+
+def check_search(search: VSRRegressor | VSRClassifier) -> None:
+    """Raise ValueError if a search could not begin, or could find what cannot be part of a neuron."""
+    search._validate_params()
+    for opcode in (OPCODES[name] for name in search._settings().function_set):
+        if FUNCTIONS[opcode].numpy_function is not None:
+            torch_function(opcode)
 
 
 def n_splits(n_rows: int) -> int:

@@ -34,7 +34,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
         y : array-like of shape (n_samples,)
             The labels: numbers, strings or booleans.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -56,21 +56,22 @@ class NetworkClassifierMixin(ClassifierMixin):
         X, y, weights = self._validated(X, y, sample_weight, first=not continues)
         if not continues:
             self.classes_ = unique_labels(y)
-        return self._fit(X, self._class_numbers(y), weights)
+        return self._fit(X, *self._numbers_and_weights(y, weights))
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train one epoch on these rows; those of the first call decide the scaling and the formula.
+        """Train one epoch on all of these rows; those of the first call decide the scaling and the formula.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
         y : array-like of shape (n_samples,)
             The labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels there will be; needed in the first call, no more later.
+            All labels there will be; needed in the first call, no more later. ``class_weight="balanced"`` balances the rows of
+            each call.
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows, at least 0; all 1 by default.
 
@@ -92,7 +93,7 @@ class NetworkClassifierMixin(ClassifierMixin):
             self.classes_ = unique_labels(classes)
         elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
             raise ValueError(f"classes must be those of the first call, {self.classes_}, got {unique_labels(classes)}")
-        return self._partial_fit(X, self._class_numbers(y), weights)
+        return self._partial_fit(X, *self._numbers_and_weights(y, weights))
 
     def predict(self, X):
         """Predict the most probable labels.
@@ -100,7 +101,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
 
         Returns
         -------
@@ -116,7 +117,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
 
         Returns
         -------
@@ -131,7 +132,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
 
         Returns
         -------
@@ -142,17 +143,17 @@ class NetworkClassifierMixin(ClassifierMixin):
         return logsumexp(log_probabilities, axis=1) - np.log(log_probabilities.shape[1])
 
     def _validated(self, X, y, sample_weight, first):
-        X, y = self._validate(X, y, reset=first, ensure_min_samples=2)
+        X, y = self._validate(X, y, reset=first, ensure_min_samples=2 if first else 1)
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
-        weights = check_weights(sample_weight, X)
-        return X, y, weights * class_weights(self.class_weight, y, weights)
+        return X, y, check_weights(sample_weight, X)
 
-    def _class_numbers(self, y):
+    def _numbers_and_weights(self, y, weights):
+        """Return the numbers of the rows' classes, and what the rows weigh with the weights of these."""
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"y must have labels of {self.classes_} only, got {unknown}")
-        return np.searchsorted(self.classes_, y)
+        return np.searchsorted(self.classes_, y), weights * class_weights(self.class_weight, y, weights, self.classes_)
 
     def _loss_options(self):
         return {"label_smoothing": self.label_smoothing}

@@ -22,7 +22,7 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronRegressor` takes images (n_samples, channels, height, width), too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets, finite numbers.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -45,12 +45,12 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, sample_weight=None):
-        """Train one epoch on these rows; those of the first call decide the scaling and the formula.
+        """Train one epoch on all of these rows; those of the first call decide the scaling and the formula.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronRegressor` takes images (n_samples, channels, height, width), too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets, finite numbers.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -69,7 +69,7 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; where they are images, an array (n_samples, channels, height, width) will do, too.
+            The features, finite numbers; `ConvTaskNeuronRegressor` takes images (n_samples, channels, height, width), too.
 
         Returns
         -------
@@ -82,7 +82,8 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         return y[:, 0] if self._y_ndim == 1 else y
 
     def _validated(self, X, y, sample_weight, first):
-        X, y = self._validate(X, y, reset=first, multi_output=True, y_numeric=True, ensure_min_samples=2)
+        least = 2 if first else 1
+        X, y = self._validate(X, y, reset=first, multi_output=True, y_numeric=True, ensure_min_samples=least)
         n_outputs = 1 if y.ndim == 1 else y.shape[1]
         if not first and n_outputs != self.n_outputs_:
             raise ValueError(f"y must have {self.n_outputs_} outputs, as in the first fit, got {n_outputs}")

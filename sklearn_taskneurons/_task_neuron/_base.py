@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_taskneurons._network import BaseNetwork, whole_numbers
 from sklearn_taskneurons._training import fit_scaler, make_net
 from sklearn_taskneurons.formula import Formula
+from sklearn_taskneurons.nn import TaskNeuronMLP
 
 # From so many rows on a network can follow steps and bends, and what it needs for that is "auto"; fewer rows do not teach it.
 ENOUGH_ROWS = 2000
@@ -82,13 +83,13 @@ class BaseTaskNeuron(BaseNetwork):
         self.random_state = random_state
 
     def _check_parameters(self):
-        super()._check_parameters()
         formula = self._given_formula()
         if formula is not None and formula.n_features not in (None, self.n_features_in_):
             raise ValueError(
                 f"the vectors in formula must have one entry for each of the {self.n_features_in_} features, "
                 f"got {formula.n_features}"
             )
+        super()._check_parameters()
 
     def _fit_scaler(self, X, weights):
         return fit_scaler(X, weights, self.scaling)
@@ -96,6 +97,10 @@ class BaseTaskNeuron(BaseNetwork):
     def _run_search(self, X, y, weights, seed, deadline):
         # Of several scalings the first: the network begins with it, and a formula is to have one value of each feature.
         super()._run_search(X[:, : self.n_features_in_], y, weights, seed, deadline)
+
+    def _try_network(self, formula):
+        sizes = whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes)
+        TaskNeuronMLP(self.n_features_in_, sizes, 1, formula, hidden_formula=self.hidden_formula)
 
     def _make_net(self, n_rows, n_outputs, options):
         return make_net(

@@ -22,8 +22,8 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
         weights of its own, which replace the formula's constants.
     search : VSRRegressor, VSRClassifier or None, default=None
         How "auto" searches. It is cloned, sees the scaled inputs and the indicators of the classes, or for a classifier the
-        labels, and its parameters can be reached as ``search__generations`` and so on. None tries all
-        polynomials, of degree 8 at most, and beside what it finds the products of inner products.
+        labels, and its parameters can be reached as ``search__generations`` and so on. None tries all polynomials, of degree
+        8 at most, and beside what it finds the products of inner products.
     hidden_layer_sizes : int or sequence of int, default=(64, 32)
         The number of neurons of each hidden layer, each at least 1. An empty sequence is a single layer of neurons.
     hidden_formula : str or Formula, default="x"
@@ -66,7 +66,8 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
         both then bound z smoothly to (-3, 3) by ``z / sqrt(1 + (z / 3)**2)``, since powers of outliers explode. "mixed" is
         "robust" and beside it the rank, as the quantile of a normal distribution from -3 to 3 that belongs to it; each
         network learns for each feature how much to take of both, and begins with the first. None takes the columns as they
-        are, and the first layer bounds them in the same way.
+        are, and the first layer bounds them in the same way. With ``elementwise_affine=False`` nothing is learned of "mixed":
+        it is the mean of both.
     max_time : float or None, default=None
         The seconds after which no further batch is begun, the search included; the best weights so far are kept.
     device : str or torch.device, default="cpu"

@@ -19,9 +19,9 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
         a text such as ``"x**3 + x"`` or a :class:`Formula` is taken as it is. Only its terms matter: every term gets
         weights of its own, which replace the formula's constants.
     search : VSRRegressor or None, default=None
-        How "auto" searches. It is cloned, sees the scaled inputs, and its parameters can be reached as
-        ``search__generations`` and so on. None tries all
-        polynomials, of degree 8 at most, and beside what it finds the products of inner products.
+        How "auto" searches. It is cloned, sees the scaled inputs and the standardized targets, and its parameters can be
+        reached as ``search__generations`` and so on. None tries all polynomials, of degree 8 at most, and beside what it finds
+        the products of inner products.
     hidden_layer_sizes : int or sequence of int, default=(64, 32)
         The number of neurons of each hidden layer, each at least 1. An empty sequence is a single layer of neurons.
     hidden_formula : str or Formula, default="x"
@@ -64,7 +64,8 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
         both then bound z smoothly to (-3, 3) by ``z / sqrt(1 + (z / 3)**2)``, since powers of outliers explode. "mixed" is
         "robust" and beside it the rank, as the quantile of a normal distribution from -3 to 3 that belongs to it; each
         network learns for each feature how much to take of both, and begins with the first. None takes the columns as they
-        are, and the first layer bounds them in the same way.
+        are, and the first layer bounds them in the same way. With ``elementwise_affine=False`` nothing is learned of "mixed":
+        it is the mean of both.
     max_time : float or None, default=None
         The seconds after which no further batch is begun, the search included; the best weights so far are kept.
     device : str or torch.device, default="cpu"

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeAlias
@@ -24,7 +25,7 @@ Stopped: TypeAlias = Literal["converged", "time", "diverged", "callback", "inter
 
 # Rows that are scaled and propagated at once when a net predicts, and the numbers that they have at the most, so that the
 # hidden layers of a block stay in cache, and those of images in memory.
-BLOCK_ROWS = 1024
+BLOCK_ROWS = 2048
 BLOCK_NUMBERS = 1 << 17
 # No kernel takes more rows at once; a multiple of them is computed by one.
 ROWS_OF_A_KERNEL = 64
@@ -174,21 +175,7 @@ def _has_stopped_early(net: NeuralNet) -> bool:
 def predict(
     net: NeuralNet, X: NDArray[Any], transform: Callable[[NDArray[Any]], NDArray[Any]] | None = None
 ) -> NDArray[np.float64]:
-    """Return the outputs of the net's members, (N, M, O), as `outputs_of` computes them.
-
-    Parameters
-    ----------
-    net : NeuralNet
-        A trained net.
-    X : ndarray of shape (N, D)
-        The features.
-    transform : callable or None
-        What each block of rows goes through first.
-
-    Returns
-    -------
-    ndarray of shape (N, M, O), float64
-    """
+    """Return the outputs of the members of a trained net, (N, M, O), by `outputs_of`."""
     return outputs_of(net.module_, X, transform)
 
 
@@ -198,7 +185,8 @@ def outputs_of(
     """Return what a module makes of rows when it is not trained, computed block by block.
 
     A row must get the same prediction alone as among others, but the last digits of a matrix product depend on which kernel
-    computes it, and that on the number of rows. Blocks are filled up with zeros so that all rows meet the same one.
+    computes it, and that on the number of rows. Blocks are filled up with zeros so that all rows meet the same one, and each
+    is computed by one thread, as many at once as torch may use here.
 
     Parameters
     ----------
@@ -215,13 +203,20 @@ def outputs_of(
     """
     n_rows = min(BLOCK_ROWS, BLOCK_NUMBERS // X.shape[1])
     n_rows = max(1, n_rows // ROWS_OF_A_KERNEL) * ROWS_OF_A_KERNEL
-    module = copy.deepcopy(module).eval()
+    if module.training:
+        module = copy.deepcopy(module).eval()
     device = next(module.parameters()).device
-    outputs: list[NDArray[Any]] = []
-    with torch.inference_mode():
-        for start in range(0, len(X), n_rows):
-            rows = X[start : start + n_rows]
-            block = to_tensor(rows if transform is None else transform(rows), device=device)
-            filled = nn.functional.pad(block, (0, 0, 0, -len(rows) % ROWS_OF_A_KERNEL))
-            outputs.append(to_array(module(filled)[: len(rows)]))
-    return np.concatenate(outputs).astype(np.float64)
+
+    @torch.inference_mode()
+    def outputs(start: int) -> NDArray[Any]:
+        rows = X[start : start + n_rows]
+        block = to_tensor(rows if transform is None else transform(rows), device=device)
+        filled = nn.functional.pad(block, (0, 0, 0, -len(rows) % ROWS_OF_A_KERNEL))
+        return to_array(module(filled)[: len(rows)])
+
+    starts = range(0, len(X), n_rows)
+    n_threads = min(torch.get_num_threads(), len(starts))
+    with single_torch_thread(), ThreadPoolExecutor(n_threads) as pool:
+        # A thread takes its number of threads from what is set when it begins, and a single one would be begun in vain.
+        blocks = list((pool.map if n_threads > 1 else map)(outputs, starts))
+    return np.concatenate(blocks, dtype=np.float64)

@@ -219,6 +219,8 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 "selection='cv' needs refit_constants=True, as the constants of programs have evolved on all rows; "
                 "got refit_constants=False"
             )
+        if not all(map(callable, self.callbacks or ())):
+            raise ValueError(f"callbacks must hold callables only, got {self.callbacks!r}")
         make_loss(self)
         resolve_device(self.device)
         functions = function_names(self.function_set)

@@ -22,7 +22,8 @@ def canonical_terms(expression: Expression, n_features: int | None) -> tuple[Ter
     for _ in range(_MAX_ROUNDS):
         if is_settled:
             break
-        # rounding has made something equal, zero or divisible: the terms are those of the rounded numbers
+        # Rounding has made something equal, zero or divisible: the terms are those of the rounded numbers. And free vectors
+        # merge once they stand beside each other: those of ``x + sum(x)*w``, written as ``x + x*sum(w)``, are one.
         expression, previous = expanded_expression(terms), expression
         if expression == previous:
             break
@@ -35,7 +36,7 @@ def _expand(expression: Expression, n_features: int | None) -> tuple[tuple[Term,
     algebra = Algebra(Writer(Atoms(n_features)))
     polynomial = algebra.expand(expression)
     terms = _Terms(algebra.writer, polynomial).of(polynomial)
-    return terms, algebra.writer.is_settled
+    return terms, algebra.writer.is_settled and not algebra.atoms.vectors.n_free
 
 
 class _Terms:

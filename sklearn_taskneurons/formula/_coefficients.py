@@ -155,6 +155,11 @@ class Vectors:
     def __init__(self) -> None:
         self._serials: dict[object, int] = {}
 
+    @property
+    def n_free(self) -> int:
+        """How many free vectors there are."""
+        return len(self._serials)
+
     def free(self, origin: object, scale: Fraction = UNIT) -> Scaled:
         """Return the free vector of this origin."""
         return Scaled(scale, self._serials.setdefault(origin, len(self._serials)))

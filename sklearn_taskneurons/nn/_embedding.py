@@ -91,10 +91,11 @@ class PeriodicEmbedding(nn.Module):
         functions = torch.relu(
             torch.baddbmm(self.bias.flatten(0, -3), self.mix.flatten(0, -3), waves.view(-1, self.n_frequencies, n_rows))
         )  # (M*D, E, N)
-        inputs = functions.view(n_members, n_features * self.size, n_rows).transpose(1, 2)
+        inputs = functions.view(n_members, n_features * self.size, n_rows)
         weight = self.weight if self.n_members is not None else self.weight.unsqueeze(0)
-        units = torch.bmm(inputs, weight.transpose(1, 2))
-        return units if self.n_members is not None else units.view(*x.shape[:-1], self.out_features)
+        # In whichever order the other sums of a layer are in memory, with gradients and without.
+        units = torch.bmm(inputs.mT, weight.mT) if torch.is_grad_enabled() else torch.bmm(weight, inputs).mT
+        return units if self.n_members is not None else units.reshape(*x.shape[:-1], self.out_features)
 
     def n_weights(self) -> int:
         """Return how many weights multiply something."""

@@ -147,7 +147,7 @@ class TaskNeuronLinear(TaskNeuronLayer):
         -------
         torch.Tensor
         """
-        return x if self.n_members is None else x.expand(self.n_members, -1, -1)
+        return x if self.n_members is None or x.ndim == 3 else x.expand(self.n_members, -1, -1)
 
     @torch.no_grad()
     def restrict(self, formulas: Sequence[str | Formula]) -> Self:

@@ -21,6 +21,13 @@ ACTIVATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
 }
+# Where no gradient needs the input of an activation: writing over it, half as much has to be in cache.
+_ACTIVATIONS_IN_PLACE: Final[dict[str, Callable[[Tensor], Tensor]]] = {
+    "identity": lambda x: x,
+    "logistic": torch.sigmoid_,
+    "tanh": torch.tanh_,
+    "relu": torch.relu_,
+}
 # Their outputs need no bound before they are raised to a power.
 BOUNDED_ACTIVATIONS: Final = ("logistic", "tanh")
 # What a multi-layer perceptron has beside these: each half of the neurons of a layer has one of them.
@@ -248,15 +255,21 @@ class TaskNeuronMLP(nn.Module):
         values: Tensor = layer(x)
         if self.embedding is not None and layer is self.layers[0]:
             values = values + self.embedding(x)
-        if self.activation == "mixed":
-            halves = torch.tensor_split(values, len(MIXED), -1)
-            return torch.cat([ACTIVATIONS[name](half) for name, half in zip(MIXED, halves, strict=True)], -1)
-        return ACTIVATIONS[self.activation](values)
+        in_place = not torch.is_grad_enabled()
+        functions = _ACTIVATIONS_IN_PLACE if in_place else ACTIVATIONS
+        if self.activation != "mixed":
+            return functions[self.activation](values)
+        halves = torch.tensor_split(values, len(MIXED), -1)
+        activated = [functions[name](half) for name, half in zip(MIXED, halves, strict=True)]
+        return values if in_place else torch.cat(activated, -1)
 
     def _features(self, x: Tensor) -> Tensor:
         """Return what the first layer is applied to, (..., D); with members (N, D) or (M, N, D)."""
-        if self.n_members is not None and x.ndim == 3:
-            x = x.transpose(0, 1)
+        if self.n_members is not None:
+            if x.ndim == 3:
+                x = x.transpose(0, 1)
+            if not torch.is_grad_enabled():
+                x = x.mT.contiguous().mT  # as products without gradients take their factors
         if self.affine is not None:
             mixed: Tensor = self.affine(x)
             return mixed

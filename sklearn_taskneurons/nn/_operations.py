@@ -98,11 +98,20 @@ class Matmul(LinearOperation):
         return outputs.chunk(n_blocks, -1)
 
     def __call__(self, values: Sequence[Tensor], weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        if self.n_members is not None and not torch.is_grad_enabled():
+            return self._of_columns(values, weight, bias)
         features = values[0] if len(values) == 1 else torch.cat(list(values), -1)
         if self.n_members is None:
             return nn.functional.linear(features, weight, bias)
-        features = features.expand(self.n_members, -1, -1)
         return features @ weight.mT if bias is None else torch.baddbmm(bias, features, weight.mT)
+
+    def _of_columns(self, values: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return the same outputs, column after column in memory.
+
+        So the product takes two thirds of the time; but that for the gradient of the weights takes three times as long.
+        """
+        columns = values[0].mT if len(values) == 1 else torch.cat([value.mT for value in values], -2)
+        return (weight @ columns if bias is None else torch.baddbmm(bias.mT, weight, columns)).mT
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The accuracy harness on small tables, with models of scikit-learn."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,8 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.accuracy import equal_parameters, models, report, run, store, tables, tasks
-from benchmarks.accuracy.equal_parameters import BestFormula, BestLinear, WithinBudget, widest
+from benchmarks.accuracy import equal_parameters, images, models, report, run, store, tables, tasks
+from benchmarks.accuracy.equal_parameters import BestFormula, BestLinear, WithinBudget, fit_within, widest
 
 N_ROWS = 60
 
@@ -103,6 +104,14 @@ def test_a_model_that_is_not_installed_is_said_to_be_missing(harness, monkeypatc
     monkeypatch.setitem(models.REQUIRES, "hist_gb", ("no_such_module", "no-such-module"))
     harness("--sets", "numbers", "--seeds", "1")
     assert "hist_gb is left out: it needs pip install no-such-module" in capsys.readouterr().out
+
+
+def test_images_of_scikit_learn_need_no_file(folder, tmp_path, capsys):
+    out = tmp_path / "images.jsonl"
+    images.main(f"--data-dir {folder} --sets digits --models svm,linear --seeds 1 --max-rows 300 --out {out}".split())
+    records = store.read(out).values()
+    assert {(record["set"], record["task"], record["n_columns"]) for record in records} == {("digits", "classification", 64)}
+    assert all(record["error"] < 0.2 for record in records)
 
 
 def test_report_without_data(harness, tmp_path, capsys):
@@ -261,13 +270,19 @@ def test_best_formula_has_the_lowest_held_out_loss_of_all_candidates_within_the_
     model = BestFormula("regression", 90, random_state=0).fit(X, y)
     found = models.task_neuron("regression", 0, **few, hidden_layer_sizes=2).fit(X, y)
     networks = [
-        WithinBudget("regression", {"formula": candidate.formula, "early_stopping": True}, 90, random_state=0)
-        .fit(X, y)
-        .network_
+        fit_within(
+            90,
+            partial(models.task_neuron, "regression", 0, **few, formula=candidate.formula, early_stopping=True),
+            X,
+            y,
+            n_layers,
+        )
         for candidate in found.formula_candidates_
+        for n_layers in (1, 2)
     ]
     best = min(networks, key=lambda network: min(network.validation_loss_curve_))
     assert len({network.formula_ for network in networks}) > 2
+    assert {len(network.hidden_layer_sizes) for network in networks} == {1, 2}
     assert model.formula_ == best.formula_
     assert model.n_parameters_ == best.n_parameters_ <= 90
     np.testing.assert_array_equal(model.predict(X), best.predict(X))

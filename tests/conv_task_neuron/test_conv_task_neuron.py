@@ -67,11 +67,13 @@ class TestImages:
             ({"channels": (8, 0)}, "channels must be whole numbers of at least 1"),
             ({"channels": ()}, "channels"),
             ({"hidden_layer_sizes": (2.5,)}, "hidden_layer_sizes"),
-            ({"max_shift": 8}, "max_shift must be less than the sides"),
+            ({"max_shift": 8}, "max_shift must be less than the longer side"),
             ({"max_shift": -1}, "max_shift"),
             ({"formula": "3"}, "depend on x"),
             ({"formula": "sin([1, 2]*x)"}, "in_features must be 2"),
             ({"device": "abacus"}, "device"),
+            ({"callbacks": ["print"]}, "callbacks must be skorch callbacks"),
+            ({"search": VSRClassifier(p_mutation=0.9), "formula": "auto"}, "p_mutation"),
         ],
     )
     @pytest.mark.parametrize("formula", ["x", "auto"])
@@ -89,6 +91,18 @@ class TestImages:
             model.predict(X.reshape(-1, 1, 4, 16))
         with pytest.raises(ValueError, match="not empty"):
             model.predict(np.zeros((3, 1, 0, 8)))
+
+    @pytest.mark.parametrize("shape", [(-1, 8, 8), (-1, 1, 8, 8, 1)])
+    def test_arrays_of_other_numbers_of_axes_are_refused(self, shape, digits):
+        images = digits[0].reshape(shape)
+        with pytest.raises(
+            ValueError, match=r"images \(n_samples, channels, height, width\), got an array of the shape \(300,"
+        ):
+            classifier().fit(images, digits[1])
+        with pytest.raises(
+            ValueError, match=r"images \(n_samples, channels, height, width\), got an array of the shape \(300,"
+        ):
+            classifier().fit(list(images), digits[1])
 
     def test_numbers_of_parameters_may_be_numpys(self, digits):
         parameters = {"image_shape": np.array([1, 4, 16]), "pool_size": np.array([1, 4]), "kernel_size": np.array([3, 5])}

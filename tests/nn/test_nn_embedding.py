@@ -114,3 +114,13 @@ def test_half_of_the_neurons_are_bounded_and_the_others_bent():
     assert TaskNeuronMLP(3, (5,), 2, "x**2 + x", "mixed").layers[1].bound == 3.0  # half of its inputs have none
     with pytest.raises(ValueError, match=r"'relu', 'mixed'\], got 'half'"):
         TaskNeuronMLP(3, (5,), 2, "x", "half")
+
+
+@pytest.mark.parametrize("n_members", [None, 3])
+def test_without_gradients_the_outputs_are_the_same(n_members):
+    torch.manual_seed(0)
+    network = TaskNeuronMLP(3, (5, 4), 2, "x**2 + x", "mixed", embedding_size=2, n_members=n_members).double()
+    x = torch.randn(7, 3, dtype=torch.float64)
+    expected = network(x)
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), expected, rtol=1e-12, atol=1e-12)

@@ -31,6 +31,20 @@ def test_members_compute_as_they_do_alone(formula, bias):
     assert count_parameters(layer) == 5 * count_parameters(layer.member(0))
 
 
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+@pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.parametrize("shape", [(7, 4), (7, 3, 4)])
+def test_without_gradients_the_same_is_computed(formula, activation, shape):
+    torch.manual_seed(0)
+    network = TaskNeuronMLP(4, (6, 5), 2, formula, activation, elementwise_affine=True, n_members=3, dtype=torch.float64)
+    x = torch.randn(shape, dtype=torch.float64)
+    before = x.clone()
+    with torch.no_grad():
+        outputs = network(x)
+    torch.testing.assert_close(outputs, network(x).detach(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(x, before, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_raw_terms_of_members(formula):
     torch.manual_seed(0)

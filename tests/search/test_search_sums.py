@@ -8,30 +8,11 @@ from hypothesis import strategies as st
 
 from sklearn_taskneurons._search._canonical import Canonical, forget
 from sklearn_taskneurons._search._population import Population
-from sklearn_taskneurons._search._random_trees import Grammar
-from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons._search._sums import direction
 from sklearn_taskneurons.formula import Formula, Node, evaluate
 from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NUMBER, OPCODES, POW, SUM, X
 
 few = hypothesis_settings(deadline=None, max_examples=20, derandomize=True)
-ANYTHING = (
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "neg",
-    "pow",
-    "dot",
-    "w",
-    "sum",
-    "sin",
-    "exp",
-    "log",
-    "abs",
-    "search_wave",
-    "search_sines",
-)
 BANK = np.array([[1.0, 2.0, -1.0]])
 
 
@@ -69,9 +50,9 @@ def nearby(population, row, bank, x):
 
 @few
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3))
-def test_sums_have_the_values_of_the_formulas(seed, n_features):
+def test_sums_have_the_values_of_the_formulas(grammar, seed, n_features):
     rng = np.random.default_rng(seed)
-    population = Grammar(SearchSettings(function_set=ANYTHING, const_range=(-3, 4), max_length=30)).ramped(rng, 80, (0, 5))
+    population = grammar.ramped(rng, 80, (0, 5))
     bank = rng.standard_normal((256, n_features))
     x = rng.standard_normal((5, n_features))
     compared = 0

@@ -1,5 +1,6 @@
 import math
 import pickle
+import threading
 import time
 
 import numpy as np
@@ -310,6 +311,38 @@ def test_predict_in_blocks(data):
     assert calls == [BLOCK_ROWS, len(rows) - BLOCK_ROWS]
     assert outputs.dtype == np.float64
     np.testing.assert_allclose(outputs[-300:], predict(net, X * 2), rtol=1e-5, atol=1e-6)
+
+
+def test_predict_is_the_same_on_any_number_of_threads(data):
+    X, y = data
+    net = small_net(n_members=2)
+    train(net, make_table(X, y, n_members=2), max_epochs=1)
+    rows = np.tile(X, (3 * BLOCK_ROWS // len(X), 1))
+    before = torch.get_num_threads()
+    outputs, seen = [], set()
+
+    def watched(block):
+        seen.add((threading.get_ident() == threading.main_thread().ident, torch.get_num_threads()))
+        return block
+
+    try:
+        for n_threads in (1, 3):
+            torch.set_num_threads(n_threads)
+            outputs.append(predict(net, rows, watched))
+            assert torch.get_num_threads() == n_threads
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {(True, 1), (False, 1)}
+    np.testing.assert_array_equal(*outputs)
+
+
+def test_predict_leaves_a_net_that_is_trained_as_it_is(data):
+    X, _ = data
+    net = small_net()
+    net.module_.train()
+    expected = net.module_(torch.from_numpy(X).float()).detach()
+    np.testing.assert_allclose(predict(net, X), expected, atol=1e-6)
+    assert net.module_.training
 
 
 def test_predict_is_the_same_row_by_row(data):

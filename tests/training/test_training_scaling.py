@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import kstest, norm, rankdata
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
-from sklearn_taskneurons._training.scaling import fit_column_scaler, fit_normal_scores, fit_scaler
+from sklearn_taskneurons._training.scaling import LEVELS, SEARCHED_ROWS, fit_column_scaler, fit_normal_scores, fit_scaler
 from sklearn_taskneurons._training.target_scaling import fit_target_scaler
 from sklearn_taskneurons._training.weighted import weighted_quantiles
 
@@ -212,6 +212,27 @@ def test_normal_scores_do_not_depend_on_units_and_take_rounding_for_nothing(unit
 def test_normal_scores_with_whole_weights_are_those_of_repetitions(X, weights):
     expected = fit_normal_scores(np.repeat(X, weights, axis=0)).transform(X)
     np.testing.assert_allclose(fit_normal_scores(X, weights).transform(X), expected, atol=1e-12)
+
+
+@given(
+    X=arrays(float, st.tuples(st.integers(1, 40), st.integers(1, 3)), elements=st.integers(-9, 9).map(lambda k: k**3 / 7)),
+    others=arrays(float, 20, elements=st.floats(-150, 150)),
+)
+def test_normal_scores_are_linear_between_quantiles(X, others):
+    scores = fit_normal_scores(X)
+    rows = np.vstack([X, np.tile(others[:, None], X.shape[1])])  # at the points and between them
+    for column in range(X.shape[1]):
+        quantiles = weighted_quantiles(X, np.ones(len(X)), LEVELS)[:, column]
+        points = np.unique(quantiles)
+        known = [norm.ppf(np.mean(LEVELS[quantiles == point][[0, -1]])) for point in points]
+        expected = np.interp(rows[:, column], points, known)
+        np.testing.assert_allclose(scores.transform(rows)[:, column], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_normal_scores_of_many_rows_are_those_of_each():
+    X = np.random.default_rng(0).lognormal(sigma=3.0, size=(2 * SEARCHED_ROWS + 7, 2))
+    scores = fit_normal_scores(X)
+    np.testing.assert_array_equal(scores.transform(X)[::97], [scores.transform(row[None])[0] for row in X[::97]])
 
 
 def test_mixed_is_robust_and_normal_scores_side_by_side(X):

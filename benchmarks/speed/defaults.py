@@ -1,0 +1,101 @@
+"""Seconds of a fit with default settings, and rows predicted in a second, beside scikit-learn's MLP.
+
+python benchmarks/speed/defaults.py [--rows 500 20000] [--features 10] [--repeats 5] [--threads 1 2] [--output FILE]
+
+The regressor searches its formula, or is given the cubic "x**3 + x**2 + x"; scikit-learn's has early stopping too. On 1,000,000
+other rows all of them predict. For every number of threads, which is set for PyTorch and for BLAS, the models take turns;
+figures are medians over the turns.
+"""
+
+import argparse
+import json
+import platform
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import sklearn
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPRegressor
+from threadpoolctl import threadpool_limits
+
+import sklearn_taskneurons
+from sklearn_taskneurons import TaskNeuronRegressor
+
+MODELS = {
+    "formula searched": partial(TaskNeuronRegressor, random_state=0),
+    "x**3 + x**2 + x": partial(TaskNeuronRegressor, "x**3 + x**2 + x", random_state=0),
+    "scikit-learn MLPRegressor": partial(MLPRegressor, early_stopping=True, random_state=0),
+}
+PREDICTED_ROWS = 1_000_000
+
+
+def make_data(n_rows, n_features):
+    """Return features, and a target of their functions, a product and noise."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, n_features))
+    return X, np.sin(X).sum(axis=1) + X[:, 0] * X[:, 1] + 0.3 * rng.normal(size=n_rows)
+
+
+def seconds_of(work, *arguments):
+    """Return how long it takes, and what it returns."""
+    start = time.perf_counter()
+    result = work(*arguments)
+    return time.perf_counter() - start, result
+
+
+def measure(n_rows, n_features, repeats):
+    """Return the median seconds of a fit and rows predicted per second of each model."""
+    X, y = make_data(n_rows, n_features)
+    others, _ = make_data(PREDICTED_ROWS, n_features)
+    turns = {name: [] for name in MODELS}
+    for _ in range(repeats):
+        for name, make in MODELS.items():
+            fit_seconds, model = seconds_of(make().fit, X, y)
+            predict_seconds, _ = seconds_of(model.predict, others)
+            turns[name].append((fit_seconds, PREDICTED_ROWS / predict_seconds))
+    medians = {name: np.median(turn, axis=0).tolist() for name, turn in turns.items()}
+    return {name: {"fit_seconds": fit, "rows_per_second": rate} for name, (fit, rate) in medians.items()}
+
+
+def main():
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[500, 20_000])
+    parser.add_argument("--features", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/defaults.json"))
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    versions = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "scikit-learn": sklearn.__version__,
+        "sklearn_taskneurons": sklearn_taskneurons.__version__,
+    }
+    print(versions)
+    TaskNeuronRegressor("x", max_epochs=1).fit(*make_data(100, arguments.features))  # what is only loaded once
+    results = {}
+    print(f"{'threads':>7} {'rows':>7}  {'model':26} {'seconds of fit':>14}  {'rows predicted/s':>16}")
+    for n_threads in arguments.threads:
+        torch.set_num_threads(n_threads)
+        for n_rows in arguments.rows:
+            with threadpool_limits(n_threads, user_api="blas"):
+                figures = measure(n_rows, arguments.features, arguments.repeats)
+            results[f"{n_threads} threads, {n_rows} rows"] = figures
+            for name, row in figures.items():
+                fit_seconds, rate = row.values()
+                print(f"{n_threads:7} {n_rows:7}  {name:26} {fit_seconds:14.2f}  {rate:16,.0f}", flush=True)
+    setting = {name: value for name, value in vars(arguments).items() if name != "output"}
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps({"versions": versions, **setting, "results": results}, indent=2))
+    print(f"written to {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()
