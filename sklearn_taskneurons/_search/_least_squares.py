@@ -7,7 +7,7 @@ import scipy.linalg
 
 from sklearn_taskneurons._search._population import Floats, Ints
 
-_RANK_TOLERANCE: Final = 1e-11
+_RANK_TOLERANCE: Final = 4e-12  # what `numpy.linalg.lstsq` takes for rounding at 20,000 rows
 _ROUNDING: Final = 100 * np.finfo(np.float64).eps
 _CONSTANT_TOLERANCE: Final = 1e-13
 
@@ -123,7 +123,7 @@ class LeastSquares:
         coefficients, rank = np.zeros((len(columns), len(targets.mean))), 0
         if len(columns):
             coefficients, _, rank, _ = scipy.linalg.lstsq(
-                matrix, targets.centred, cond=self._tolerances[columns].max(), lapack_driver="gelsy", check_finite=False
+                matrix, targets.centred, cond=self._tolerances[columns].max(), lapack_driver="gelsd", check_finite=False
             )
         # What moves the targets by no more than rounding does is not there.
         coefficients[np.abs(coefficients) <= _CONSTANT_TOLERANCE * np.linalg.norm(targets.centred, axis=0)] = 0.0

@@ -13,6 +13,7 @@ from sklearn_taskneurons._search._settings import MAX_EXPONENT
 
 MAX_COLUMNS: Final = 4096
 _BLOCK_BYTES: Final = 1 << 20  # what stays in the cache of one core
+_WIDE_BLOCK_BYTES: Final = 8 << 20  # with columns for each feature, which are more alike: fewer blocks round less
 _LAPACK_COLUMNS: Final = 32  # that LAPACK works on at once
 _MERGED_AT_ONCE: Final = 4  # together no more than a block of many columns
 
@@ -108,7 +109,8 @@ class Moments:
             if not self.n_rows:
                 self.shift = Y[0].copy()
             n_columns = self.n_columns + self.n_outputs
-            block = max(4 * n_columns, _BLOCK_BYTES // (8 * (n_columns + 2 * self.n_features)))
+            n_bytes = _WIDE_BLOCK_BYTES if self.per_feature else _BLOCK_BYTES
+            block = max(4 * n_columns, n_bytes // (8 * (n_columns + 2 * self.n_features)))
             factors = _FactorTree()
             for start in range(0, len(X), block):
                 rows = slice(start, start + block)
