@@ -21,7 +21,7 @@ MOST_INFERRED_CLASSES = 10
 # Numbers of rows, not measurements.
 IDENTIFIERS = {"cern_dielectron_20k": ["Run", "Event"], "cern_dimuon_2011": ["Run", "Event"]}
 
-# Images that come with scikit-learn, measured where they are named.
+# Images that come with scikit-learn, measured where they are named; a file of that name comes first.
 DIGITS = "digits"
 
 # A list of problems, no rows to learn from.
@@ -61,11 +61,11 @@ class Table:
 
 
 def available(data_dir):
-    """Return the names of all sets: the files of the folder, then the tasks of known structure, then the digits."""
+    """Return the names of all sets: the files of the folder, then the tasks of known structure."""
     if not data_dir.is_dir():
         raise NotADirectoryError(f"data_dir must be a folder, got {data_dir}")
     files = sorted({_set_name(path) for path in data_dir.iterdir() if path.name.endswith(SUFFIXES)} - NO_TABLES)
-    return files + [name for name in (*tasks.names(data_dir), DIGITS) if name not in files]
+    return files + [name for name in tasks.names(data_dir) if name not in files]
 
 
 def _set_name(path):
@@ -75,8 +75,10 @@ def _set_name(path):
 def choose(wanted, names):
     """Return those names that are asked for, by name, group or pattern, in that order; all files where nothing is."""
     if not wanted:
-        return [name for name in names if not name.startswith((*tasks.PREFIXES, DIGITS))]
+        return [name for name in names if not name.startswith(tasks.PREFIXES)]
     chosen = {}
+    if DIGITS in wanted:
+        names = list(dict.fromkeys([*names, DIGITS]))
     for word in wanted:
         found = {pattern: [name for name in names if fnmatch(name, pattern)] for pattern in GROUPS.get(word, (word,))}
         if not any(found.values()):

@@ -135,6 +135,7 @@ def test_report_without_data(harness, tmp_path, capsys):
 def test_sets_are_chosen_by_name_pattern_and_group(capsys):
     names = ["abalone", "strogatz_1", "strogatz_2", "vector_sines", "vehicle"]
     assert tables.choose(None, names) == ["abalone", "strogatz_1", "strogatz_2", "vehicle"]
+    assert tables.choose(None, ["digits", "digits_of_mine"]) == ["digits", "digits_of_mine"]
     assert tables.choose(["vehicle", "s*_2", "paper"], names) == ["vehicle", "strogatz_2", "abalone"]
     assert "california_housing" in capsys.readouterr().out
 
