@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sklearn_taskneurons._search._least_squares import LeastSquares, Targets
-from sklearn_taskneurons._search._moments import triangular
 from sklearn_taskneurons._search._population import Floats, Ints
+from sklearn_taskneurons._search._triangular import triangular
 
 
 class CrossValidation:

@@ -2,19 +2,20 @@
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
+from math import isfinite
 from typing import Any, Final
 
 import numpy as np
-from scipy.linalg.lapack import dgeqrf
 
 from sklearn_taskneurons._search._polynomials import covering_radius
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._settings import MAX_EXPONENT
+from sklearn_taskneurons._search._triangular import triangular
 
 MAX_COLUMNS: Final = 4096
 _BLOCK_BYTES: Final = 1 << 20  # what stays in the cache of one core
 _WIDE_BLOCK_BYTES: Final = 8 << 20  # with columns for each feature, which are more alike: fewer blocks round less
-_LAPACK_COLUMNS: Final = 32  # that LAPACK works on at once
 _MERGED_AT_ONCE: Final = 4  # together no more than a block of many columns
 
 
@@ -57,7 +58,7 @@ class Moments:
         self.per_feature = per_feature
         self._factor: Floats = np.zeros((0, 0))  # of the columns less _centre
         self._centre: Floats = np.zeros(0)
-        self.radius: Floats = np.ones(0)
+        self.radius: Floats = np.zeros(0)
         self.shift: Floats = np.zeros(0)
         self.total_weight = 0.0
         self.n_rows = 0
@@ -101,9 +102,9 @@ class Moments:
         Y = Y[:, None] if Y.ndim == 1 else Y
         self._check(X, Y)
         with np.errstate(all="ignore"):
-            axis = 0 if self.per_feature else None
-            largest = np.atleast_1d(np.maximum(X.max(axis), -X.min(axis)))
-            if not np.isfinite(largest).all() or not np.isfinite(Y).all():
+            largest = self._largest(X)
+            # A finite sum says it at once, but that of finite numbers may overflow.
+            if not all(map(isfinite, largest)) or not (isfinite(Y.sum()) or np.isfinite(Y).all()):
                 raise ValueError("X and Y must be finite; got a NaN or an infinity")
             self.rebase(largest)
             if not self.n_rows:
@@ -142,7 +143,7 @@ class Moments:
                 f"and {other.n_features, other.n_outputs}"
             )
         else:
-            self.rebase(other.radius)
+            self.rebase(other.radius.tolist())
             self._factor = _stacked([self._factor, other.aligned(self)._factor])
         self.total_weight += other.total_weight
         self.n_rows += other.n_rows
@@ -159,7 +160,7 @@ class Moments:
     def aligned(self, whole: "Moments") -> "Moments":
         """Return the moments of the same rows, with the radius and the shift of others that cover them."""
         result = copy.copy(self)
-        result.rebase(whole.radius)
+        result.rebase(whole.radius.tolist())
         # The column of ones says what it means to take something else off the columns.
         moved = np.concatenate([result._centre - whole._centre, result.shift - whole.shift])
         result._factor = result._factor.copy()
@@ -180,9 +181,9 @@ class Moments:
         result._centre = self._centre[: result.n_columns - 1]
         return result
 
-    def rebase(self, largest: Floats) -> None:
+    def rebase(self, largest: Sequence[float]) -> None:
         """Widen the intervals so that they cover ``[-largest, largest]``; they never shrink."""
-        covering = np.array([covering_radius(value) for value in largest.tolist()])
+        covering = np.array([covering_radius(value) for value in largest])
         radius = np.maximum(self.radius, covering) if self.n_rows else covering
         if self.n_rows:
             # The ratios are powers of two, and so no digit changes.
@@ -206,6 +207,12 @@ class Moments:
             "moments": float(np.linalg.norm(factor @ (direction / np.where(norms > 0.0, norms, 1.0)))),
         }
 
+    def _largest(self, X: Floats) -> list[float]:
+        """Return the largest magnitude of all, or that of each feature; nan where there is one."""
+        if self.per_feature:
+            return list(np.maximum(X.max(axis=0), -X.min(axis=0)).tolist())
+        return [max(float(X.max()), -float(X.min()))]
+
     def _check(self, X: Floats, Y: Floats) -> None:
         """Compare the shapes with those of the rows seen so far."""
         if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y) or not X.size or not Y.size:
@@ -226,25 +233,32 @@ class Moments:
         columns = np.empty((self.n_columns + self.n_outputs, len(X)))
         columns[0] = 1.0
         powers = columns[1 : self.n_columns]
-        self._fill(powers, X)
+        fill = _fill_powers if self.per_feature else _fill_sums
+        fill(powers, X.T, 1.0 / self.radius[:, None])
         if not self._centre.size:
-            self._centre = powers @ np.full(len(X), 1.0 / len(X))
+            self._centre = powers.dot(columns[0]) / len(X)
         powers -= self._centre[:, None]
         np.subtract(Y.T, self.shift[:, None], out=columns[self.n_columns :])
         return columns
 
-    def _fill(self, powers: Floats, X: Floats) -> None:
-        """Write the powers, or their sums over features, of some rows into an array of shape (C - 1, N)."""
-        scaled = X.T.copy()  # each feature's values one behind the other
-        scaled *= 1.0 / self.radius[:, None]
-        power, product, ones = scaled, np.empty_like(scaled), np.ones(self.n_features)
-        for exponent, columns in enumerate(powers.reshape(self.degree, -1, len(X))):
-            if exponent:
-                power = np.multiply(power, scaled, out=product)
-            if self.per_feature:
-                columns[:] = power
-            else:
-                np.dot(ones, power, out=columns[0])
+
+def _fill_powers(powers: Floats, features: Floats, scale: Floats) -> None:
+    """Write the powers of each scaled feature, power by power, for features of shape (D, N) into one of (K * D, N)."""
+    of_exponent = powers.reshape(-1, *features.shape)
+    first = np.multiply(features, scale, out=of_exponent[0])
+    for lower, higher in pairwise(of_exponent):
+        np.multiply(lower, first, out=higher)
+
+
+def _fill_sums(sums: Floats, features: Floats, scale: Floats) -> None:
+    """Write the sums over scaled features, shape (D, N), of their powers into an array of shape (K, N)."""
+    first = np.multiply(features, scale, order="C")  # each feature's values one behind the other
+    power, product, ones = first, np.empty_like(first), np.empty(len(first))
+    ones.fill(1.0)  # twice as fast as numpy.ones, which counts where there are few rows
+    np.dot(ones, first, out=sums[0])
+    for sum_ in sums[1:]:
+        power = np.multiply(power, first, out=product)
+        np.dot(ones, power, out=sum_)
 
 
 class _FactorTree:
@@ -275,17 +289,3 @@ def _stacked(factors: Sequence[Floats]) -> Floats:
         return factors[0]
     # Column by column, as LAPACK wants it, or the factorization would begin with a copy.
     return triangular(np.concatenate([factor.T for factor in factors], axis=1).T)
-
-
-def triangular(matrix: Floats) -> Floats:
-    """Return the square upper triangular factor; rows of zeros fill it up while there are few rows.
-
-    The matrix may be overwritten.
-    """
-    n_columns = matrix.shape[1]
-    reduced, *_ = dgeqrf(matrix, lwork=_LAPACK_COLUMNS * n_columns, overwrite_a=True)
-    factor: Floats = reduced[:n_columns].copy()
-    for row in range(1, len(factor)):  # np.triu takes longer where columns are few
-        factor[row:, row - 1] = 0.0
-    missing = n_columns - len(factor)
-    return np.pad(factor, ((0, missing), (0, 0))) if missing else factor

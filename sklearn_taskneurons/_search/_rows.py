@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 from sklearn_taskneurons._search._least_squares import Targets
-from sklearn_taskneurons._search._moments import triangular
 from sklearn_taskneurons._search._population import Floats
+from sklearn_taskneurons._search._triangular import triangular
 
 _BLOCK_ROWS: Final = 1 << 16
 

@@ -1,0 +1,35 @@
+"""The triangular factor of a matrix by orthogonal transformations: its products, without squaring their errors."""
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg.lapack import dgeqrf, dgeqrt
+
+from sklearn_taskneurons._search._population import Floats
+
+_SMALL: Final = 1 << 14  # numbers, 128 kB: here what LAPACK does column by column is not the slower way
+_COLUMNS_AT_ONCE: Final = 4, 32
+
+
+def triangular(matrix: Floats) -> Floats:
+    """Return the square upper triangular factor; rows of zeros fill it up while there are few rows.
+
+    The matrix, shape (N, C), may be overwritten. It costs no copy if its columns lie one behind the other.
+    """
+    n_rows, n_columns = matrix.shape
+    if matrix.size < _SMALL:
+        reduced, *_ = dgeqrf(matrix, lwork=n_columns, overwrite_a=True)
+    else:
+        at_once = np.clip(n_columns // 4, *_COLUMNS_AT_ONCE)
+        reduced, *_ = dgeqrt(min(at_once, n_rows, n_columns), matrix, overwrite_a=True)
+    factor: Floats = np.where(_below_diagonal(n_columns)[:n_rows], 0.0, reduced[:n_columns])
+    missing = n_columns - len(factor)
+    return np.pad(factor, ((0, missing), (0, 0))) if missing else factor
+
+
+@lru_cache
+def _below_diagonal(n_columns: int) -> NDArray[np.bool_]:
+    """Return where a square matrix lies below its diagonal: kept, as to find it takes as long as a small factorization."""
+    return np.tri(n_columns, k=-1, dtype=bool)
