@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
+from sklearn_taskneurons.nn._channels_first import channels_first
 from sklearn_taskneurons.nn._layer import TaskNeuronLayer
 from sklearn_taskneurons.nn._operations import Convolution
 
@@ -60,7 +61,8 @@ class ConvLayer(TaskNeuronLayer):
         if x.ndim not in (-axis, 1 - axis) or x.shape[axis] != self.in_channels:
             sizes = ", ".join(["(N)", str(self.in_channels), *"DHW"[1 + axis :]])
             raise ValueError(f"x must have the shape ({sizes}), N being optional, got {tuple(x.shape)}")
-        return x.movedim(axis, -1)
+        values = x.movedim(axis, -1)
+        return values.contiguous() if self._rearranges(x) else values
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs of the units.
@@ -74,7 +76,22 @@ class ConvLayer(TaskNeuronLayer):
         -------
         torch.Tensor of shape (N, out_channels, ...) or (out_channels, ...)
         """
-        return super().forward(x).movedim(-1, self.operation.channel_axis)
+        outputs = super().forward(x).movedim(-1, self.operation.channel_axis)
+        return channels_first(outputs) if self._rearranges(x) else outputs
+
+    def _rearranges(self, x: Tensor) -> bool:
+        """Return whether the channels of each position are brought together in memory, and the outputs back.
+
+        The kernels that torch has for a channel a group on a CPU take half the time then, and less with three axes; from two
+        terms on that is worth it.
+        """
+        return (
+            self.operation.is_depthwise
+            and self.plan.n_terms > 1
+            and self.n_axes > 1
+            and x.device.type == "cpu"
+            and x.is_contiguous()
+        )
 
     def extra_repr(self) -> str:
         """Return what the layer's printed form says.

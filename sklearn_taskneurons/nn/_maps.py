@@ -10,6 +10,7 @@ from sklearn_taskneurons.formula import DOT, MUL, NUMBER, POW, SUM, VECTOR, Expr
 from sklearn_taskneurons.formula._expression import fold
 from sklearn_taskneurons.nn._functions import torch_function
 from sklearn_taskneurons.nn._members import vector_parameter
+from sklearn_taskneurons.nn._powers import LARGE, exponents_of, powers
 
 
 class _Instruction(NamedTuple):
@@ -21,7 +22,7 @@ class _Instruction(NamedTuple):
 
 
 class _Compiler:
-    """Expressions to steps, each distinct subexpression once, powers by successive products."""
+    """Expressions to steps, each distinct subexpression once, powers by products."""
 
     def __init__(self) -> None:
         self.steps: dict[_Instruction, int] = {}
@@ -49,7 +50,10 @@ class _Compiler:
 
     def power(self, base: int, exponent: int) -> int:
         known = self.powers.setdefault(base, {1: base})
-        if exponent not in known:
+        if exponent == 3 and 2 not in known:
+            # The one power that torch has a kernel for, in place of two products.
+            known[exponent] = self.add(POW, exponent, (base,))
+        elif exponent not in known:
             nearest = max(power for power in known if power < exponent)
             first = nearest if 2 * nearest >= exponent else exponent // 2
             factors = self.power(base, first), self.power(base, exponent - first)
@@ -80,6 +84,7 @@ class ElementwiseMaps(nn.Module):
         self.outputs = tuple(output for output, _ in reversed(compiled))
         self.vector_indices = tuple(indices for _, indices in reversed(compiled))
         self.steps = tuple(compiler.steps)
+        self.exponents = exponents_of(expressions)
         # A vector that meets the input in an inner product must not let the sum grow with the number of features.
         in_sums = any(step.opcode in (DOT, SUM) for step in self.steps)
         self.vector_std = in_features**-0.5 if in_sums else 1.0
@@ -104,6 +109,11 @@ class ElementwiseMaps(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return the maps of ``x`` in the order in which their expressions were given."""
+        if self.exponents is not None and x.requires_grad and torch.is_grad_enabled() and x.numel() >= LARGE:
+            return powers(x, self.exponents, self._values)
+        return self._values(x)
+
+    def _values(self, x: Tensor) -> list[Tensor]:
         values: list[Any] = []
         for index, (opcode, value, arguments) in enumerate(self.steps):
             if opcode == X:
@@ -112,6 +122,8 @@ class ElementwiseMaps(nn.Module):
                 values.append(float(value))
             elif opcode == VECTOR:
                 values.append(getattr(self, f"literal_{index}") if isinstance(value, tuple) else self.vectors[value])
+            elif opcode == POW:
+                values.append(values[arguments[0]] ** value)
             else:
                 values.append(torch_function(opcode)(*[values[argument] for argument in arguments]))
         return [values[output] for output in self.outputs]

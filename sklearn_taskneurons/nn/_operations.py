@@ -138,6 +138,11 @@ class Convolution(LinearOperation):
         """Where the channels are in what torch takes and gives, counted from the end."""
         return -1 - len(self.kernel_size)
 
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether each channel is a group of its own."""
+        return self.in_channels == self.groups > 1
+
     def weight_shape(self, n_terms: int, n_units: int) -> tuple[int, ...]:
         return n_units, n_terms * self.in_channels // self.groups, *self.kernel_size
 
@@ -161,11 +166,11 @@ class Convolution(LinearOperation):
     def __call__(self, values: Sequence[Tensor], weight: Tensor, bias: Tensor | None = None) -> Tensor:
         n_terms = len(values)
         images = [value.movedim(-1, self.channel_axis) for value in values]
-        if n_terms > 1 and self.in_channels == self.groups > 1:
+        if n_terms > 1 and self.is_depthwise:
             # For one channel a group torch has kernels of its own, which are several times as fast as those for two.
             weights = [self.term(weight, n_terms, index) for index in range(n_terms)]
             biases = [bias] + [None] * (n_terms - 1)
-            outputs = functools.reduce(operator.add, map(self._convolve, images, weights, biases))
+            outputs = functools.reduce(operator.iadd, map(self._convolve, images, weights, biases))
         else:
             outputs = self._convolve(self._concatenate(images), self._grouped(weight, n_terms), bias)
         return outputs.movedim(self.channel_axis, -1)

@@ -260,6 +260,39 @@ def test_channels_last_and_the_memory_format_of_the_output(formula):
     torch.testing.assert_close(layer(x.to(memory_format=torch.channels_last)), layer(x))
 
 
+@pytest.mark.parametrize("n_axes", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["Conv", "ConvTranspose"])
+@pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
+def test_a_channel_a_group_keeps_the_order_in_memory(kind, n_axes, padding_mode):
+    """Whatever order such layers work in, what they give has that of their input."""
+    if kind == "ConvTranspose" and padding_mode != "zeros":
+        return
+    options = {"groups": 4, "padding": 1} | ({"padding_mode": padding_mode} if kind == "Conv" else {})
+    torch.manual_seed(0)
+    layer = task_layer(kind, n_axes, options, "x**3 + x**2 + x")
+    x = torch.randn(2, 4, *(6,) * n_axes, dtype=torch.float64, requires_grad=True)
+    last = x.detach().movedim(1, -1).contiguous().movedim(-1, 1).requires_grad_()
+    outputs, of_last = layer(x), layer(last)
+    assert outputs.is_contiguous()
+    if n_axes == 2:  # with three torch gives its usual order in float64
+        assert of_last.movedim(1, -1).is_contiguous()
+    torch.testing.assert_close(outputs, of_last)
+    torch.testing.assert_close(layer(x[0]), outputs[0])
+    weights = torch.randn_like(outputs)
+    gradients = torch.autograd.grad((weights * outputs).sum(), [x, layer.weight], create_graph=True)
+    of_last = torch.autograd.grad((weights * of_last).sum(), [last, layer.weight])
+    torch.testing.assert_close(gradients, of_last)
+    # The three terms one by one, by torch's own convolution.
+    reference = getattr(torch.nn, f"{kind}{n_axes}d")(
+        4, 8, 3, groups=4, padding=1, dtype=torch.float64, **({"padding_mode": padding_mode} if kind == "Conv" else {})
+    )
+    total = layer.bias.reshape(-1, *(1,) * n_axes)
+    for power, weight in zip((3, 2, 1), own_weights(layer, 3), strict=True):
+        total = total + by_itself(reference, weight, x**power)
+    torch.testing.assert_close(outputs, total)
+    assert torch.autograd.gradgradcheck(layer, (x,), fast_mode=True)
+
+
 def test_compiles_without_a_graph_break():
     layer = TaskNeuronConv2d(4, 6, 3, "x**3 + dot(w, x)*sin(dot(w, x) + 1)", padding="same", padding_mode="reflect", bound=3.0)
     x = torch.randn(2, 4, 6, 5)

@@ -1,0 +1,41 @@
+"""The order of images in memory."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class _ChannelsFirst(torch.autograd.Function):
+    """The identity, which gives values in torch's usual order in memory, and their gradient in the order of its argument.
+
+    What comes before may be many convolutions that are added up: each of them would bring the same gradient into order.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return x.contiguous()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        del output
+        ctx.order = sorted(range(inputs[0].ndim), key=inputs[0].stride, reverse=True)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        order = ctx.order
+        back = [order.index(axis) for axis in range(len(order))]
+        return gradient.permute(order).contiguous().permute(back)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:
+        del ctx
+        return tangent.contiguous()
+
+
+def channels_first(x: Tensor) -> Tensor:
+    """Return a tensor in torch's usual order in memory, whatever that of the argument."""
+    result: Tensor = _ChannelsFirst.apply(x)  # type: ignore[no-untyped-call]
+    return result
