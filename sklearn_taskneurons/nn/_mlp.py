@@ -259,8 +259,9 @@ class TaskNeuronMLP(nn.Module):
         functions = _ACTIVATIONS_IN_PLACE if in_place else ACTIVATIONS
         if self.activation != "mixed":
             return functions[self.activation](values)
-        halves = torch.tensor_split(values, len(MIXED), -1)
-        activated = [functions[name](half) for name, half in zip(MIXED, halves, strict=True)]
+        # Not torch.tensor_split, whose gradient fills up each part with zeros and adds all of them.
+        halves = torch.split(values, -(-values.shape[-1] // len(MIXED)), -1)
+        activated = [functions[name](half) for name, half in zip(MIXED, halves, strict=False)]
         return values if in_place else torch.cat(activated, -1)
 
     def _features(self, x: Tensor) -> Tensor:
