@@ -22,7 +22,7 @@ def triangular(matrix: Floats) -> Floats:
     if matrix.size < _SMALL:
         reduced, *_ = dgeqrf(matrix, lwork=n_columns, overwrite_a=True)
     else:
-        at_once = np.clip(n_columns // 4, *_COLUMNS_AT_ONCE)
+        at_once = np.clip(n_columns // 8, *_COLUMNS_AT_ONCE)
         reduced, *_ = dgeqrt(min(at_once, n_rows, n_columns), matrix, overwrite_a=True)
     factor: Floats = np.where(_below_diagonal(n_columns)[:n_rows], 0.0, reduced[:n_columns])
     missing = n_columns - len(factor)

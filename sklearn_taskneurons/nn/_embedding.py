@@ -86,11 +86,12 @@ class PeriodicEmbedding(nn.Module):
         n_members, n_rows, n_features = rows.shape
         # Rows last: they are many, and functions of a feature few.
         columns = rows.transpose(1, 2).contiguous().unsqueeze(2)  # (M, D, 1, N)
-        # Not torch.addcmul, which takes three times as long where all of its factors are spread.
-        waves = torch.cos(self.frequency * columns + self.phase)  # (M, D, K, N)
-        functions = torch.relu(
-            torch.baddbmm(self.bias.flatten(0, -3), self.mix.flatten(0, -3), waves.view(-1, self.n_frequencies, n_rows))
-        )  # (M*D, E, N)
+        # Not torch.addcmul, which takes three times as long where all of its factors are spread. What no gradient needs is
+        # written over: these are the largest tensors of a network.
+        angles = (self.frequency * columns).add_(self.phase)  # (M, D, K, N)
+        waves = torch.cos(angles) if torch.is_grad_enabled() else torch.cos_(angles)
+        waves = waves.view(-1, self.n_frequencies, n_rows)
+        functions = torch.relu_(torch.baddbmm(self.bias.flatten(0, -3), self.mix.flatten(0, -3), waves))  # (M*D, E, N)
         inputs = functions.view(n_members, n_features * self.size, n_rows)
         weight = self.weight if self.n_members is not None else self.weight.unsqueeze(0)
         # In whichever order the other sums of a layer are in memory, with gradients and without.

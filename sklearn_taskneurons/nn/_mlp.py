@@ -253,9 +253,10 @@ class TaskNeuronMLP(nn.Module):
     def _activated(self, layer: TaskNeuronLinear, x: Tensor) -> Tensor:
         """Return the outputs of the neurons of a hidden layer."""
         values: Tensor = layer(x)
-        if self.embedding is not None and layer is self.layers[0]:
-            values = values + self.embedding(x)
         in_place = not torch.is_grad_enabled()
+        if self.embedding is not None and layer is self.layers[0]:
+            more = self.embedding(x)
+            values = values.add_(more) if in_place else values + more
         functions = _ACTIVATIONS_IN_PLACE if in_place else ACTIVATIONS
         if self.activation != "mixed":
             return functions[self.activation](values)
