@@ -30,6 +30,8 @@ CHANGES: dict[str, dict] = {
     "lr_half": {"lr": 5e-3},
     "lr_double": {"lr": 2e-2},
     "decay_0.03": {"weight_decay": 0.03},
+    "30_epochs": {"max_epochs": 30},
+    "batch_512": {"batch_size": 512, "max_epochs": 46},
     "one_member": {"n_members": 1},
     "eight_members": {"n_members": 8},
 }
