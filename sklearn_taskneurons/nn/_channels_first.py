@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sklearn_taskneurons.nn._recording import is_recorded
+
 
 class _ChannelsFirst(torch.autograd.Function):
     """The identity, which gives values in torch's usual order in memory, and their gradient in the order of its argument.
@@ -37,5 +39,7 @@ class _ChannelsFirst(torch.autograd.Function):
 
 def channels_first(x: Tensor) -> Tensor:
     """Return a tensor in torch's usual order in memory, whatever that of the argument."""
+    if x.is_contiguous() or is_recorded():
+        return x.contiguous()
     result: Tensor = _ChannelsFirst.apply(x)  # type: ignore[no-untyped-call]
     return result

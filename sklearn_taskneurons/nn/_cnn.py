@@ -1,6 +1,6 @@
 """A convolutional network of task-based neurons."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Literal, Self, TypeAlias
 
 import torch
@@ -271,7 +271,7 @@ def _check(
             raise ValueError(f"{name} must be one of {list(known)}, got {value!r}")
     if len(channels) == 0:
         raise ValueError("channels must have a number for each block, got none")
-    if any(size % 2 == 0 for size in ([kernel_size] if isinstance(kernel_size, int) else kernel_size)):
+    if any(size % 2 == 0 for size in (kernel_size if isinstance(kernel_size, Iterable) else [kernel_size])):
         raise ValueError(f"kernel_size must be odd, so that the image keeps its size, got {kernel_size}")
     least = tuple(step ** len(channels) for step in pool)
     if len(image_shape) != 3 or any(size < smallest for size, smallest in zip(image_shape[1:], least, strict=True)):

@@ -1,6 +1,7 @@
 """Convolutions of task-based neurons."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import index
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import torch
@@ -365,7 +366,7 @@ class TaskNeuronConv3d(_Conv):
 
 def for_each_axis(name: str, value: int | tuple[int, ...], n_axes: int, least: int = 1) -> tuple[int, ...]:
     """Return a number for each axis."""
-    values = (value,) * n_axes if isinstance(value, int) else tuple(value)
+    values = tuple(value) if isinstance(value, Iterable) else (index(value),) * n_axes
     if len(values) != n_axes or any(number < least for number in values):
         raise ValueError(f"{name} must be a number from {least}, or {n_axes} of them, got {value!r}")
     return values

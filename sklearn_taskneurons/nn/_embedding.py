@@ -90,7 +90,7 @@ class PeriodicEmbedding(nn.Module):
         # written over: these are the largest tensors of a network.
         angles = (self.frequency * columns).add_(self.phase)  # (M, D, K, N)
         waves = torch.cos(angles) if torch.is_grad_enabled() else torch.cos_(angles)
-        waves = waves.view(-1, self.n_frequencies, n_rows)
+        waves = waves.view(n_members * n_features, self.n_frequencies, n_rows)
         functions = torch.relu_(torch.baddbmm(self.bias.flatten(0, -3), self.mix.flatten(0, -3), waves))  # (M*D, E, N)
         inputs = functions.view(n_members, n_features * self.size, n_rows)
         weight = self.weight if self.n_members is not None else self.weight.unsqueeze(0)

@@ -6,13 +6,14 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from sklearn_taskneurons.formula import Formula, Node, X
 from sklearn_taskneurons.nn._functions import bound as bound_inputs
 from sklearn_taskneurons.nn._maps import ElementwiseMaps
 from sklearn_taskneurons.nn._operations import LinearOperation
 from sklearn_taskneurons.nn._plan import make_plan
-from sklearn_taskneurons.nn._sums import WeightedSum, inverse_rms, normal_grid
+from sklearn_taskneurons.nn._sums import WeightedSum, at_least_single, inverse_rms, normal_grid
 
 LINEAR_TERM = (Node(X),)
 
@@ -55,7 +56,7 @@ class TaskNeuronLayer(WeightedSum, ABC):
         self.maps.reset_parameters()
         self.draw()
         reference = next(self.parameters())
-        self.set_scales_for(*normal_grid(reference.dtype, reference.device))
+        self.set_scales_for(*normal_grid(at_least_single(reference.dtype), reference.device))
 
     @torch.no_grad()
     def set_scales_for(self, points: Tensor, density: Tensor) -> None:
@@ -110,6 +111,11 @@ class TaskNeuronLayer(WeightedSum, ABC):
         TaskNeuronLayer
             All its scales are 1: its `weight` multiplies the terms as the formula states them.
 
+        Raises
+        ------
+        ValueError
+            If a weight is parametrized (:mod:`torch.nn.utils.parametrize`).
+
         Examples
         --------
         >>> import torch
@@ -120,6 +126,11 @@ class TaskNeuronLayer(WeightedSum, ABC):
         >>> torch.allclose(layer(x), x**3 @ cubic.T + x @ linear.T, atol=1e-6)
         True
         """
+        if any(parametrize.is_parametrized(module) for module in self.modules()):
+            raise ValueError(
+                "the weights must be parameters to be scaled, but some are computed from others; "
+                "torch.nn.utils.parametrize.remove_parametrizations makes them parameters"
+            )
         layer = copy.deepcopy(self)
         layer.fold_scales()
         return layer

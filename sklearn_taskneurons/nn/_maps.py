@@ -11,6 +11,7 @@ from sklearn_taskneurons.formula._expression import fold
 from sklearn_taskneurons.nn._functions import torch_function
 from sklearn_taskneurons.nn._members import vector_parameter
 from sklearn_taskneurons.nn._powers import LARGE, exponents_of, powers
+from sklearn_taskneurons.nn._recording import is_recorded
 
 
 class _Instruction(NamedTuple):
@@ -98,20 +99,23 @@ class ElementwiseMaps(nn.Module):
                         f"in_features must be {len(step.value)}, the length of a vector inside a function of the formula, "
                         f"got {in_features}"
                     )
-                literal = torch.tensor(step.value, device=device, dtype=dtype)
-                self.register_buffer(f"literal_{index}", literal, persistent=False)
+                self.register_buffer(f"literal_{index}", torch.empty(in_features, device=device, dtype=dtype))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the free vectors anew."""
+        """Draw the free vectors anew, and write those that the formula states."""
+        for index, step in enumerate(self.steps):
+            if isinstance(step.value, tuple):
+                literal = getattr(self, f"literal_{index}")
+                literal.copy_(literal.new_tensor(step.value))
         for vector in self.vectors:
             nn.init.normal_(vector, std=self.vector_std)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return the maps of ``x`` in the order in which their expressions were given."""
-        if self.exponents is not None and x.requires_grad and torch.is_grad_enabled() and x.numel() >= LARGE:
-            return powers(x, self.exponents, self._values)
-        return self._values(x)
+        if self.exponents is None or not x.requires_grad or not torch.is_grad_enabled() or is_recorded() or x.numel() < LARGE:
+            return self._values(x)
+        return powers(x, self.exponents, self._values)
 
     def _values(self, x: Tensor) -> list[Tensor]:
         values: list[Any] = []

@@ -2,7 +2,8 @@
 
 import copy
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import index
 from typing import Any, Final, Literal, Self, TypeAlias
 
 import torch
@@ -151,7 +152,7 @@ class TaskNeuronMLP(nn.Module):
         self.n_members = n_members
         factory_kwargs: dict[str, Any] = {"n_members": n_members, "device": device, "dtype": dtype}
         self.affine = FeatureAffine(in_features, n_scalings=n_scalings, **factory_kwargs) if elementwise_affine else None
-        hidden = (hidden_layer_sizes,) if isinstance(hidden_layer_sizes, int) else tuple(hidden_layer_sizes)
+        hidden = tuple(hidden_layer_sizes) if isinstance(hidden_layer_sizes, Iterable) else (index(hidden_layer_sizes),)
         sizes = (in_features, *hidden, out_features)
         first, further = Formula(formula), Formula(formula if hidden_formula is None else hidden_formula)
         first_bound = bound if elementwise_affine or (bound_input and first.degree != 1) else None
@@ -193,22 +194,6 @@ class TaskNeuronMLP(nn.Module):
             for parameter in (output.weight, output.bias):
                 if parameter is not None:
                     parameter.zero_()
-
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode that layers such as dropout heed; there are none.
-
-        Parameters
-        ----------
-        mode : bool, default=True
-            Whether the network is being trained.
-
-        Returns
-        -------
-        TaskNeuronMLP
-            The network itself.
-        """
-        # Training loops set it for each batch, which for a small network takes a tenth of the time.
-        return self if mode == self.training else super().train(mode)
 
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> Self:
@@ -253,7 +238,7 @@ class TaskNeuronMLP(nn.Module):
     def _activated(self, layer: TaskNeuronLinear, x: Tensor) -> Tensor:
         """Return the outputs of the neurons of a hidden layer."""
         values: Tensor = layer(x)
-        in_place = not torch.is_grad_enabled()
+        in_place = not torch.is_grad_enabled() and not _is_watched(layer)
         if self.embedding is not None and layer is self.layers[0]:
             more = self.embedding(x)
             values = values.add_(more) if in_place else values + more
@@ -275,7 +260,7 @@ class TaskNeuronMLP(nn.Module):
         if self.affine is not None:
             mixed: Tensor = self.affine(x)
             return mixed
-        return x if self.n_scalings == 1 else x.reshape(*x.shape[:-1], self.n_scalings, -1).mean(-2)
+        return x if self.n_scalings == 1 else torch.unflatten(x, -1, (self.n_scalings, self.in_features)).mean(-2)
 
     def member(self, index: int) -> "TaskNeuronMLP":
         """Return one of the networks that stand side by side.
@@ -312,3 +297,8 @@ class TaskNeuronMLP(nn.Module):
         str
         """
         return f"activation={self.activation!r}"
+
+
+def _is_watched(layer: nn.Module) -> bool:
+    """Return whether somebody may keep what the layer returns: then it must not be written over."""
+    return bool(layer._forward_hooks or nn.modules.module._global_forward_hooks)

@@ -238,7 +238,7 @@ class FunctionOfSums(nn.Module):
         """Draw weights for sums of unit variance, and scale for independent normal ones."""
         for argument in self.arguments:
             argument.draw()
-        points, density = _normal_points(len(self.arguments), self.scale.dtype, self.scale.device)
+        points, density = _normal_points(len(self.arguments), at_least_single(self.scale.dtype), self.scale.device)
         first = self.arguments[0]
         if self.opcode == DIV and first.bias is not None:
             # As in 1 / (1 + x**2): start away from the pole.
@@ -267,6 +267,11 @@ class FunctionOfSums(nn.Module):
             argument.fold_scales()
 
 
+def at_least_single(dtype: torch.dtype) -> torch.dtype:
+    """Return the precision that scales are found in: in float16 powers overflow, of which nobody would hear."""
+    return torch.promote_types(dtype, torch.float32)
+
+
 def normal_grid(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return points (Q,) and the standard normal density there; its moments up to the 20th are exact to rounding."""
     grid = torch.linspace(-12.0, 12.0, 481, dtype=dtype, device=device)
@@ -281,6 +286,7 @@ def _normal_points(n_axes: int, dtype: torch.dtype, device: torch.device) -> tup
 
 def inverse_rms(values: Tensor, density: Tensor | None = None) -> Tensor:
     """Return 1 / the root mean square of values, of (..., N, D) by what each row weighs; 1 where that is no positive number."""
+    values = values.to(at_least_single(values.dtype))
     # Of the largest magnitude first, because the squares of large powers overflow.
     largest = values.abs().amax()
     squares = (values / largest).square()

@@ -1,0 +1,151 @@
+"""Layers under what PyTorch has for modules: graphs, checkpoints, hooks, parametrizations, precisions."""
+
+import functools
+import io
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations, parametrize
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
+
+from sklearn_taskneurons.nn import TaskNeuronCNN, TaskNeuronConv2d, TaskNeuronConvTranspose2d, TaskNeuronLinear, TaskNeuronMLP
+from sklearn_taskneurons.nn._powers import LARGE
+
+# What torch says of itself when it traces.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+
+
+def depthwise(kind=TaskNeuronConv2d):
+    torch.manual_seed(0)
+    return kind(4, 8, 3, "x**3 + x**2 + x", groups=4)
+
+
+@pytest.mark.parametrize("kind", [TaskNeuronConv2d, TaskNeuronConvTranspose2d])
+def test_a_channel_a_group_compiles_without_a_graph_break(kind):
+    layer, x = depthwise(kind), torch.randn(2, 4, 5, 5, requires_grad=True)
+    compiled = torch.compile(layer, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(x), layer(x))
+    (gradient,) = torch.autograd.grad(compiled(x).square().sum(), x)
+    (expected,) = torch.autograd.grad(layer(x).square().sum(), x)
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_large_inputs_compile_without_a_graph_break():
+    network = TaskNeuronMLP(8, (4,), 1, "x**3 + x")
+    compiled = torch.compile(network, fullgraph=True, backend="eager")
+    for n_rows in (10, LARGE // 8 + 1):
+        x = torch.randn(n_rows, 8, requires_grad=True)
+        torch.testing.assert_close(compiled(x), network(x))
+
+
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [(TaskNeuronMLP(8, (4,), 1, "x**3 + x"), (8,)), (TaskNeuronCNN((1, 8, 8), (2,), 3, "x**2 + x"), (1, 8, 8))],
+)
+def test_an_exported_network_takes_any_batch(network, shape):
+    network = network.eval()
+    program = torch.export.export(network, (torch.randn(10, *shape),), dynamic_shapes=({0: torch.export.Dim("rows")},))
+    x = torch.randn(LARGE // 8 + 1, *shape)
+    torch.testing.assert_close(program.module()(x), network(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # of the comparisons of shapes
+def test_a_traced_layer_is_saved_and_loaded():
+    layer, x = depthwise(), torch.randn(2, 4, 5, 5)
+    with torch.no_grad():
+        traced = torch.jit.trace(layer, x)
+    file = io.BytesIO()
+    torch.jit.save(traced, file)
+    file.seek(0)
+    torch.testing.assert_close(torch.jit.load(file)(x), layer(x))
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 5), (2, 4, 3, 3), (2, 4, 5, 5), (0, 4, 5, 5)])
+def test_what_follows_may_work_in_place(shape):
+    layer, x = depthwise(), torch.randn(shape)
+    torch.testing.assert_close(nn.Sequential(layer, nn.ReLU(inplace=True))(x), torch.relu(layer(x)))
+
+
+def test_selective_checkpoints():
+    layer, x = depthwise(), torch.randn(2, 4, 5, 5, requires_grad=True)
+    contexts = functools.partial(create_selective_checkpoint_contexts, [torch.ops.aten.convolution.default])
+    checkpoint(layer, x, use_reentrant=False, context_fn=contexts).square().sum().backward()
+    (expected,) = torch.autograd.grad(layer(x).square().sum(), x)
+    torch.testing.assert_close(x.grad, expected)
+
+
+def test_many_vectors_at_once():
+    layer, x = TaskNeuronConv2d(4, 4, 3, "x + sin(w*x)", groups=4), torch.randn(2, 4, 5, 5)
+    vectors = torch.randn(3, 4)
+    call = functools.partial(torch.func.functional_call, layer)
+    outputs = torch.vmap(lambda vector: call({"maps.vectors.0": vector}, (x,)))(vectors)
+    for vector, output in zip(vectors, outputs, strict=True):
+        torch.testing.assert_close(output, call({"maps.vectors.0": vector}, (x,)))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "mixed"])
+def test_what_a_hook_keeps_stays_as_it_is(activation):
+    network, kept, x = TaskNeuronMLP(4, (6,), 1, "x**2 + x", activation, embedding_size=2), [], torch.randn(6, 4)
+    network.layers[0].register_forward_hook(lambda module, inputs, output: kept.append(output))
+    network(x)
+    with torch.no_grad():
+        network(x)
+    torch.testing.assert_close(kept[0], kept[1])
+
+
+@pytest.mark.parametrize(
+    "parametrized", [parametrizations.weight_norm, parametrizations.spectral_norm, parametrizations.orthogonal]
+)
+def test_weights_that_are_computed_are_not_scaled(parametrized):
+    torch.manual_seed(0)
+    layer = parametrized(TaskNeuronLinear(3, 2, "x**2 + x", dtype=torch.float64)).eval()
+    for call in (layer.raw, functools.partial(layer.unit_formula, 1)):
+        with pytest.raises(ValueError, match="must be parameters to be scaled"):
+            call()
+    x = torch.randn(5, 3, dtype=torch.float64)
+    outputs = layer(x)
+    parametrize.remove_parametrizations(layer, "weight")
+    torch.testing.assert_close(layer.raw()(x), outputs)
+
+
+@pytest.mark.parametrize("formula", ["x**5 + x", "x**7 + x**2", "sin(x**4)*x"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_scales_of_short_floats(formula, dtype):
+    scale = TaskNeuronLinear(4, 2, formula, dtype=dtype).scale
+    torch.testing.assert_close(scale, TaskNeuronLinear(4, 2, formula).scale, rtol=2e-2, atol=0, check_dtype=False)
+
+
+def test_vectors_of_the_formula_come_with_the_state():
+    layer = TaskNeuronLinear(2, 3, "sin([1, 2]*x)")
+    other = TaskNeuronLinear(2, 3, "sin([1, 2]*x)", device="meta").to_empty(device="cpu")
+    other.load_state_dict(layer.state_dict())
+    x = torch.randn(4, 2)
+    torch.testing.assert_close(other(x), layer(x))
+    for buffer in other.buffers():
+        buffer.fill_(torch.nan)
+    other.reset_parameters()
+    assert torch.isfinite(other(x)).all()
+
+
+def test_the_mode_reaches_what_was_put_in_later():
+    network = TaskNeuronMLP(4, (5,), 1, "x**2 + x").eval()
+    network.layers[0].dropout = nn.Dropout()
+    assert not network.eval().layers[0].dropout.training
+
+
+@pytest.mark.parametrize("options", [{"embedding_size": 2}, {"n_scalings": 2}, {"embedding_size": 2, "n_members": 3}])
+def test_no_rows(options):
+    network = TaskNeuronMLP(3, (4,), 1, "x**2 + x", **options)
+    members = (3,) if "n_members" in options else ()
+    assert network(torch.randn(0, 3 * options.get("n_scalings", 1))).shape == (0, *members, 1)
+
+
+def test_numpy_integers_are_sizes():
+    one = np.int64(1)
+    assert TaskNeuronConv2d(1, 2, np.int64(3), "x", padding=one)(torch.zeros(1, 1, 4, 4)).shape == (1, 2, 4, 4)
+    assert TaskNeuronMLP(3, np.int64(4), 1, "x")(torch.zeros(5, 3)).shape == (5, 1)
+    assert TaskNeuronCNN((1, 8, 8), (2,), 3, "x", kernel_size=np.int64(3))(torch.zeros(1, 1, 8, 8)).shape == (1, 3)
+    with pytest.raises(TypeError, match="integer"):
+        TaskNeuronConv2d(1, 2, 2.5, "x")
