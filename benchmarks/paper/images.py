@@ -238,13 +238,13 @@ def draw(rows, path):
     if not lines:
         return
     colors = {model: f"C{number}" for number, model in enumerate(dict.fromkeys(row["model"] for row in rows))}
-    figure, axes = plt.subplots(1, len(lines), figsize=(4 * len(lines), 3.2), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(1, len(lines), figsize=(4 * len(lines), 3.6), layout="constrained", squeeze=False)
     for axis, (name, of) in zip(axes[0], lines.items(), strict=True):
         for model, points in of.items():
             axis.errorbar(*zip(*sorted(points), strict=True), color=colors[model], marker="o", capsize=3, label=model)
         axis.set(title=name, xlabel="worst classes", xticks=sorted({point[0] for points in of.values() for point in points}))
     axes[0, 0].set_ylabel("accuracy")
-    axes[0, 0].legend()
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(colors))
     figure.savefig(path, dpi=110)
 
 
