@@ -2,7 +2,7 @@
 
 from sklearn_taskneurons._search._block_moments import block_moments, block_weights, blocks_of
 from sklearn_taskneurons._search._columns import TermColumns, distinct_terms, lone_sum
-from sklearn_taskneurons._search._evolution import SearchResult, search
+from sklearn_taskneurons._search._evolution import SearchResult, check_state, search, wants_end
 from sklearn_taskneurons._search._exhaustive import search_exhaustively
 from sklearn_taskneurons._search._forms import Coefficients, Form, forms_of, own_degree
 from sklearn_taskneurons._search._joint_scorer import JointScorer
@@ -42,6 +42,7 @@ __all__ = [
     "block_moments",
     "block_weights",
     "blocks_of",
+    "check_state",
     "distinct_terms",
     "forms_of",
     "lone_sum",
@@ -52,4 +53,5 @@ __all__ = [
     "search_exhaustively",
     "select",
     "selection_scores",
+    "wants_end",
 ]

@@ -62,7 +62,7 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[
         parts = [merged(parts[start : start + _MERGED_AT_ONCE]) for start in range(0, len(parts), _MERGED_AT_ONCE)]
     (moments,) = dask.compute(*parts)
     if not moments[0].n_rows:
-        raise ValueError("X must have at least one row; got none in any block")
+        raise ValueError("X must have at least one row of positive weight; got none in any block")
     result: list[Moments] = moments
     return result
 

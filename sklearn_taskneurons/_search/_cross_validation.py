@@ -9,6 +9,15 @@ from sklearn_taskneurons._search._population import Floats, Ints
 from sklearn_taskneurons._search._triangular import triangular
 
 
+def check_folds(n_folds: int) -> None:
+    """Raise ValueError unless there is a fold to leave out and another one to fit."""
+    if n_folds < 2:
+        raise ValueError(
+            "selection='cv' needs rows of positive weight in at least two folds, to which rows belong in turn; "
+            f"got {n_folds} such fold"
+        )
+
+
 class CrossValidation:
     """K-fold cross-validation of least squares: no row is read again.
 

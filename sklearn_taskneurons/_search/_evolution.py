@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -113,12 +113,13 @@ def search(
     Raises
     ------
     ValueError
-        If the islands are not as described, the state is of other features or another number of islands, or the
-        checkpoint is damaged or of another search.
+        If the islands are not as described, the state is of other features, other functions or another number of islands,
+        or the checkpoint is damaged or of another search.
     FileNotFoundError
         If the checkpoint's folder does not exist.
     """
     check_islands(n_islands, migration_interval)
+    check_state(state, settings, n_islands)
     grammar = Grammar(settings)
     # Islands may be advanced by threads, which must not find each other's settings.
     with single_blas_thread(), single_torch_thread():
@@ -166,7 +167,7 @@ def _told(
     """Tell those who watch what a round has brought; return whether one of them wants no other."""
     if watch is not None:
         watch(state)
-    wishes = [callback is not None and callback(record) is True for record in records]
+    wishes = [callback is not None and wants_end(callback(record)) for record in records]
     return any(wishes)
 
 
@@ -198,20 +199,37 @@ def _first_state(grammar: Grammar, n_features: int, rngs: list[np.random.Generat
     shape = (settings.n_vectors, n_features) if settings.has_vectors else (0, n_features)
     bank = rngs[0].standard_normal(shape)
     islands = [Island(grammar.ramped(rng, settings.population_size, settings.init_depth), rng) for rng in rngs]
-    return SearchState(islands, bank, Front())
+    return SearchState(islands, bank, Front(), function_set=frozenset(settings.function_set))
+
+
+def check_state(state: SearchState | None, settings: SearchSettings, n_islands: int) -> None:
+    """Raise ValueError unless a search with these settings can go on from a state, if there is one."""
+    if state is None:
+        return
+    if len(state.islands) != n_islands:
+        raise ValueError(f"the state is of a search on {len(state.islands)} islands; got n_islands={n_islands}")
+    before, wanted = state.function_set, frozenset(settings.function_set)
+    if before != wanted:
+        raise ValueError(
+            f"the state is of a search with function_set={sorted(before)}; got one with {sorted(wanted - before)} besides and "
+            f"without {sorted(before - wanted)}"
+        )
+
+
+def wants_end(answer: object) -> bool:
+    """Return whether a callback's answer ends a search: only what is a truth value and true does, not just any object."""
+    return isinstance(answer, bool | np.bool_) and bool(answer)
 
 
 def _resumed(state: SearchState, scorer: Scorer, rngs: list[np.random.Generator]) -> SearchState:
     """Return an earlier search's state, its front scored anew: the data may have changed."""
     if state.bank.shape[1] != scorer.n_features:
         raise ValueError(f"the state is of a search on {state.bank.shape[1]} features; the data has {scorer.n_features}")
-    if len(state.islands) != len(rngs):
-        raise ValueError(f"the state is of a search on {len(state.islands)} islands; got n_islands={len(rngs)}")
     front = Front()
     if state.front.programs is not None:
         front.update(state.front.programs, scorer.score(state.front.programs, state.bank))
     islands = [Island(island.population, rng) for island, rng in zip(state.islands, rngs, strict=True)]
-    return SearchState(islands, state.bank, front, state.generation)
+    return replace(state, islands=islands, front=front, unimproved=0)
 
 
 def _has_converged(state: SearchState, settings: SearchSettings) -> bool:

@@ -58,7 +58,7 @@ def _constant(value: float) -> list[Summand]:
 
 def constant_entry(targets: Targets) -> FrontEntry:
     """Return the formulas that are the targets' means; what rounding has left of a standardized target's mean is 0."""
-    means = np.where(targets.is_constant, targets.mean, targets.intercept(np.zeros_like(targets.mean))).tolist()
+    means = targets.intercept(np.zeros_like(targets.mean)).tolist()
     formulas = tuple(Formula.from_expression((Node(NUMBER, mean),)) for mean in means)
     return FrontEntry(1, float(np.mean(~targets.is_constant)), len(means), formulas)
 

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -78,7 +79,8 @@ def following(state: SearchState, rounds: Sequence[Round], seconds: float) -> tu
         seconds = records[-1]["seconds"]
     islands = migrated([round_.island for round_ in rounds], [round_.emigrants for round_ in rounds])
     front = merged([round_.front for round_ in rounds])
-    return SearchState(islands, state.bank, front, state.generation + len(records), unimproved), records
+    generation = state.generation + len(records)
+    return replace(state, islands=islands, front=front, generation=generation, unimproved=unimproved), records
 
 
 def merged(fronts: Sequence[Front]) -> Front:

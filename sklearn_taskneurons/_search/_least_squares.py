@@ -10,6 +10,7 @@ from sklearn_taskneurons._search._population import Floats, Ints
 _RANK_TOLERANCE: Final = 4e-12  # what `numpy.linalg.lstsq` takes for rounding at 20,000 rows
 _ROUNDING: Final = 100 * np.finfo(np.float64).eps
 _CONSTANT_TOLERANCE: Final = 1e-13
+_RANGE: Final = 1e-152, 1e152  # of numbers whose squares are floating-point numbers, with room for those of small residuals
 
 
 class Targets:
@@ -42,19 +43,37 @@ class Targets:
         if not weight > 0.0:
             raise ValueError(f"the sum of the weights must be positive; got {weight:g}")
         targets = factor[:, n_columns:]
-        squares = np.sum(targets[1:] ** 2, axis=0)
         self.weight = weight
         self.origin = float(factor[0, 0])  # length of the column of ones, signed
-        self.mean: Floats = shift + targets[0] / self.origin
-        self.is_constant = squares <= (_CONSTANT_TOLERANCE * self.mean) ** 2 * weight
-        self.variance: Floats = np.where(self.is_constant, 1.0, squares / weight)
+        with np.errstate(all="ignore"):
+            self.mean: Floats = shift + targets[0] / self.origin
+            # In units of a power of two, which changes no digit: the squares of very large or small targets are no numbers.
+            exponents = np.frexp(np.abs(targets[1:]).max(axis=0, initial=0.0))[1]
+            squares = np.sum(np.ldexp(targets[1:], -exponents) ** 2, axis=0)
+            self.is_constant = squares <= np.ldexp(_CONSTANT_TOLERANCE * self.mean, -exponents) ** 2 * weight
+            self.variance: Floats = np.where(self.is_constant, 1.0, np.ldexp(squares / weight, 2 * exponents))
+            self._deviation = np.where(self.is_constant, 0.0, np.ldexp(np.sqrt(squares / weight), exponents))
+            self._unexplained: Floats = np.where(self.is_constant, 0.0, np.sum(targets[n_columns:] ** 2, axis=0))
         self.centred: Floats = np.where(self.is_constant, 0.0, targets[1:n_columns])
-        self._unexplained: Floats = np.where(self.is_constant, 0.0, np.sum(targets[n_columns:] ** 2, axis=0))
+
+    def check_range(self) -> None:
+        """Raise ValueError unless sums of the weights and of squared targets are within the range of floating-point numbers."""
+        low, high = _RANGE
+        root = np.sqrt(self.weight)
+        if not low <= root <= high:
+            raise ValueError(f"the sum of the weights must be in [{low**2:g}, {high**2:g}]; got {self.weight:g}")
+        sizes = np.concatenate([self._deviation, self._deviation * root])
+        if not ((sizes == 0.0) | (low <= sizes) & (sizes <= high)).all():
+            deviations = ", ".join(f"{deviation:g}" for deviation in self._deviation)
+            raise ValueError(
+                f"the standard deviation of y must be 0 or in [{low:g}, {high:g}], also when multiplied by the root of the sum "
+                f"of the weights; got {deviations}, and {root:g} for the root"
+            )
 
     def intercept(self, explained: Floats) -> Floats:
         """Return what is left of the means, shape (O,), or 0 where that is a rounding error."""
         left = self.mean - explained
-        size = np.abs(self.mean) + np.abs(explained) + np.sqrt(self.variance)
+        size = np.abs(self.mean) + np.abs(explained) + self._deviation
         result: Floats = np.where(np.abs(left) <= _CONSTANT_TOLERANCE * size, 0.0, left)
         return result
 

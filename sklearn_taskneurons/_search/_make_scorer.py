@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from sklearn_taskneurons._search._cross_validation import check_folds
 from sklearn_taskneurons._search._forms import Coefficients, forms_of
 from sklearn_taskneurons._search._joint_scorer import JointScorer
 from sklearn_taskneurons._search._losses import Loss
@@ -72,9 +73,12 @@ def make_scorer(
     Raises
     ------
     ValueError
-        If there would be more than 4096 columns, several outputs and nothing fitted to each, or no such device; or folds,
-        several outputs or optimised constants with another loss than the squared error.
+        If there would be more than 4096 columns, several outputs and nothing fitted to each, no such device, or one fold only;
+        if the weights or targets are so large or small that their squares are no numbers; or folds, several outputs or
+        optimised constants with another loss than the squared error.
     """
+    if folds is not None:
+        check_folds(len(np.unique(folds if sample_weight is None else folds[sample_weight > 0.0])))
     with single_blas_thread():
         if not settings.is_polynomial or loss is not None:
             return RowScorer(
@@ -127,7 +131,15 @@ def make_moment_scorer(
     Returns
     -------
     MomentScorer, RefitScorer or JointScorer
+
+    Raises
+    ------
+    ValueError
+        If there is one part only to cross-validate on, or the weights or targets are so large or small that their squares are
+        no numbers.
     """
+    if cross_validate:
+        check_folds(len(forms[0]))
     with single_blas_thread():
         if not refit_constants:
             (parts,) = forms

@@ -66,9 +66,10 @@ class MomentScorer:
         self.n_outputs = moments.n_outputs
         self.total_weight = moments.total_weight
         self.degree = moments.degree
-        self._data = moments.fingerprint()
         self.linear_scaling = linear_scaling
         self._targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
+        self._targets.check_range()
+        self._data = moments.fingerprint()
         self._points: Floats = moments.radius * chebyshev_points(self.degree)
         factor = moments.factor[: moments.n_columns, : moments.n_columns].copy()
         factor[:, 0] *= moments.n_features

@@ -48,7 +48,7 @@ class Moments:
     total_weight : float
         Sum of the weights.
     n_rows : int
-        Rows seen.
+        Rows of positive weight seen.
     """
 
     def __init__(self, degree: int, *, per_feature: bool = False) -> None:
@@ -87,7 +87,7 @@ class Moments:
         Y : ndarray of float64, shape (N,) or (N, O)
             The targets, finite.
         sample_weight : ndarray of float64, shape (N,), optional
-            Weights, not negative.
+            Weights, not negative; a row of weight 0 is left out, whatever it holds.
 
         Returns
         -------
@@ -101,6 +101,11 @@ class Moments:
         """
         Y = Y[:, None] if Y.ndim == 1 else Y
         self._check(X, Y)
+        if sample_weight is not None and not sample_weight.all():
+            used = sample_weight > 0.0
+            if not used.any():
+                return self
+            X, Y, sample_weight = X[used], Y[used], sample_weight[used]
         with np.errstate(all="ignore"):
             largest = self._largest(X)
             # A finite sum says it at once, but that of finite numbers may overflow.
@@ -120,7 +125,7 @@ class Moments:
                     columns *= np.sqrt(sample_weight[rows])
                 factors.add(triangular(columns.T))
             self._factor = factors.root(self._factor)
-        self.total_weight += float(len(X) if sample_weight is None else sample_weight.sum())
+            self.total_weight += float(len(X) if sample_weight is None else sample_weight.sum())
         self.n_rows += len(X)
         return self
 
@@ -162,9 +167,10 @@ class Moments:
         result = copy.copy(self)
         result.rebase(whole.radius.tolist())
         # The column of ones says what it means to take something else off the columns.
-        moved = np.concatenate([result._centre - whole._centre, result.shift - whole.shift])
         result._factor = result._factor.copy()
-        result._factor[0, 1:] += result._factor[0, 0] * moved
+        with np.errstate(all="ignore"):  # targets too far apart are found by those who make something of them
+            moved = np.concatenate([result._centre - whole._centre, result.shift - whole.shift])
+            result._factor[0, 1:] += result._factor[0, 0] * moved
         result._centre, result.shift = whole._centre, whole.shift
         return result
 

@@ -57,10 +57,11 @@ class RefitScorer:
         self.n_outputs = moments.n_outputs
         self.total_weight = moments.total_weight
         self.degree = moments.degree
-        self._data = moments.fingerprint()
         self._wide = moments.n_features if moments.per_feature else 1
         self._radius = moments.radius
         targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)
+        targets.check_range()
+        self._data = moments.fingerprint()
         self._least_squares = LeastSquares(moments.factor[:, : moments.n_columns], targets)
         self._cross_validation = _cross_validation([fold.aligned(moments) for fold in folds]) if folds else None
         self._fits: dict[int, Fit] = {}

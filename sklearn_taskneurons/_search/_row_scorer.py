@@ -101,6 +101,7 @@ class RowScorer:
             raise ValueError(f"optimizer_iterations must be 0 where no coefficients are fitted; got {optimizer_iterations}")
         if optimizer_iterations and loss is not None:
             raise ValueError(f"optimizer_iterations must be 0 where the loss is not squared_error; got {optimizer_iterations}")
+        rows.targets.check_range()
         self.n_features = rows.n_features
         self.n_outputs = rows.n_outputs
         self.total_weight = rows.total_weight

@@ -47,10 +47,11 @@ class Rows:
             self.root_weight = np.sqrt(sample_weight)
         self._X = X
         self.shift: Floats = Y[0].copy() if len(Y) else np.zeros(Y.shape[1])
-        self._Y = Y - self.shift
+        with np.errstate(over="ignore"):  # found by those who make something of the targets
+            self._Y = Y - self.shift
+            self.total_weight = float(len(X) if sample_weight is None else sample_weight.sum())
         self.n_rows, self.n_features = int(X.shape[0]), int(X.shape[1])
         self.n_outputs = int(Y.shape[1])
-        self.total_weight = float(self.n_rows if sample_weight is None else sample_weight.sum())
         factor = self.factor(lambda block: np.ones((len(block), 1)), _BLOCK_ROWS)
         self.targets = Targets(factor, 1, self.total_weight, self.shift)
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from numbers import Integral, Real
+from typing import Any, Final
 
 import numpy as np
 
@@ -95,6 +96,12 @@ class SearchSettings:
         total = self.p_crossover + self.p_mutation + self.p_constant_mutation + self.p_reproduction
         if total > 1.0 + 1e-9:
             raise ValueError(f"the probabilities of the operators must add up to at most 1; got {total:g}")
+        for name, kind, described in (
+            ("init_depth", Integral, "whole numbers"),
+            ("mutation_depth", Integral, "whole numbers"),
+            ("const_range", Real, "numbers"),
+        ):
+            _check_pair(name, getattr(self, name), kind, described)
         for name in ("init_depth", "mutation_depth"):
             low, high = getattr(self, name)
             if not 0 <= low <= high <= self.max_depth:
@@ -128,6 +135,12 @@ def _check_range(name: str, value: float, low: float, high: float = float("inf")
     """Raise ValueError unless ``low <= value <= high``."""
     if not low <= value <= high:
         raise ValueError(f"{name} must be in [{low:g}, {high:g}]; got {value!r}")
+
+
+def _check_pair(name: str, value: tuple[Any, ...], kind: type, described: str) -> None:
+    """Raise ValueError unless a setting is two numbers of a kind."""
+    if len(value) != 2 or not all(isinstance(number, kind) for number in value):
+        raise ValueError(f"{name} must be (low, high), two {described}; got {value!r}")
 
 
 def _check_nesting(constraints: Mapping[str, Mapping[str, int]], functions: set[str]) -> None:

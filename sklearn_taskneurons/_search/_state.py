@@ -49,6 +49,8 @@ class SearchState:
         Generations scored so far.
     unimproved : int
         Generations since the front last improved.
+    function_set : frozenset of str
+        The functions of the programs.
     """
 
     islands: list[Island]
@@ -56,6 +58,7 @@ class SearchState:
     front: Front
     generation: int = 0
     unimproved: int = 0
+    function_set: frozenset[str] = frozenset()
 
 
 def copied(rng: np.random.Generator) -> np.random.Generator:

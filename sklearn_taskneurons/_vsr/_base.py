@@ -23,12 +23,14 @@ from sklearn_taskneurons._search import (
     Record,
     SearchSettings,
     SearchState,
+    check_state,
     forms_of,
     make_scorer,
     own_degree,
     search,
     search_exhaustively,
     selection_scores,
+    wants_end,
 )
 from sklearn_taskneurons._vsr._blocks import folds_of
 from sklearn_taskneurons._vsr._losses import make_loss
@@ -198,7 +200,8 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return [formula.report(names, digits=digits) for formula in self.formulas_]
 
     def _continues(self):
-        return self.warm_start and getattr(self, "_state", None) is not None
+        """Return whether a search goes on from the one before; one of every set of powers has nothing to go on with."""
+        return self.warm_start and self.method == "genetic" and getattr(self, "_state", None) is not None
 
     def _settings(self):
         """Check what the search may do; its errors come before any work."""
@@ -234,7 +237,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if abs(total - 1) > 1e-9:
             raise ValueError(f"p_crossover, p_mutation, p_constant_mutation and p_reproduction must add up to 1, got {total:g}")
         max_depth = MAX_DEPTH if self.max_depth is None else self.max_depth
-        return SearchSettings(
+        settings = SearchSettings(
             function_set=functions,
             init_depth=tuple(self.init_depth),
             mutation_depth=(0, min(3, max_depth)),
@@ -243,6 +246,9 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             const_range=tuple(self.const_range),
             **{name: getattr(self, name) for name in _SETTINGS},
         )
+        if self._continues():
+            check_state(self._state, settings, self.n_islands)
+        return settings
 
     def _coefficients(self):
         """Return how constants are refitted; a program's own ones are shared."""
@@ -354,7 +360,7 @@ class _Watcher:
         """Pass a generation on; return whether somebody wants no other."""
         if self.progress:
             self.progress.show(f"generation {record['generation']}: loss {record['best_loss']:.4g}")
-        wishes = [callback(dict(record)) is True for callback in self.estimator.callbacks or ()]
+        wishes = [wants_end(callback(dict(record))) for callback in self.estimator.callbacks or ()]
         wishes.append(self.tasks.end())
         self.tasks.begin()
         return any(wishes)

@@ -25,13 +25,12 @@ class RowBlocks:
     ----------
     parts : sequence of sequence of Moments
         One part, or where there is a cross-validation to come one for each fold; in each the moments for each form.
-    n_rows, n_used : int
-        How many rows there were, and how many of them had a weight.
+    n_rows : int
+        How many rows have been added, whatever their weights: the folds of those that follow go on from there.
     """
 
     parts: Sequence[Sequence[Moments]]
     n_rows: int = 0
-    n_used: int = 0
 
     @classmethod
     def empty(cls, forms, n_folds):
@@ -52,14 +51,17 @@ class RowBlocks:
                 else part
                 for fold, part in enumerate(self.parts)
             ]
-        return RowBlocks(parts, self.n_rows + len(X), self.n_used + int(np.count_nonzero(weights)))
+        return RowBlocks(parts, self.n_rows + len(X))
 
     @classmethod
     def on_cluster(cls, X, y, sample_weight, *, forms):
         """Return the rows of collections of dask, which stay where they are."""
-        moments = block_moments(X, y, sample_weight, forms=forms)
-        n_rows = moments[0].n_rows
-        return cls([moments], n_rows, n_rows if sample_weight is None else int((sample_weight > 0).sum().compute()))
+        return cls([block_moments(X, y, sample_weight, forms=forms)])
+
+    @property
+    def n_used(self):
+        """How many rows of positive weight there are."""
+        return sum(part[0].n_rows for part in self.parts)
 
     @property
     def total_weight(self):

@@ -159,7 +159,7 @@ def test_partitions_without_rows_add_nothing(table, workers):
         block_moments(some[["a"]], some["y"], forms=[Form(False, 3)])[0], Moments(3).update(X[110:130, :1], Y[110:130, 0])
     )
     none = parts[parts["row"] < 0]
-    with pytest.raises(ValueError, match="at least one row; got none in any block"):
+    with pytest.raises(ValueError, match="at least one row of positive weight; got none in any block"):
         block_moments(none[["a"]], none["y"], forms=[Form(False, 3)])
 
 
