@@ -63,6 +63,7 @@ def formula_of(text):
 @example("sin([1, 3]*dot([0.1234, -2.5], x)*x)")
 @example("abs([1234, 5]/dot([1234, 5], x)**2*x)")
 @example("(x + dot([1, -2], x) - [1, 3])*sum(x)")
+@example("-8/dot(abs(x) + tanh(x), [0.9092974268256817, -1.682941969615793])")
 def test_expanding_keeps_the_values_and_is_done_once(text):
     formula = formula_of(text)
     expanded = formula.expand()
