@@ -181,7 +181,9 @@ class Algebra:
         return self.multiply(a, {self.atoms.function(DIV, divisor): 1 / scale})
 
     def _constant_of(self, monomial: Monomial, coefficient: Coefficient) -> Coefficient:
-        """Return what a term is written with: where a sum with a known vector stands alone, the numbers in this vector."""
+        """Return what a term is written with: no number beside a free vector, and that of a lone sum in its known vector."""
+        if self.atoms.absorbs(monomial):
+            return UNIT
         lone = self.atoms.lone_sum(monomial)
         if lone is None or lone.weight is None or isinstance(coefficient, Scaled):
             return coefficient

@@ -92,7 +92,12 @@ def test_formulas_of_other_values_are_others(scalar, left, right):
         ("sin(dot([1,-2],x)/[1,2])", "sin([1, 0.5]*dot([1, -2], x))"),
         ("abs([1,3]*dot([1234,5],x)*x)", "abs([1000, 3000]*dot([1.234, 0.005], x)*x)"),
         ("(x + dot([1,-2],x) - [1,3])*sum(x)", "3*x*dot([1, -1], x) - 4*x"),
+        # a free vector takes in what multiplies it, so that nothing can be taken out of it either
+        ("1/(3*dot(w,x)*dot([1e4,2],x) - 6)", "1/(dot(w, x)*dot([5, 0.001], x) - 6)"),
+        ("1/(dot(w,x)*dot([1e4,2],x) + dot(w,x))", "1/(dot(w, x)*dot([5, 0.001], x) + dot(w, x))"),
     ],
 )
 def test_known_vectors_are_written_where_they_stand(text, expanded):
-    assert str(Formula(text).expand()) == expanded
+    formula = Formula(text)
+    assert str(formula.expand()) == str(formula.expand().expand()) == expanded
+    assert formula.expand() == formula
