@@ -173,12 +173,21 @@ class Algebra:
 
     def _divide_by_sum(self, a: Polynomial, b: Polynomial) -> Polynomial:
         # one atom for all multiples of a sum
-        scale, is_decimal = content([b[monomial] for monomial in self.writer.sorted(b)])
+        scale, is_decimal = content([self._constant_of(monomial, b[monomial]) for monomial in self.writer.sorted(b)])
         divisor = self._lasting(self.scale(b, 1 / scale))
         if len(divisor) < len(b):
             return self.divide(a, self.scale(divisor, scale))
         self.writer.is_settled = self.writer.is_settled and not is_decimal
         return self.multiply(a, {self.atoms.function(DIV, divisor): 1 / scale})
+
+    def _constant_of(self, monomial: Monomial, coefficient: Coefficient) -> Coefficient:
+        """Return what a term is written with: no number beside a free vector, and that of a lone sum in its known vector."""
+        if self.atoms.absorbs(monomial):
+            return UNIT
+        lone = self.atoms.lone_sum(monomial)
+        if lone is None or lone.weight is None or isinstance(coefficient, Scaled):
+            return coefficient
+        return Scaled(coefficient, lone.weight)
 
     def _lasting(self, a: Polynomial) -> Polynomial:
         """Return a polynomial without the terms that are 0 in floating point, as which it will be written."""

@@ -221,12 +221,12 @@ class Formula(Immutable):
         return None if None in degrees else max((degree for degree in degrees if degree is not None), default=0)
 
     def expand(self) -> "Formula":
-        """Return the canonical form: the sum of :attr:`terms`.
+        """Return the canonical form: the sum of :attr:`terms`, which remains the same when it is expanded again.
 
         Returns
         -------
         Formula
-            Equal to this one; equal formulas expand to the same text.
+            Equal to this one. Equal formulas without known constant vectors expand to the same text.
 
         Examples
         --------

@@ -1,5 +1,6 @@
 """Functions of the user's own in the language of formulas."""
 
+import keyword
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -31,7 +32,8 @@ def make_function(
         Takes `arity` ndarrays of float64 of one shape, whatever it is, and returns one of the same shape, each value a
         function of those in its place; it leaves its arguments as they are. Programs with values that are not finite lose.
     name : str
-        2 to 30 of the characters a-z, 0-9 and _, the first a letter; not the name of another function.
+        2 to 30 of the characters a-z, 0-9 and _, the first a letter; no keyword of Python, such as "or", and not the name of
+        another function, nor of one that has been changed since: what it computes must not change under formulas that exist.
     arity : {1, 2}, default=1
         The number of arguments. Where one is a vector and the other a scalar, `function` is given both in the shape of the
         vector.
@@ -71,6 +73,8 @@ def make_function(
         raise TypeError(f"function and torch_function must be callable, given {function!r} and {torch_function!r}")
     if not _NAME.fullmatch(name):
         raise ValueError(f"name must be 2 to 30 of the characters a-z, 0-9 and _, the first a letter, given {name!r}")
+    if keyword.iskeyword(name):
+        raise ValueError(f"name must not be a keyword of Python, which formulas cannot call, given {name!r}")
     if arity not in _PLACES:
         raise ValueError(f"arity must be 1 or 2, given {arity!r}")
     _try(function, name, arity)

@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from sklearn_taskneurons.formula._atoms import Atoms, Monomial, Polynomial
 from sklearn_taskneurons.formula._build import Summand, applied, call, power, product, total
-from sklearn_taskneurons.formula._coefficients import UNIT, Coefficient, Scaled, Weight, rounded, rounded_vector, split, unit
+from sklearn_taskneurons.formula._coefficients import UNIT, Coefficient, Weight, rounded, rounded_vector, split, unit
 from sklearn_taskneurons.formula._expression import Expression, Node, Vector
 from sklearn_taskneurons.formula._printer import expression_text
 from sklearn_taskneurons.formula.functions import DOT, POW, SUM, VECTOR, X
@@ -87,9 +87,9 @@ class Writer:
         for serial, exponent in monomial:
             weight = self.atoms[serial].weight
             if isinstance(weight, tuple):
-                scale = unit(weight)
-                self.is_settled = self.is_settled and scale == 1
-                result /= scale**exponent
+                # read without one of its sums over the features, a product can merge with others
+                self.is_settled = False
+                result /= unit(weight) ** exponent
         return result
 
     def _factors(self, monomial: Monomial) -> tuple[list[Expression], list[Expression]]:
@@ -105,13 +105,13 @@ class Writer:
 
     def _summand(self, monomial: Monomial, coefficient: Coefficient) -> Summand:
         lone = self.atoms.lone_sum(monomial)
-        if lone is not None:
-            scale, _ = split(coefficient)
-            return 1.0, [self._row_sum(lone.monomial, scale, lone.weight)], []
+        if lone is not None and isinstance(coefficient, Fraction):
+            return 1.0, [self._row_sum(lone.monomial, coefficient, lone.weight)], []
         numerators, denominators = self._factors(monomial)
-        if isinstance(coefficient, Scaled):
-            return 1.0, [self._vector(*coefficient), *numerators], denominators
-        scale = coefficient * self.unit(monomial)
+        scale, weight = split(coefficient)
+        scale *= self.unit(monomial)
+        if weight is not None:
+            return 1.0, [self._vector(scale, weight), *numerators], denominators
         return 1.0 if self.atoms.absorbs(monomial) else rounded(scale), numerators, denominators
 
     def _row_sum(self, monomial: Monomial, scale: Fraction, weight: Weight | None) -> Expression:
@@ -132,10 +132,13 @@ class Writer:
         if scale.numerator.bit_length() - scale.denominator.bit_length() > _LEAST_BITS:
             return False
         lone = self.atoms.lone_sum(monomial)
-        weight = weight if lone is None else lone.weight
+        if lone is not None and weight is None:
+            weight = lone.weight
+        else:
+            scale *= self.unit(monomial)
         if isinstance(weight, tuple):
             return not any(rounded_vector(scale, weight))
-        return weight is None and not self.atoms.absorbs(monomial) and not rounded(scale * self.unit(monomial))
+        return weight is None and not self.atoms.absorbs(monomial) and not rounded(scale)
 
     def entries(self, scale: Fraction, weight: tuple[int, ...]) -> Vector:
         """Return a known vector as it is written; its entries are not all equal, unless rounding has made them so."""

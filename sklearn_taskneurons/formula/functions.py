@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from sklearn_taskneurons.formula._origin import origin
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -75,7 +77,7 @@ def add_function(function: Function) -> Function:
     Raises
     ------
     ValueError
-        If the name stands for another function, or the table is full.
+        If the name stands for another function, be it an earlier one of the same place, or the table is full.
     """
     if function.name not in OPCODES:
         if len(FUNCTIONS) == MAX_FUNCTIONS:
@@ -84,8 +86,10 @@ def add_function(function: Function) -> Function:
         FUNCTIONS.append(function)
         ARITIES.append(function.arity)
     known = FUNCTIONS[OPCODES[function.name]]
-    if _origin(known) != _origin(function):
-        raise ValueError(f"name must be one that no other function has, given {function.name!r}")
+    if _key(known) != _key(function):
+        raise ValueError(
+            f"name must be one that no other function has, nor an earlier version of this one, given {function.name!r}"
+        )
     return known
 
 
@@ -116,8 +120,7 @@ def _restored(*values: Any) -> Function:
     return add_function(Function(*values))
 
 
-def _origin(function: Function) -> tuple[object, ...]:
-    """Return what two copies of a function have in common: where its code stands, and how it is written."""
-    codes = (function.numpy_function, function.torch_function)
-    places = [(getattr(code, "__module__", None), getattr(code, "__qualname__", repr(code))) for code in codes]
-    return function.name, function.arity, function.symbol, function.latex, *places
+def _key(function: Function) -> tuple[object, ...]:
+    """Return what two copies of a function have in common: what it computes, and how it is written."""
+    values = origin(function.numpy_function), origin(function.torch_function)
+    return function.name, function.arity, function.symbol, function.latex, *values
