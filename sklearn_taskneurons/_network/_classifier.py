@@ -33,6 +33,9 @@ class NetworkClassifierMixin(ClassifierMixin):
     def fit(self, X, y, sample_weight=None):
         """Search the formula, unless it is given, and train the network.
 
+        An interrupt from the keyboard ends the training of the network with a warning and keeps the best weights so far. One
+        before that, and any error, leaves the estimator as it was.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
@@ -65,6 +68,8 @@ class NetworkClassifierMixin(ClassifierMixin):
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch on all of these rows; those of the first call decide the scaling and the formula.
+
+        An error leaves the estimator as it was.
 
         Parameters
         ----------

@@ -21,6 +21,9 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
     def fit(self, X, y, sample_weight=None):
         """Search the formula, unless it is given, and train the network.
 
+        An interrupt from the keyboard ends the training of the network with a warning and keeps the best weights so far. One
+        before that, and any error, leaves the estimator as it was.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
@@ -49,6 +52,8 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, sample_weight=None):
         """Train one epoch on all of these rows; those of the first call decide the scaling and the formula.
+
+        An error leaves the estimator as it was.
 
         Parameters
         ----------
