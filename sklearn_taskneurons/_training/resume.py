@@ -48,9 +48,10 @@ def resume(
     result.__dict__.update(
         lr=lr, optimizer__weight_decay=weight_decay, batch_size=batch_size, max_epochs=max_epochs, verbose=verbose
     )
-    # From its defaults, so that nothing stays of what schedules have written there.
     (group,) = optimizer.param_groups
-    optimizer.param_groups[:] = [{**optimizer.defaults, "params": group["params"], "lr": lr, "weight_decay": weight_decay}]
+    group["weight_decay"] = weight_decay
+    if lr != net.lr:  # else it is where a schedule among the callbacks has left it
+        group |= {"lr": lr, "initial_lr": lr}
     for name, value in loss_options.items():
         setattr(result, f"criterion__{name}", value)
     result.criterion_ = result.criterion(**result.get_params_for("criterion"))

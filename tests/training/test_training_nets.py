@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from torch.optim.lr_scheduler import ExponentialLR
 
 from sklearn_taskneurons._training import fit_column_scaler, make_net, make_table, predict, resume, train
 from sklearn_taskneurons._training.training import BLOCK_ROWS
@@ -254,6 +255,21 @@ def test_a_resumed_net_is_trained_as_is_said(data):
     assert dict(other.callbacks_)["second"].steps == 6
     assert "first" not in dict(other.callbacks_)
     assert steps_of(other).abs().max() < 0.01  # a weight decay of lr * weight_decay = 1 leaves a step's length
+
+
+def test_a_schedule_goes_on_until_there_is_another_learning_rate(data):
+    X, y = data
+    net = small_net(callbacks=[LRScheduler(ExponentialLR, gamma=0.5)])
+    rates = []
+    for lr in (0.01, 0.01, 0.08):
+        net = resume(net, **settings(lr=lr))
+        train(net, make_table(X, y), max_epochs=2)
+        rates.append(net.optimizer_.param_groups[0]["lr"])
+    whole = small_net(callbacks=[LRScheduler(ExponentialLR, gamma=0.5)])
+    train(whole, make_table(X, y), max_epochs=2)
+    whole.partial_fit(make_table(X, y), epochs=2)  # as skorch goes on by itself
+    assert rates[1] == whole.optimizer_.param_groups[0]["lr"]
+    assert 0.01 < rates[2] < 0.08
 
 
 def test_a_verbose_net_reports_and_another_does_not(data, capsys):
