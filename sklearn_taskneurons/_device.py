@@ -1,7 +1,9 @@
 """The crossing from numpy to torch: devices, dtypes and threads."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,12 +44,33 @@ def to_array(tensor: Tensor) -> NDArray[Any]:
     return tensor.detach().cpu().numpy()
 
 
+@dataclass
+class _Blocks:
+    """The blocks of `single_torch_thread` that are open, in all threads, and what was set before the first of them."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    inside: set[object] = field(default_factory=set)
+    n_threads: int = 1
+
+
+_blocks = _Blocks()
+
+
 @contextmanager
 def single_torch_thread() -> Iterator[None]:
-    """Let torch compute on one thread inside the block: small layers lose more by waiting than they gain."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Let torch compute on one thread inside the block: small layers lose more by waiting than they gain.
+
+    Blocks of several threads may overlap: torch has a number for each thread, and the last one set for those that begin.
+    """
+    block = object()
     try:
+        with _blocks.lock:
+            current = torch.get_num_threads()  # only after this does a thread that has just begun keep what is set
+            _blocks.n_threads = _blocks.n_threads if _blocks.inside else current
+            _blocks.inside.add(block)
+            torch.set_num_threads(1)
         yield
     finally:
-        torch.set_num_threads(threads)
+        with _blocks.lock:
+            _blocks.inside.discard(block)
+            torch.set_num_threads(_blocks.n_threads)

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_taskneurons._conv_task_neuron._autoencoder import encode, reconstruct, train_autoencoder
 from sklearn_taskneurons._conv_task_neuron._images import as_rows, find_image_shape, fit_channel_scaler
+from sklearn_taskneurons._device import resolve_device
 from sklearn_taskneurons._network import BaseNetwork, share_of_time, whole_numbers
 from sklearn_taskneurons._training import Augmentation, fit_column_scaler, make_net_of
 from sklearn_taskneurons.nn import TaskNeuronCNN
@@ -156,13 +157,6 @@ class BaseConvTaskNeuron(BaseNetwork):
             raise ValueError(f"X must hold images of the shape {self.image_shape_}, as in the first fit, got {shape}")
         return validated
 
-    def _check_parameters(self):
-        super()._check_parameters()
-        if self.max_shift != "auto" and self.max_shift >= max(self.image_shape_[1:]):
-            raise ValueError(
-                f"max_shift must be less than the longer side of an image of {self.image_shape_}, got {self.max_shift}"
-            )
-
     def _try_network(self, formula):
         self._network(**self._architecture(1, formula))
 
@@ -180,19 +174,17 @@ class BaseConvTaskNeuron(BaseNetwork):
             code_size=min(AUTO_CODE_SIZE, rows.shape[1]) if self.code_size == "auto" else self.code_size,
             max_epochs=self._max_epochs(len(rows)),
             deadline=None if deadline is None else time.monotonic() + share_of_time(deadline),
-            options=self._training_options(len(rows), seed),
+            options=self._training_options(len(rows))
+            | {"valid_batch_size": VALID_BATCH_SIZE, "device": resolve_device(self.device), "seed": seed},
         )
         codes = encode(self.autoencoder_, rows)
         self.code_scaler_ = fit_column_scaler(codes, weights)
         return self.code_scaler_.transform(codes)
 
-    def _training_options(self, n_rows, seed):
-        return super()._training_options(n_rows, seed) | {"valid_batch_size": VALID_BATCH_SIZE}
-
     def _make_net(self, n_rows, n_outputs, options):
         arguments = {"network": self._network, "n_members": self.n_members, "input_shape": self.image_shape_}
         arguments |= self._architecture(n_outputs, self.formula_)
-        return make_net_of(SideBySide, arguments, augmentation=self._augmentation(options["seed"]), **options)
+        return make_net_of(SideBySide, arguments, valid_batch_size=VALID_BATCH_SIZE, **options)
 
     def _architecture(self, n_outputs, formula):
         channels = whole_numbers("channels", self.channels)
@@ -216,6 +208,8 @@ class BaseConvTaskNeuron(BaseNetwork):
         shift = self.max_shift
         if shift == "auto":
             shift = int(min(self.image_shape_[1:]) >= AUTO_SHIFT_SIDE)
+        elif shift >= max(self.image_shape_[1:]):
+            raise ValueError(f"max_shift must be less than the longer side of an image of {self.image_shape_}, got {shift}")
         if not shift and not self.horizontal_flip:
             return None
         return Augmentation(self.image_shape_, shift, self.horizontal_flip, seed)

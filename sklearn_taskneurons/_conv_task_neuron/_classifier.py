@@ -78,11 +78,14 @@ class ConvTaskNeuronClassifier(NetworkClassifierMixin, BaseConvTaskNeuron):
         Where the networks are trained: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one. On the CPU they are
         trained by one thread, so that the same seed gives the same model on any machine of its kind.
     callbacks : list of skorch callbacks or None, default=None
-        Copies of them watch the training of the network; see ``net_.callbacks_``.
+        Copies of them watch the training of the network, and go on where it goes on, unless others are given; see
+        ``net_.callbacks_``.
     verbose : int, default=0
         With 1 and more, skorch reports each epoch, first those of the autoencoder.
     warm_start : bool, default=False
-        Whether `fit` goes on training the network that is there, with its scaling and formula.
+        Whether `fit` goes on training the network that is there, on its device, with its scaling and formula. As in
+        `partial_fit`, what says what the network is then has no effect; what says how it is trained, such as `lr`, counts as
+        it is now, and "auto" of `batch_size` and `weight_decay` remains what it was for the first rows.
     label_smoothing : float, default=0.1
         The part of the probability of an image's class that is spread over all classes while the network is trained, in
         [0, 1).

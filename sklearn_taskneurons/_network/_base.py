@@ -25,7 +25,7 @@ from sklearn_taskneurons._network._candidates import (
     n_splits,
 )
 from sklearn_taskneurons._network._split import hold_out
-from sklearn_taskneurons._training import held_out_losses, make_table, predict, train
+from sklearn_taskneurons._training import held_out_losses, make_table, predict, resume, train
 from sklearn_taskneurons._vsr import VSRRegressor
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn import count_multiplications, count_parameters
@@ -108,6 +108,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _make_net(self, n_rows, n_outputs, options):
         """Return the net of `formula_` for so many scaled rows; the options say how any net is trained."""
 
+    def _augmentation(self, seed):
+        """Return what is done to the batches of the training; it says what it cannot do."""
+
     @abstractmethod
     def _comparison_options(self, n_rows):
         """Return what the small networks are by which formulas are compared."""
@@ -129,7 +132,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         split_seed, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
         X, y, weights = _weighty(X, y, weights)
         parts = self._split(y, self.net_.module_.n_members if self._continues() else self.n_members, split_seed)
-        if not self._continues():
+        if self._continues():
+            self._resume()
+        else:
             self._start(X, y, weights, search_seed, net_seed, deadline)
         table = self._table(X, y, weights)
         rows, held_out = (table, None) if parts is None else map(table.subset, parts)
@@ -143,7 +148,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Train one epoch on validated rows; the first rows decide the scaling and the formula."""
         deadline = self._deadline()
         X, y, weights = _weighty(X, y, weights)
-        if not hasattr(self, "net_"):
+        if hasattr(self, "net_"):
+            self._resume()
+        else:
             self._check_parameters()
             _, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
             self._start(X, y, weights, search_seed, net_seed, deadline)
@@ -157,10 +164,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Raise what can be known to be wrong before any work begins."""
         whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes)
         resolve_device(self.device)
-        for item in self.callbacks or ():
-            callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
-            if not issubclass(callback if isinstance(callback, type) else type(callback), Callback):
-                raise ValueError(f"callbacks must be skorch callbacks, or pairs of a name and one, got {item!r}")
+        self._given_callbacks()
+        self._augmentation(0)
         formula = self._given_formula()
         if formula is None and self.search is not None:
             check_search(self.search)
@@ -170,6 +175,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _given_formula(self):
         return None if isinstance(self.formula, str) and self.formula == "auto" else Formula(self.formula)
+
+    def _given_callbacks(self):
+        """Return the callbacks as a list."""
+        for item in self.callbacks or ():
+            callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+            if not issubclass(callback if isinstance(callback, type) else type(callback), Callback):
+                raise ValueError(f"callbacks must be skorch callbacks, or pairs of a name and one, got {item!r}")
+        return list(self.callbacks or ())
 
     def _split(self, y, n_members, seed):
         """Return for each member the rows to train on, and those to choose its best epoch by; None if none is held out."""
@@ -187,23 +200,34 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         n_outputs = self._start_targets(y, weights)
         self.scaler_ = self._fit_scaler(X, weights)
         self.formula_ = self._find_formula(X, y, weights, n_outputs, search_seed, deadline)
-        options = self._training_options(len(X), net_seed) | self._loss_options()
-        options |= {"task": self._task, "callbacks": copy.deepcopy(self.callbacks)}
+        self._n_rows, self._callbacks = len(X), self._given_callbacks()
+        options = self._training_options(len(X)) | self._loss_options()
+        options |= {"augmentation": self._augmentation(net_seed), "callbacks": copy.deepcopy(self._callbacks)}
+        options |= {"task": self._task, "device": resolve_device(self.device), "seed": net_seed}
         self.net_ = self._make_net(len(X), n_outputs, options)
         self.n_parameters_ = count_parameters(self.net_.module_)
         self.n_multiplications_ = count_multiplications(self.net_.module_, (self.scaler_.n_scalings * X.shape[1],))
         self.loss_curve_, self.validation_loss_curve_, self.n_iter_ = [], [], 0
 
-    def _training_options(self, n_rows, seed):
+    def _resume(self):
+        """Let a copy of the network go on, trained as the parameters say now; "auto" remains what it was."""
+        before, self._callbacks = self._callbacks, self._given_callbacks()
+        self.net_ = resume(
+            self.net_,
+            augmentation=self._augmentation(self.net_.iterator_train__order.seed),
+            callbacks=None if self._callbacks == before else copy.deepcopy(self._callbacks),
+            **self._training_options(self._n_rows),
+            **self._loss_options(),
+        )
+
+    def _training_options(self, n_rows):
         """Return how any net of so many rows is trained."""
         return {
             "lr": self.lr,
             "weight_decay": self._weight_decay(n_rows),
             "batch_size": self._batch_size(n_rows),
             "max_epochs": self._max_epochs(n_rows),
-            "device": resolve_device(self.device),
             "verbose": self.verbose,
-            "seed": seed,
         }
 
     def _find_formula(self, X, y, weights, n_outputs, seed, deadline):
@@ -228,6 +252,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             left = share_of_time(deadline)
             search.set_params(max_time=left if search.max_time is None else min(left, search.max_time))
         self.search_ = search.fit(X, y, sample_weight=weights)
+        if self.search_._interrupted:
+            raise KeyboardInterrupt
 
     def _held_out_losses(self, pool, X, y, weights, n_outputs, seed, deadline):
         """Return the losses of the candidates, None where there are too few rows or too little time to compare them."""
@@ -256,7 +282,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return min(AUTO_WEIGHT_DECAY / n_rows, MOST_WEIGHT_DECAY) if self.weight_decay == "auto" else self.weight_decay
 
     def _batch_size(self, n_rows):
-        return min(self._auto_batch_size, n_rows) if self.batch_size == "auto" else min(self.batch_size, n_rows)
+        return min(self._auto_batch_size, n_rows) if self.batch_size == "auto" else self.batch_size
 
     def _max_epochs(self, n_rows):
         """Return the largest number of epochs; few rows need more of them to make as many steps."""
@@ -271,7 +297,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self._network_targets(y),
             weights,
             n_members=self.net_.module_.n_members,
-            device=resolve_device(self.device),
+            device=self.net_.device,
         )
 
     def _train(self, table, validation, max_epochs, deadline):
@@ -293,11 +319,12 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 tol=self.tol,
                 deadline=deadline,
                 on_epoch=on_epoch,
+                keep_interrupted=True,
             )
         finally:
             tasks.close()
-        self.loss_curve_ += training.loss_curve
-        self.validation_loss_curve_ += training.validation_loss_curve
+        self.loss_curve_ = self.loss_curve_ + training.loss_curve
+        self.validation_loss_curve_ = self.validation_loss_curve_ + training.validation_loss_curve
         self.n_iter_ += training.n_iter
 
     def _predicting(self):
@@ -335,4 +362,6 @@ def _weighty(X, y, weights):
     if weights.all():
         return X, y, weights
     rows = weights > 0
+    if not rows.any():
+        raise ValueError(f"a row must have a weight, but sample_weight times class_weight is 0 for all {len(rows)} rows")
     return X[rows], y[rows], weights[rows]

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from sklearn_taskneurons._callbacks import with_callbacks
+from sklearn_taskneurons._network._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._validation import check_weights, class_weights
 from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
 
@@ -26,10 +27,14 @@ class NetworkClassifierMixin(ClassifierMixin):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None):
         """Search the formula, unless it is given, and train the network.
+
+        An interrupt from the keyboard ends the training of the network with a warning and keeps the best weights so far. One
+        before that, and any error, leaves the estimator as it was.
 
         Parameters
         ----------
@@ -58,10 +63,13 @@ class NetworkClassifierMixin(ClassifierMixin):
             self.classes_ = unique_labels(y)
         return self._fit(X, *self._numbers_and_weights(y, weights))
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch on all of these rows; those of the first call decide the scaling and the formula.
+
+        An error leaves the estimator as it was.
 
         Parameters
         ----------

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 
 from sklearn_taskneurons._callbacks import with_callbacks
+from sklearn_taskneurons._network._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._training import fit_target_scaler
 from sklearn_taskneurons._validation import check_weights
 
@@ -14,10 +15,14 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
 
     _task: ClassVar[Literal["regression", "classification"]] = "regression"
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None):
         """Search the formula, unless it is given, and train the network.
+
+        An interrupt from the keyboard ends the training of the network with a warning and keeps the best weights so far. One
+        before that, and any error, leaves the estimator as it was.
 
         Parameters
         ----------
@@ -42,10 +47,13 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         """
         return self._fit(*self._validated(X, y, sample_weight, first=not self._continues()))
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, sample_weight=None):
         """Train one epoch on all of these rows; those of the first call decide the scaling and the formula.
+
+        An error leaves the estimator as it was.
 
         Parameters
         ----------

@@ -71,11 +71,13 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
     device : str or torch.device, default="cpu"
         Where the network is trained: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
     callbacks : list of skorch callbacks or None, default=None
-        Copies of them watch the training; see ``net_.callbacks_``.
+        Copies of them watch the training, and go on where it goes on, unless others are given; see ``net_.callbacks_``.
     verbose : int, default=0
         With 1 and more, skorch reports each epoch.
     warm_start : bool, default=False
-        Whether `fit` goes on training the network that is there, with its scaling and formula.
+        Whether `fit` goes on training the network that is there, on its device, with its scaling and formula. As in
+        `partial_fit`, what says what the network is then has no effect; what says how it is trained, such as `lr`, counts as
+        it is now, and "auto" of `batch_size` and `weight_decay` remains what it was for the first rows.
     random_state : int, RandomState instance or None, default=None
         Decides the held-out rows, the search, the initial weights and the order of rows. An int gives the same model
         every time.

@@ -23,6 +23,15 @@ Task: TypeAlias = Literal["regression", "classification"]
 VALID_BATCH_SIZE = 65536
 
 
+class VerboseLog(PrintLog):  # type: ignore[misc]  # skorch has no types
+    """Print a table of the epochs where the net is verbose; to make it takes longer than an epoch of a small network."""
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Print the line of the epoch."""
+        if net.verbose:
+            super().on_epoch_end(net, **kwargs)
+
+
 class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     """A skorch net with a plain loop over the training batches; all else is skorch's.
 
@@ -234,8 +243,7 @@ def make_net_of(
         iterator_valid__batch_size=valid_batch_size,
         train_split=None,
         callbacks=[("best_epoch", BestEpoch()), *(callbacks or ())],
-        # Its table takes longer to make than an epoch of a small network, even where nobody sees it.
-        callbacks__print_log=PrintLog() if verbose else None,
+        callbacks__print_log=VerboseLog(),
         device=str(device),
         verbose=verbose,
     )

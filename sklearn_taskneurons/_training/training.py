@@ -105,6 +105,7 @@ def train(
     tol: float = 1e-4,
     deadline: float | None = None,
     on_epoch: Callable[[], bool] | None = None,
+    keep_interrupted: bool = False,
 ) -> Training:
     """Train ``net`` from wherever it stands, and leave the weights of the best epoch.
 
@@ -129,15 +130,22 @@ def train(
         The time of `time.monotonic` after which no batch is begun.
     on_epoch : callable or None
         Called after each epoch, while the net has the averaged weights; returns whether training shall stop.
+    keep_interrupted : bool
+        Whether an interrupt from the keyboard ends only the training, with a warning, and not what it is for.
 
     Returns
     -------
     Training
 
+    Raises
+    ------
+    KeyboardInterrupt
+        If the training was interrupted from the keyboard, unless `keep_interrupted`.
+
     Warns
     -----
     UserWarning
-        If the training was interrupted from the keyboard.
+        If it was interrupted with `keep_interrupted`.
     """
     watch: BestEpoch = dict(net.callbacks_)["best_epoch"]
     watch.set_params(patience=n_iter_no_change, tol=tol, deadline=deadline, on_epoch=on_epoch)
@@ -156,6 +164,8 @@ def train(
     if stopped is None and len(rows) < max_epochs:
         stopped = "callback" if _has_stopped_early(net) else "interrupted"
     if stopped == "interrupted":
+        if not keep_interrupted:
+            raise KeyboardInterrupt
         warnings.warn("Training was interrupted; the best weights so far are kept.", stacklevel=2)
     return Training(
         loss_curve=[float(row["train_loss"]) for row in rows],
@@ -208,6 +218,7 @@ def outputs_of(
     device = next(module.parameters()).device
 
     @torch.inference_mode()
+    @single_torch_thread()
     def outputs(start: int) -> NDArray[Any]:
         rows = X[start : start + n_rows]
         block = to_tensor(rows if transform is None else transform(rows), device=device)
@@ -216,7 +227,6 @@ def outputs_of(
 
     starts = range(0, len(X), n_rows)
     n_threads = min(torch.get_num_threads(), len(starts))
-    with single_torch_thread(), ThreadPoolExecutor(n_threads) as pool:
-        # A thread takes its number of threads from what is set when it begins, and a single one would be begun in vain.
-        blocks = list((pool.map if n_threads > 1 else map)(outputs, starts))
+    with ThreadPoolExecutor(n_threads) as pool:
+        blocks = list((pool.map if n_threads > 1 else map)(outputs, starts))  # a single thread would be begun in vain
     return np.concatenate(blocks, dtype=np.float64)

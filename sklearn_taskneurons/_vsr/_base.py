@@ -325,6 +325,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             watcher.close()
         if result.interrupted:
             warnings.warn("The search was interrupted; the best formulas so far are kept.", ConvergenceWarning, stacklevel=3)
+        self._interrupted = result.interrupted
         self._state: SearchState | None = result.state
         self.history_: list[Record] = [*self.history_, *result.history] if continues else result.history
         self.n_iter_ = len(self.history_)

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -46,5 +48,42 @@ def test_single_thread_is_taken_back_after_an_error():
         with pytest.raises(ZeroDivisionError):
             fail()
         assert [*seen, torch.get_num_threads()] == [1, 2]
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_overlapping_blocks_of_threads_leave_the_number_that_was_before():
+    before = torch.get_num_threads()
+    first_is_in, second_is_in, first_is_out = threading.Event(), threading.Event(), threading.Event()
+    seen = {}
+
+    def first():
+        with single_torch_thread():
+            first_is_in.set()
+            second_is_in.wait(10)
+        seen["first"] = torch.get_num_threads()
+        first_is_out.set()
+
+    def second():
+        first_is_in.wait(10)
+        with single_torch_thread():
+            second_is_in.set()
+            first_is_out.wait(10)
+            seen["inside"] = torch.get_num_threads()
+        seen["second"] = torch.get_num_threads()
+
+    def in_threads(*functions):
+        threads = [threading.Thread(target=function) for function in functions]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    torch.set_num_threads(3)
+    try:
+        in_threads(first, second)
+        in_threads(lambda: seen.update(later=torch.get_num_threads()))
+        assert seen == {"first": 3, "inside": 1, "second": 3, "later": 3}
+        assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)

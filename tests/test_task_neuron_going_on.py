@@ -1,0 +1,239 @@
+"""Estimators with networks that are fitted again: what a failure leaves, and what goes on."""
+
+import copy
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import Callback
+
+from sklearn_taskneurons import (
+    ConvTaskNeuronClassifier,
+    ConvTaskNeuronRegressor,
+    TaskNeuronClassifier,
+    TaskNeuronRegressor,
+    VSRRegressor,
+)
+from sklearn_taskneurons._training.callbacks import BestEpoch
+
+CLASSIFIERS = [TaskNeuronClassifier, ConvTaskNeuronClassifier]
+REGRESSORS = [TaskNeuronRegressor, ConvTaskNeuronRegressor]
+SEARCH = "sklearn_taskneurons._network._base.BaseNetwork._find_formula"
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X[:120], y[:120]
+
+
+def small(estimator, **parameters):
+    sizes = {"channels": (4,)} if "channels" in estimator().get_params() else {"n_members": 2}
+    options = {"hidden_layer_sizes": (), "max_epochs": 2, "random_state": 0}
+    return estimator(**{"formula": "x**2 + x"} | sizes | options | parameters)
+
+
+def interrupt(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
+def assert_same(model, other, X, y):
+    """Assert that two models are the same, now and after they went on."""
+    assert vars(model).keys() == vars(other).keys()
+    outputs = [each._outputs(X) for each in (model, other)]
+    assert_array_equal(*outputs)
+    assert_array_equal(model.predict(X), other.predict(X))
+    assert len(model.net_.history) == len(other.net_.history)
+    after = [copy.deepcopy(each).partial_fit(X, y) for each in (model, other)]
+    assert_array_equal(after[0].predict(X), after[1].predict(X))
+    assert_array_equal(*(each._outputs(X) for each in after))
+
+
+class FailAt(Callback):
+    """Raise in an epoch of the net's whole life."""
+
+    def __init__(self, epoch, error=ZeroDivisionError):
+        self.epoch = epoch
+        self.error = error
+
+    def on_batch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            raise self.error
+
+
+class TestFailures:
+    @pytest.mark.parametrize("estimator", CLASSIFIERS + REGRESSORS)
+    def test_a_refit_that_is_refused_changes_nothing(self, estimator, digits):
+        X, y = digits
+        model = small(estimator).fit(X, y)
+        before = copy.deepcopy(model)
+        labels = np.array(list("abcdefghij"))[y] if estimator in CLASSIFIERS else np.column_stack([y, y])
+        with pytest.raises(ValueError, match="hidden_layer_sizes"):
+            model.set_params(hidden_layer_sizes=(0,)).fit(X[:, :49], labels)
+        assert_same(model.set_params(hidden_layer_sizes=()), before, X, y)
+
+    @pytest.mark.parametrize("estimator", CLASSIFIERS + REGRESSORS)
+    def test_an_interrupt_before_the_training_changes_nothing(self, estimator, digits, monkeypatch):
+        X, y = digits
+        model = small(estimator).fit(X, y)
+        before = copy.deepcopy(model)
+        with monkeypatch.context() as patch:
+            patch.setattr(SEARCH, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                model.fit(7 + 100 * X[y < 5], y[y < 5])
+        assert_same(model, before, X, y)
+
+    @pytest.mark.parametrize("estimator", CLASSIFIERS + REGRESSORS)
+    def test_training_that_fails_on_the_way_changes_nothing(self, estimator, digits):
+        X, y = digits
+        model = small(estimator, warm_start=True, batch_size=30).fit(X, y)
+        before = copy.deepcopy(model)
+        model.set_params(callbacks=[FailAt(4)])
+        with pytest.raises(ZeroDivisionError):
+            model.fit(X[::-1], y[::-1])
+        with pytest.raises(ZeroDivisionError):
+            model.partial_fit(X, y).partial_fit(X[:50], y[:50])
+        before.set_params(callbacks=model.callbacks).partial_fit(X, y)
+        for each in (model, before):
+            each.set_params(callbacks=None)
+        assert_same(model, before, X, y)
+
+    @pytest.mark.parametrize("estimator", REGRESSORS)
+    def test_a_block_that_is_refused_does_not_change_the_shape_of_predictions(self, estimator, digits):
+        X, y = digits
+        model = small(estimator).fit(X, y)
+        with pytest.raises(ValueError, match="Negative"):
+            model.partial_fit(X, y[:, None], sample_weight=-np.ones(len(y)))
+        assert model.predict(X).shape == y.shape
+
+    @pytest.mark.parametrize("estimator", CLASSIFIERS + REGRESSORS)
+    @pytest.mark.parametrize("method", ["fit", "partial_fit"])
+    def test_what_failed_is_not_fitted(self, estimator, method, digits, monkeypatch):
+        X, y = digits
+        model = small(estimator)
+        before = vars(model).copy()
+        known = {"classes": range(10)} if estimator in CLASSIFIERS and method == "partial_fit" else {}
+        monkeypatch.setattr(SEARCH, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            getattr(model, method)(X, y, **known)
+        assert vars(model) == before
+        with pytest.raises(NotFittedError):
+            check_is_fitted(model)
+
+    @pytest.mark.parametrize("n_before", [0, 1])  # the trainings before the one that is interrupted
+    def test_an_interrupt_on_the_way_to_the_formula_ends_the_fit(self, n_before, digits, monkeypatch):
+        X, y = digits
+        begun = []
+
+        def on_batch_end(self, net, training=False, **kwargs):
+            if len(begun) == n_before + 1:
+                raise KeyboardInterrupt
+            return original(self, net, training=training, **kwargs)
+
+        def on_train_begin(self, net, *args, **kwargs):
+            begun.append(type(net.module_).__name__)
+            return begins(self, net, *args, **kwargs)
+
+        original, begins = BestEpoch.on_batch_end, BestEpoch.on_train_begin
+        monkeypatch.setattr(BestEpoch, "on_batch_end", on_batch_end)
+        monkeypatch.setattr(BestEpoch, "on_train_begin", on_train_begin)
+        model = small(ConvTaskNeuronRegressor, formula="auto", code_size=3)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, y)
+        assert begun == ["SideBySide", "TaskNeuronMLP"][: n_before + 1]  # the autoencoder, and the networks compared
+        assert not hasattr(model, "autoencoder_")
+
+    def test_an_interrupt_of_the_search_ends_the_fit(self, digits):
+        def interrupts(record):
+            raise KeyboardInterrupt
+
+        search = VSRRegressor(population_size=20, generations=3, callbacks=[interrupts])
+        with pytest.raises(KeyboardInterrupt), pytest.warns(ConvergenceWarning, match="search was interrupted"):
+            small(TaskNeuronRegressor, formula="auto", search=search).fit(*digits)
+
+
+class TestWeights:
+    @pytest.mark.parametrize("estimator", CLASSIFIERS)
+    @pytest.mark.parametrize("of_zero", [0.0, 1.0])
+    def test_a_row_must_be_left(self, estimator, of_zero, digits):
+        X, y = digits
+        class_weight = dict.fromkeys(range(10), 0.0) | {0: of_zero}
+        with pytest.raises(ValueError, match="sample_weight times class_weight is 0 for all 120 rows"):
+            small(estimator, class_weight=class_weight).fit(X, y, sample_weight=y > 0)
+
+
+class TestPresentParameters:
+    @pytest.mark.parametrize("estimator", CLASSIFIERS + REGRESSORS)
+    @pytest.mark.parametrize("parameter", [{"lr": 1e-9}, {"batch_size": 10}, {"weight_decay": 50.0}])
+    def test_training_goes_on_with_the_present_ones(self, estimator, parameter, digits):
+        X, y = digits
+        model = small(estimator, warm_start=True).fit(X, y)
+        same, other, block = (copy.deepcopy(model) for _ in range(3))
+        outputs = [each._outputs(X) for each in (same.fit(X, y), other.set_params(**parameter).fit(X, y))]
+        assert abs(outputs[0] - outputs[1]).max() > 1e-4
+        block.set_params(**parameter, max_epochs=1)
+        assert_array_equal(
+            copy.deepcopy(block).set_params(early_stopping=False).fit(X, y)._outputs(X), block.partial_fit(X, y)._outputs(X)
+        )
+
+    def test_without_a_learning_rate_the_steps_stay(self, digits):
+        X, y = digits
+        model = small(TaskNeuronRegressor, warm_start=True, early_stopping=False, max_epochs=30).fit(X, y)
+        model.set_params(lr=1e-30).fit(X, y).fit(X, y)  # the average over the last steps has come to where they are
+        first = model._outputs(X)
+        assert abs(model.fit(X, y)._outputs(X) - first).max() < 1e-3 * abs(first).max()
+
+    def test_label_smoothing(self, digits):
+        X, y = digits
+        model = small(TaskNeuronClassifier, warm_start=True, label_smoothing=0.0, lr=0.1, early_stopping=False)
+        model.set_params(max_epochs=40).fit(X, y)
+        assert model.predict_proba(X).max() > 0.95
+        model.set_params(label_smoothing=0.9, max_epochs=200).fit(X, y)
+        assert model.predict_proba(X).max() < 0.5  # the best for 0.9 is 0.19 for the row's class
+
+    def test_shifts_of_images(self, digits):
+        X, y = digits
+        model = small(ConvTaskNeuronClassifier, warm_start=True, max_shift=0).fit(X, y)
+        assert model.net_.iterator_train__augmentation is None
+        model.set_params(max_shift=2, horizontal_flip=True, batch_size=40, early_stopping=False).fit(X, y)
+        augmentation = model.net_.iterator_train__augmentation
+        assert (augmentation.max_shift, augmentation.horizontal_flip, augmentation.n_batches) == (2, True, 6)
+        model.set_params(max_shift=1).partial_fit(X, y)
+        augmentation = model.net_.iterator_train__augmentation
+        assert (augmentation.max_shift, augmentation.n_batches) == (1, 9)
+        with pytest.raises(ValueError, match="max_shift must be less than"):
+            model.set_params(max_shift=8).partial_fit(X, y)
+
+    def test_callbacks(self, digits):
+        class Count(Callback):
+            def __init__(self):
+                self.epochs = 0
+
+            def on_epoch_end(self, net, **kwargs):
+                self.epochs += 1
+
+        X, y = digits
+        model = small(TaskNeuronRegressor, callbacks=[("first", Count)]).fit(X, y).partial_fit(X, y)
+        assert dict(model.net_.callbacks_)["first"].epochs == 3
+        model.set_params(callbacks=[("second", Count())]).partial_fit(X, y).partial_fit(X, y)
+        assert dict(model.net_.callbacks_)["second"].epochs == 2
+        assert "first" not in dict(model.net_.callbacks_)
+        with pytest.raises(ValueError, match="callbacks must be skorch callbacks"):
+            model.set_params(callbacks=["print"]).partial_fit(X, y)
+
+    def test_verbose(self, digits, capsys):
+        X, y = digits
+        model = small(TaskNeuronRegressor).fit(X, y)
+        assert not capsys.readouterr().out
+        model.set_params(verbose=1).partial_fit(X, y)
+        assert "train_loss" in capsys.readouterr().out
+
+    def test_auto_is_decided_by_the_first_rows(self, digits):
+        X, y = digits
+        model = small(TaskNeuronRegressor).fit(X, y)
+        first = model.net_.batch_size, model.net_.optimizer_.param_groups[0]["weight_decay"]
+        model.partial_fit(X[:1], y[:1])
+        assert (model.net_.batch_size, model.net_.optimizer_.param_groups[0]["weight_decay"]) == first == (120, 1.0)
