@@ -1,6 +1,7 @@
 """The crossing from numpy to torch: devices, dtypes and threads."""
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,10 +47,10 @@ def to_array(tensor: Tensor) -> NDArray[Any]:
 
 @dataclass
 class _Blocks:
-    """The blocks of `single_torch_thread` that are open, in all threads, and what was set before the first of them."""
+    """How many blocks of `single_torch_thread` are open in each thread, and what was set before the first of them."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    inside: set[object] = field(default_factory=set)
+    depths: Counter[int] = field(default_factory=Counter)
     n_threads: int = 1
 
 
@@ -60,17 +61,20 @@ _blocks = _Blocks()
 def single_torch_thread() -> Iterator[None]:
     """Let torch compute on one thread inside the block: small layers lose more by waiting than they gain.
 
-    Blocks of several threads may overlap: torch has a number for each thread, and the last one set for those that begin.
+    Blocks may stand inside of each other, and those of several threads overlap: torch has a number for each thread, and the last
+    one set for those that begin.
     """
-    block = object()
+    thread = threading.get_ident()
     try:
         with _blocks.lock:
             current = torch.get_num_threads()  # only after this does a thread that has just begun keep what is set
-            _blocks.n_threads = _blocks.n_threads if _blocks.inside else current
-            _blocks.inside.add(block)
+            _blocks.n_threads = _blocks.n_threads if _blocks.depths else current
+            _blocks.depths[thread] += 1
             torch.set_num_threads(1)
         yield
     finally:
         with _blocks.lock:
-            _blocks.inside.discard(block)
-            torch.set_num_threads(_blocks.n_threads)
+            _blocks.depths[thread] -= 1
+            if not _blocks.depths[thread]:
+                del _blocks.depths[thread]
+                torch.set_num_threads(_blocks.n_threads)

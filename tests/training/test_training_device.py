@@ -52,6 +52,19 @@ def test_single_thread_is_taken_back_after_an_error():
         torch.set_num_threads(before)
 
 
+def test_a_block_inside_of_another_one_leaves_it_as_it_is():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with single_torch_thread():
+            with single_torch_thread():
+                pass
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_overlapping_blocks_of_threads_leave_the_number_that_was_before():
     before = torch.get_num_threads()
     first_is_in, second_is_in, first_is_out = threading.Event(), threading.Event(), threading.Event()
