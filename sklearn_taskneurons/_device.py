@@ -61,8 +61,8 @@ _blocks = _Blocks()
 def single_torch_thread() -> Iterator[None]:
     """Let torch compute on one thread inside the block: small layers lose more by waiting than they gain.
 
-    Blocks may stand inside of each other, and those of several threads overlap: torch has a number for each thread, and the last
-    one set for those that begin.
+    Blocks may stand inside of each other, and those of several threads overlap: torch has a number for each thread, and those
+    that begin take the last one set.
     """
     thread = threading.get_ident()
     try:
