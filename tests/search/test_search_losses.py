@@ -234,6 +234,8 @@ class TestOwnLosses:
             (lambda r: (r**2).sum(), "tensor of shape"),
             (lambda r: r.detach().numpy() ** 2, "got ndarray"),
             (lambda r: (r**2).float(), "float64"),
+            (np.abs, "the residuals; got RuntimeError: Can't call numpy"),
+            (lambda y, prediction: abs(prediction - y), "the residuals; got TypeError: .*missing 1 required"),
             (lambda r: (r**2).detach(), "differentiable"),
             (lambda r: r**2 + 1.0, "0 for a residual of 0"),
             (lambda r: r**3, "0 for a residual of 0"),
