@@ -372,7 +372,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
 
     def _fit_on_cluster(self, X, y, sample_weight, deadline):
         """Fit on collections of dask; the columns of the terms come here for the logistic regression."""
-        settings = cluster_settings(self)
+        settings = cluster_settings(self, X)
         rows = ClusterRows(X, y, sample_weight)
         labels = rows.labels(self.class_weight)
         search_on_cluster(self, settings, deadline, X, *rows.encoded(labels), labels.n_rows)

@@ -221,7 +221,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         """
         if is_on_cluster(X):
             deadline = None if self.max_time is None else time.monotonic() + self.max_time
-            self._blocks: RowBlocks | None = search_on_cluster(self, cluster_settings(self), deadline, X, y, sample_weight)
+            self._blocks: RowBlocks | None = search_on_cluster(self, cluster_settings(self, X), deadline, X, y, sample_weight)
             return self._select(y.ndim)
         return self._fit(X, y, sample_weight, None, reset=not self._continues(), ensure_min_samples=2)
 

@@ -369,7 +369,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
 
     def _fit_on_cluster(self, X, y, sample_weight, deadline):
         """Fit on collections of dask."""
-        settings = cluster_settings(self)
+        settings = cluster_settings(self, X)
         rows = ClusterRows(X, y, sample_weight)
         if self.task == "regression" or (self.task == "auto" and are_numbers_on_cluster(y)):
             search_on_cluster(self, settings, deadline, X, y, sample_weight)
