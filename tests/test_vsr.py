@@ -164,6 +164,7 @@ class TestParameters:
             ({"method": "exhaustive", "max_degree": 20}, "14"),
             ({"p_crossover": 0.9}, "add up to 1"),
             ({"function_set": ("add", "sine")}, "function_set"),
+            ({"function_set": ["add", ["mul"]]}, "function_set must hold names"),
             ({"init_depth": (5, 2)}, "init_depth"),
             ({"const_range": (1, 1)}, "const_range"),
             ({"callbacks": ["print"]}, "callbacks must hold callables only"),

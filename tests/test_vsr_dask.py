@@ -77,6 +77,20 @@ def test_dataframes_give_their_names(table):
     assert model.report() == expected.report()
 
 
+def test_columns_without_names_are_features_without_names(table):
+    X, y, _ = table
+    model = small().fit(*in_parts(pd.DataFrame(X, columns=NAMES), pd.Series(y))).fit(*in_parts(pd.DataFrame(X), pd.Series(y)))
+    assert not hasattr(model, "feature_names_in_")
+    assert_same(model, small().fit(pd.DataFrame(X), y), pd.DataFrame(X))
+
+
+@pytest.mark.parametrize("kind", [VSRRegressor, VSRClassifier, VSRTransformer])
+@pytest.mark.parametrize(("shape", "got"), [((60,), r"\(\)"), ((60, 0), r"\(0,\)"), ((60, 2, 2), r"\(2, 2\)")])
+def test_features_are_columns(kind, shape, got):
+    with pytest.raises(ValueError, match=rf"X must have the shape \(n_samples, n_features\), at least one.*got {got}"):
+        kind().fit(da.ones(shape, chunks=30), da.arange(60, chunks=30) % 2)
+
+
 @pytest.mark.parametrize("kind", [VSRRegressor, VSRClassifier, VSRTransformer])
 @pytest.mark.parametrize("parameters", [{"function_set": ("add", "sin")}, {"selection": "cv"}], ids=str)
 def test_what_needs_the_rows_again_is_refused(table, kind, parameters):

@@ -4,8 +4,8 @@ from typing import ClassVar, Literal
 
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 
+from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
-from sklearn_taskneurons._network._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._training import fit_target_scaler
 from sklearn_taskneurons._validation import check_weights
 

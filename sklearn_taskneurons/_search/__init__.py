@@ -14,7 +14,7 @@ from sklearn_taskneurons._search._refit_scorer import RefitScorer
 from sklearn_taskneurons._search._row_scorer import RowScorer
 from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._scores import FrontEntry, Scorer
-from sklearn_taskneurons._search._selection import CRITERIA, select, selection_scores
+from sklearn_taskneurons._search._selection import CRITERIA, selection_scores
 from sklearn_taskneurons._search._settings import MAX_DEPTH, POLYNOMIAL_FUNCTIONS, SearchSettings
 from sklearn_taskneurons._search._state import Record, SearchState
 
@@ -51,7 +51,6 @@ __all__ = [
     "own_degree",
     "search",
     "search_exhaustively",
-    "select",
     "selection_scores",
     "wants_end",
 ]

@@ -37,8 +37,6 @@ class SearchResult:
         ``median_loss``, ``best_complexity``, ``mean_length``, ``seconds`` since the search began.
     state : SearchState or None
         To go on from; None where a search has nothing left.
-    total_weight : float
-        Sum of the weights of the rows, which :func:`select` needs.
     interrupted, timed_out, converged : bool
         Whether the search was interrupted from the keyboard, ran out of time, or stopped because there was
         nothing left to gain.
@@ -47,7 +45,6 @@ class SearchResult:
     front: list[FrontEntry]
     history: list[Record]
     state: SearchState | None
-    total_weight: float
     interrupted: bool = False
     timed_out: bool = False
     converged: bool = False
@@ -158,7 +155,7 @@ def search(
             keeper.write()
         front = [] if programs is None else scorer.report(programs, bank)
     front = front or [scorer.constant()]
-    return SearchResult(front, history, state, scorer.total_weight, interrupted, timed_out, converged)
+    return SearchResult(front, history, state, interrupted, timed_out, converged)
 
 
 def _told(

@@ -78,7 +78,7 @@ def search_exhaustively(
     }
     if callback is not None:
         callback(record)
-    return SearchResult(front, [record], None, scorer.total_weight, interrupted, timed_out, not (interrupted or timed_out))
+    return SearchResult(front, [record], None, interrupted, timed_out, not (interrupted or timed_out))
 
 
 def _candidates(forms: Sequence[RefitScorer]) -> list[tuple[int, int, int]]:

@@ -26,7 +26,6 @@ class JointScorer:
         self.forms = tuple(forms)
         self.n_features = forms[0].n_features
         self.n_outputs = forms[0].n_outputs
-        self.total_weight = forms[0].total_weight
 
     def score(self, population: Population, bank: Floats) -> Scores:
         """Score all programs in all F forms, shape (P, F)."""

@@ -13,7 +13,8 @@ from sklearn_taskneurons._search._losses import Loss
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._rows import Rows
 
-_SMALLEST_RESIDUAL: Final = 1e-12  # standard deviations of the target, which gross errors may have made large
+# In units of the target's standard deviation, which gross errors may have made large.
+_SMALLEST_RESIDUAL: Final = 1e-12
 _NO_RESIDUAL: Final = 1e-9  # so small is rounding
 _MOST_STEPS: Final = 100
 _TOLERANCE: Final = 3e-4  # of a residual
@@ -53,7 +54,7 @@ class LossFitter:
             raise ValueError(f"a loss other than squared_error needs one output; got {rows.n_outputs}")
         self._rows = rows
         self._loss = loss
-        scale = float(np.sqrt(rows.targets.variance[0]))
+        scale = _scale(rows.targets)
         self.smallest = _SMALLEST_RESIDUAL * scale
         self._floor = float(loss(torch.tensor([_NO_RESIDUAL * scale], dtype=torch.float64)))
         self._density = LossDensity(loss, scale)
@@ -132,3 +133,10 @@ class LossFitter:
         losses = to_array(self._loss(to_tensor(residuals, torch.float64)))
         loss = float(self.normalised(self._rows.root_weight**2 @ losses))
         return loss if np.isfinite(loss) else np.inf
+
+
+def _scale(targets: Targets) -> float:
+    """Return the unit of residuals: the standard deviation of the target, or the size of one that is constant."""
+    if not targets.is_constant[0]:
+        return float(np.sqrt(targets.variance[0]))
+    return abs(float(targets.mean[0])) or 1.0

@@ -70,9 +70,12 @@ class Loss:
     def _check(self) -> None:
         """Raise ValueError unless a few residuals get losses as described."""
         trial = torch.tensor(_TRIAL, dtype=torch.float64, requires_grad=True)
-        with torch.enable_grad():
-            value = self._function(trial)
-        wanted = f"loss must return a float64 tensor of shape {tuple(trial.shape)} for one of this shape"
+        wanted = f"loss must return a float64 tensor of shape {tuple(trial.shape)} for one of this shape, the residuals"
+        try:
+            with torch.enable_grad():
+                value = self._function(trial)
+        except Exception as error:  # whatever a function of something else stumbles over
+            raise ValueError(f"{wanted}; got {type(error).__name__}: {error}") from error
         if not isinstance(value, Tensor) or value.shape != trial.shape or value.dtype != torch.float64:
             raise ValueError(f"{wanted}; got {_described(value)}")
         if not value.requires_grad:

@@ -64,7 +64,6 @@ class MomentScorer:
             )
         self.n_features = moments.n_features
         self.n_outputs = moments.n_outputs
-        self.total_weight = moments.total_weight
         self.degree = moments.degree
         self.linear_scaling = linear_scaling
         self._targets = Targets(moments.factor, moments.n_columns, moments.total_weight, moments.shift)

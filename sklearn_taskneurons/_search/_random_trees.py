@@ -1,5 +1,6 @@
 """Random programs, grown level by level for all programs at once."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,7 @@ class Grammar:
         """Draw constants."""
         low, high = self.settings.const_range
         if self.settings.integer_constants:
-            return rng.integers(int(np.ceil(low)), max(int(np.ceil(high)), int(np.ceil(low)) + 1), count).astype(float)
+            return rng.integers(math.ceil(low), math.ceil(high), count).astype(float)
         return rng.uniform(low, high, count)
 
     def leaves(self, rng: np.random.Generator, needs_vector: Bools) -> tuple[NDArray[np.uint8], Floats]:

@@ -55,7 +55,6 @@ class RefitScorer:
     def __init__(self, moments: Moments, folds: Sequence[Moments] = ()) -> None:
         self.n_features = moments.n_features
         self.n_outputs = moments.n_outputs
-        self.total_weight = moments.total_weight
         self.degree = moments.degree
         self._wide = moments.n_features if moments.per_feature else 1
         self._radius = moments.radius

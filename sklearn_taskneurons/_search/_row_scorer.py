@@ -104,7 +104,6 @@ class RowScorer:
         rows.targets.check_range()
         self.n_features = rows.n_features
         self.n_outputs = rows.n_outputs
-        self.total_weight = rows.total_weight
         # Terms that are to be refitted must be able to show their worth, each output for itself.
         self.linear_scaling = linear_scaling or rows.n_outputs > 1
         self.coefficients = coefficients

@@ -85,7 +85,6 @@ class Scorer(Protocol):
 
     n_features: int
     n_outputs: int
-    total_weight: float
     optimizer: Optimizer | None  # of constants that scoring takes as they are; None where there is nothing to optimise
 
     def score(self, population: Population, bank: Floats) -> Scores:

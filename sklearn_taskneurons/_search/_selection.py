@@ -91,16 +91,3 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {sorted(CRITERIA)}; got {criterion!r}")
     return np.array(CRITERIA[criterion](front, total_weight), dtype=np.float64)
-
-
-def select(front: Sequence[FrontEntry], total_weight: float, criterion: str = "bic") -> int:
-    """Return the index of the formula with the largest score, the first among equals.
-
-    Raises
-    ------
-    ValueError
-        If the front is empty or the criterion unknown.
-    """
-    if not front:
-        raise ValueError("the front must hold at least one formula; got none")
-    return int(np.argmax(selection_scores(front, total_weight, criterion)))

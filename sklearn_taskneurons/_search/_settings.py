@@ -1,5 +1,6 @@
 """What a search may do, in one frozen object, and the checks of it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -12,6 +13,7 @@ from sklearn_taskneurons.formula.functions import ARITIES, FUNCTIONS, NUMBER, OP
 MAX_LENGTH: Final = 500
 MAX_DEPTH: Final = 90  # below what a Formula takes: scaling and the intercept are put around a program
 MAX_EXPONENT: Final = 32
+_MOST: Final = 2.0**62  # constants are drawn as whole numbers of 64 bits
 POLYNOMIAL_FUNCTIONS: Final = frozenset({"add", "sub", "mul", "neg", "pow"})
 
 
@@ -107,8 +109,12 @@ class SearchSettings:
             if not 0 <= low <= high <= self.max_depth:
                 raise ValueError(f"{name} must be 0 <= low <= high <= {self.max_depth}; got ({low}, {high})")
         _check_nesting(self.nested_constraints, {FUNCTIONS[opcode].name for opcode in self.opcodes})
-        if not -1e300 < self.const_range[0] < self.const_range[1] < 1e300:
-            raise ValueError(f"const_range must be (low, high) with low < high; got {self.const_range!r}")
+        low, high = self.const_range
+        if not -_MOST < low < high < _MOST or (self.integer_constants and math.ceil(low) >= high):
+            whole = " and a whole number from low on below it" if self.integer_constants else ""
+            raise ValueError(
+                f"const_range must be (low, high) with -{_MOST:g} < low < high < {_MOST:g}{whole}; got {self.const_range!r}"
+            )
 
     @property
     def opcodes(self) -> tuple[int, ...]:

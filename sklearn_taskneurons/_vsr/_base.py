@@ -381,8 +381,12 @@ class _Watcher:
 
 
 def function_names(function_set):
-    """Return the names of functions that are given by their names or as `make_function` returns them."""
-    return tuple(function.name if isinstance(function, Function) else function for function in function_set)
+    """Return the names of functions that are given by their names or as `make_function` returns them.
+
+    Anything else is what it is written as, which is no name.
+    """
+    names = (function.name if isinstance(function, Function) else function for function in function_set)
+    return tuple(name if isinstance(name, str) else repr(name) for name in names)
 
 
 def count_rows(weights):

@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import TermColumns, distinct_terms
 from sklearn_taskneurons._validation import check_weights, class_weights
@@ -231,6 +232,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         self.C = C
         self.class_weight = class_weight
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -257,7 +259,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         Raises
         ------
         ValueError
-            If a parameter, the data or the weights are not as described.
+            If a parameter, the data or the weights are not as described; the estimator is then as it was.
         """
         deadline = None if self.max_time is None else time.monotonic() + self.max_time
         if is_on_cluster(X):
@@ -364,14 +366,13 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
             Lines to be printed.
         """
         reports = self._reports(digits)
-        titles = [f"log-odds of {self.classes_[1]}:"]
-        if len(self.classes_) > 2:
-            titles = [f"logit of {label}:" for label in self.classes_]
+        is_binary = len(self.classes_) == 2
+        titles = [f"log-odds of {self.classes_[1]}:"] if is_binary else [f"logit of {label}:" for label in self.classes_]
         return "\n".join(line for pair in zip(titles, reports, strict=True) for line in pair)
 
     def _fit_on_cluster(self, X, y, sample_weight, deadline):
         """Fit on collections of dask; the columns of the terms come here for the logistic regression."""
-        settings = cluster_settings(self)
+        settings = cluster_settings(self, X)
         rows = ClusterRows(X, y, sample_weight)
         labels = rows.labels(self.class_weight)
         search_on_cluster(self, settings, deadline, X, *rows.encoded(labels), labels.n_rows)
@@ -386,8 +387,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         for formulas in best_first(self.pareto_front_):
             per_feature = self._has_own(formulas)
             terms = TermColumns(distinct_terms(formulas, per_feature=per_feature), self.n_features_in_, per_feature=per_feature)
-            columns = values(terms)
-            if np.isfinite(columns).all():
+            if np.isfinite(columns := values(terms)).all():
                 break
         else:
             columns, terms = np.empty((len(numbers), 0)), TermColumns([], self.n_features_in_, per_feature=False)

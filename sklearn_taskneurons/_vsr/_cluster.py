@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
+from sklearn.utils.validation import _check_feature_names
 
 from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS, TermColumns, block_weights, blocks_of
 from sklearn_taskneurons._threads import single_blas_thread
@@ -28,9 +29,11 @@ def are_numbers_on_cluster(y):
     return all(one.kind in "iufc" for one in types)
 
 
-def cluster_settings(estimator):
+def cluster_settings(estimator, X):
     """Return the settings of an estimator's search, if it can be one on collections of dask; raise ValueError if not."""
     settings = estimator._settings()
+    if X.ndim != 2 or not X.shape[1] >= 1:
+        raise ValueError(f"X must have the shape (n_samples, n_features), at least one feature; got {X.shape[1:]} for each row")
     if not settings.is_polynomial or estimator.selection == "cv" or not is_squared_error(estimator):
         raise ValueError(
             f"collections of dask need functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, no selection='cv' and "
@@ -49,10 +52,7 @@ def search_on_cluster(estimator, settings, deadline, X, y, sample_weight, n_rows
     continues = estimator._continues()
     blocks = RowBlocks.on_cluster(X, y, sample_weight, forms=estimator._forms(X.shape[1]))
     estimator.n_features_in_ = blocks.first.n_features
-    if hasattr(X, "columns"):
-        estimator.feature_names_in_ = np.array([str(name) for name in X.columns], dtype=object)
-    elif hasattr(estimator, "feature_names_in_"):
-        del estimator.feature_names_in_
+    _check_feature_names(estimator, X._meta, reset=True)  # of no rows, it has the names as scikit-learn reads them
     estimator._search_blocks(blocks, settings, deadline, continues=continues, y_ndim=y.ndim, n_rows=n_rows)
     return blocks
 

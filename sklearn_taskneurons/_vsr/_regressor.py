@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import LOSS_NAMES, POLYNOMIAL_FUNCTIONS
 from sklearn_taskneurons._validation import check_weights
@@ -191,6 +192,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         "loss": [StrOptions({"squared_error", *LOSS_NAMES}), callable]
     }
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -215,15 +217,16 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         Raises
         ------
         ValueError
-            If a parameter, the data or the weights are not as described.
+            If a parameter, the data or the weights are not as described; the estimator is then as it was.
         """
         if is_on_cluster(X):
             deadline = None if self.max_time is None else time.monotonic() + self.max_time
-            self._blocks: RowBlocks | None = search_on_cluster(self, cluster_settings(self), deadline, X, y, sample_weight)
+            self._blocks: RowBlocks | None = search_on_cluster(self, cluster_settings(self, X), deadline, X, y, sample_weight)
             return self._select(y.ndim)
         return self._fit(X, y, sample_weight, None, reset=not self._continues(), ensure_min_samples=2)
 
     @available_if(_is_scored_from_moments)
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):

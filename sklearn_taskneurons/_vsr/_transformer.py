@@ -8,6 +8,7 @@ from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import LOSS_NAMES, TermColumns, distinct_terms
 from sklearn_taskneurons._validation import check_weights
@@ -264,6 +265,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         )
         self.task = task
 
+    @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -288,7 +290,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         Raises
         ------
         ValueError
-            If a parameter, the data or the weights are not as described.
+            If a parameter, the data or the weights are not as described; the estimator is then as it was.
         """
         deadline = None if self.max_time is None else time.monotonic() + self.max_time
         if is_on_cluster(X):
@@ -367,7 +369,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
 
     def _fit_on_cluster(self, X, y, sample_weight, deadline):
         """Fit on collections of dask."""
-        settings = cluster_settings(self)
+        settings = cluster_settings(self, X)
         rows = ClusterRows(X, y, sample_weight)
         if self.task == "regression" or (self.task == "auto" and are_numbers_on_cluster(y)):
             search_on_cluster(self, settings, deadline, X, y, sample_weight)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sklearn_taskneurons.plotting._axes import axes_or_new, spans_decades
+from sklearn_taskneurons.plotting._axes import axes_or_new, line_style, spans_decades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,12 +132,13 @@ class LossCurveDisplay:
         validation = list(() if self.validation_loss_curve is None else self.validation_loss_curve)
         # The validation curve says how good the network is, so it is the one that stands out.
         quiet: dict[str, Any] = {"alpha": 0.6, "linewidth": 1.0, "linestyle": "--"} if validation else {}
-        (self.line_,) = ax.plot(epochs, self.loss_curve, **({"label": f"{prefix}training"} | quiet | kwargs))
+        (self.line_,) = ax.plot(epochs, self.loss_curve, **line_style({"label": f"{prefix}training"} | quiet, kwargs))
         self.validation_line_ = None
         if validation:
-            style: dict[str, Any] = {"label": f"{prefix}validation", "color": self.line_.get_color(), "marker": "o"} | kwargs
-            best = validation.index(min(validation))
-            (self.validation_line_,) = ax.plot(epochs, validation, markevery=[best], **style)
+            # Losses of a network that has diverged are no numbers, and none of them is the lowest.
+            best = min(range(len(validation)), key=lambda index: (math.isnan(validation[index]), validation[index]))
+            style = {"label": f"{prefix}validation", "color": self.line_.get_color(), "marker": "o", "markevery": [best]}
+            (self.validation_line_,) = ax.plot(epochs, validation, **line_style(style, kwargs))
         if spans_decades([*self.loss_curve, *validation]):
             ax.set_yscale("log")
         ax.set(xlabel="epoch", ylabel="loss")

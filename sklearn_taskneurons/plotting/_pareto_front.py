@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sklearn_taskneurons.plotting._axes import axes_or_new, spans_decades
+from sklearn_taskneurons.plotting._axes import axes_or_new, line_style, spans_decades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,10 +102,10 @@ class ParetoFrontDisplay:
         >>> ParetoFrontDisplay.from_front(front, selected="x**2 + x").selected
         1
         """
-        formulas = _column(front, "formula")
+        complexity, loss, formulas = _columns(front, "complexity", "loss", "formula")
         first = [formula[0] if isinstance(formula, tuple) else formula for formula in formulas]
-        chosen = first.index(selected) if selected in first else None
-        display = cls(_column(front, "complexity"), _column(front, "loss"), formulas, selected=chosen)
+        places = [place for place, formula in enumerate(first) if formula == selected or str(formula) == selected]
+        display = cls(complexity, loss, formulas, selected=places[0] if places else None)
         return display.plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> ParetoFrontDisplay:
@@ -130,13 +130,13 @@ class ParetoFrontDisplay:
             If matplotlib is not installed.
         """
         ax = axes_or_new(ax)
-        style: dict[str, Any] = {"marker": "o", "markersize": 4.0, "drawstyle": "steps-post"} | kwargs
+        style = line_style({"marker": "o", "markersize": 4.0, "drawstyle": "steps-post"}, kwargs)
         (self.line_,) = ax.plot(self.complexity, self.loss, **style)
         self.selected_line_ = None
         if self.selected is not None:
-            point = ([self.complexity[self.selected]], [self.loss[self.selected]])
-            label = None if self.formulas is None else str(self.formulas[self.selected])
-            (self.selected_line_,) = ax.plot(*point, "D", color="tab:orange", markersize=8, label=label)
+            complexity, loss = list(self.complexity)[self.selected], list(self.loss)[self.selected]
+            label = None if self.formulas is None else _text(list(self.formulas)[self.selected])
+            (self.selected_line_,) = ax.plot([complexity], [loss], "D", color="tab:orange", markersize=8, label=label)
         if spans_decades(list(self.loss)):
             ax.set_yscale("log")
         ax.set(xlabel="complexity", ylabel="loss")
@@ -145,9 +145,14 @@ class ParetoFrontDisplay:
         return self
 
 
-def _column(front: Any, name: str) -> list[Any]:
-    """Return one column of a table, or of mappings or named tuples."""
+def _columns(front: Any, *names: str) -> list[list[Any]]:
+    """Return columns of a table, or of mappings or named tuples."""
     if hasattr(front, "columns"):
-        return list(front[name])
-    rows: Iterable[Any] = front
-    return [row[name] if isinstance(row, Mapping) else getattr(row, name) for row in rows]
+        return [list(front[name]) for name in names]
+    rows: list[Any] = list(front)
+    return [[row[name] if isinstance(row, Mapping) else getattr(row, name) for row in rows] for name in names]
+
+
+def _text(formula: Any) -> str:
+    """Return a formula as text, or those of several outputs."""
+    return ", ".join(map(str, formula)) if isinstance(formula, tuple) else str(formula)

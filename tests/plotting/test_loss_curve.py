@@ -43,6 +43,25 @@ def test_two_networks_share_axes():
     assert ax.get_yscale() == "log"
 
 
+@pytest.mark.parametrize(
+    ("validation", "best"), [([np.nan, 3.0, 0.1], 2), ([3.0, 0.1, np.nan], 1), ([np.inf, 3.0, 4.0], 1), ([np.nan] * 3, 0)]
+)
+def test_what_is_no_number_is_not_the_lowest_loss(validation, best):
+    display = LossCurveDisplay([np.nan, 2.0, 0.01], validation).plot()
+    assert display.validation_line_.get_markevery() == [best]
+    assert display.ax_.get_yscale() == "log"
+
+
+def test_short_names_of_styles_are_those_of_matplotlib():
+    display = LossCurveDisplay([0.9, 0.4], [0.8, 0.5]).plot(lw=3.0, ls=":", c="red")
+    for line in (display.line_, display.validation_line_):
+        assert (line.get_linewidth(), line.get_linestyle(), line.get_color()) == (3.0, ":", "red")
+
+
+def test_no_epoch_is_an_empty_figure():
+    assert len(LossCurveDisplay([]).plot().line_.get_xdata()) == 0
+
+
 def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"sklearn_taskneurons\[plot\]"):

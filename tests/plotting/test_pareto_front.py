@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from matplotlib import pyplot
 
+from sklearn_taskneurons import Formula
 from sklearn_taskneurons.plotting import ParetoFrontDisplay
 
 ROWS = [
@@ -60,4 +61,31 @@ def test_the_axis_is_logarithmic_only_where_losses_are_positive_and_span_decades
 
 def test_with_several_outputs_the_formula_of_the_first_one_is_marked():
     rows = [{"complexity": 1, "loss": 0.7, "formula": ("x", "2*x")}, {"complexity": 5, "loss": 0.2, "formula": ("x**2", "x")}]
-    assert ParetoFrontDisplay.from_front(rows, selected="x**2").selected == 1
+    display = ParetoFrontDisplay.from_front(rows, selected="x**2")
+    assert display.selected == 1
+    assert display.selected_line_.get_label() == "x**2, x"
+
+
+def test_a_front_is_any_iterable_and_a_formula_is_found_by_its_text():
+    rows = (row | {"formula": Formula(row["formula"])} for row in ROWS)
+    display = ParetoFrontDisplay.from_front(rows, selected="x**2 + x")
+    assert display.line_.get_xydata().tolist() == [[1, 0.7], [5, 0.2], [9, 0.01]]
+    assert display.selected == 1
+
+
+def test_the_selected_one_is_a_position_whatever_the_index_of_a_series():
+    columns = pd.DataFrame(ROWS, index=[7, 8, 9])
+    display = ParetoFrontDisplay(columns.complexity, columns.loss, columns.formula, selected=2).plot()
+    assert display.selected_line_.get_xydata().tolist() == [[9, 0.01]]
+    assert display.selected_line_.get_label() == "x**3 + x**2"
+
+
+def test_short_names_of_styles_are_those_of_matplotlib():
+    line = ParetoFrontDisplay.from_front(ROWS, c="red", ms=9.0, ds="default").line_
+    assert (line.get_color(), line.get_markersize(), line.get_drawstyle()) == ("red", 9.0, "default")
+
+
+def test_an_empty_front_is_an_empty_figure():
+    display = ParetoFrontDisplay.from_front([], selected="x")
+    assert len(display.line_.get_xdata()) == 0
+    assert display.ax_.get_yscale() == "linear"

@@ -109,6 +109,14 @@ class TestFits:
         assert fitter.constant.loss == 1.0
         assert LossFitter(Rows(np.zeros((5, 1)), np.full(5, 2.5)), Loss("absolute_error")).constant.loss == 0.0
 
+    @pytest.mark.parametrize("value", [0.0, 2.5, -1e-13, 1e-30, 1e100])
+    def test_a_constant_target_is_its_own_best_constant(self, value):
+        fitter = LossFitter(Rows(np.zeros((5, 1)), np.full(5, value)), Loss("absolute_error"))
+        assert fitter.constant.intercept == value
+        assert fitter.constant.loss == 0.0
+        # What is wrong by half of it is no rounding error.
+        assert value == 0.0 or fitter.loss(lambda X: np.column_stack([np.ones(len(X)), np.full(len(X), value / 2)]), 5) > 0.0
+
     def test_values_that_are_not_finite_have_no_fit(self, data):
         X, y, weights = data
         with np.errstate(all="ignore"):
@@ -226,6 +234,8 @@ class TestOwnLosses:
             (lambda r: (r**2).sum(), "tensor of shape"),
             (lambda r: r.detach().numpy() ** 2, "got ndarray"),
             (lambda r: (r**2).float(), "float64"),
+            (np.abs, "the residuals; got RuntimeError: Can't call numpy"),
+            (lambda y, prediction: abs(prediction - y), "the residuals; got TypeError: .*missing 1 required"),
             (lambda r: (r**2).detach(), "differentiable"),
             (lambda r: r**2 + 1.0, "0 for a residual of 0"),
             (lambda r: r**3, "0 for a residual of 0"),

@@ -127,6 +127,8 @@ def test_widths_change_and_programs_do_not():
         ({"init_depth": (0, MAX_DEPTH + 1)}, "init_depth must be"),
         ({"const_range": (1.0, 1.0)}, "const_range must be"),
         ({"const_range": (float("nan"), 1.0)}, "const_range must be"),
+        ({"const_range": (0.2, 0.8)}, "a whole number from low on below it; got"),
+        ({"const_range": (-1e200, 1e200)}, "const_range must be"),
         ({"max_length": MAX_LENGTH + 1}, "max_length must be in"),
     ],
 )
