@@ -65,6 +65,8 @@ html_sidebars = {page: [] for page in PAGES}
 html_show_sourcelink = False
 html_theme_options = {
     "header_links_before_dropdown": 8,
+    "logo": {"text": project},
+    "navbar_persistent": ["search-button"],
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,

@@ -22,7 +22,7 @@ print("true: ", truth)
 print("found:", vsr.formula_.round(3))
 
 # %%
-# The Pareto front: the number of nodes, 1 minus R squared on these rows, and the formula. From the fourth line on
+# The Pareto front: the number of nodes, 1 minus R squared on these rows, and the formula. After the fourth line
 # further powers follow the noise.
 
 for point in vsr.pareto_front_[:7]:

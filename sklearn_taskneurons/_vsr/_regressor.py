@@ -214,6 +214,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
 
         Raises
         ------
+        FileNotFoundError
+            If the folder of `checkpoint` does not exist.
         ValueError
             If a parameter, the data or the weights are not as described.
         """
@@ -278,7 +280,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predicted targets, float64, in the shape of the targets at `fit`.
+            The predicted targets, float64, in the shape of the targets at `fit`; nan or infinite where a formula has no finite
+            value, as the logarithm of a negative number.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)

@@ -101,8 +101,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         The number of populations that evolve side by side, each of `population_size` programs, and exchange their best ones
         along a ring.
     migration_interval : int or None, default=10
-        After how many generations programs migrate; None makes the islands searches of their own, whose best formulas
-        are put together. It is without effect on a single island.
+        After how many generations programs migrate; None makes the islands searches of their own, whose fronts are merged.
     n_jobs : int or None, default=None
         How many islands are advanced at the same time; None is 1 unless :class:`joblib.parallel_config` says otherwise, which
         also decides where: in processes, threads or on a cluster. The result is the same.
@@ -287,6 +286,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
 
         Raises
         ------
+        FileNotFoundError
+            If the folder of `checkpoint` does not exist.
         ValueError
             If a parameter, the data or the weights are not as described.
         """
@@ -355,6 +356,11 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         -------
         ndarray of str objects
             As formulas are written, for instance "age**3", or "sum(x**3)" for a column that is a sum over the features.
+
+        Raises
+        ------
+        ValueError
+            If `input_features` are not as many as the features, or not ``feature_names_in_``.
         """
         check_is_fitted(self)
         return np.array(self._columns().names(_check_feature_names_in(self, input_features).tolist()), dtype=object)

@@ -167,8 +167,8 @@ class Formula(Immutable):
         """Return what equal formulas have in common."""
         if self._key is None:
             # without known vectors the expanded form is unique; with them a product has many forms
-            expanded, n_features = self._expanded, self._n_features
-            key = (n_features, expanded if n_features is None else fingerprint(expanded, n_features))
+            n, expanded = self._n_features, self._expanded
+            key = (n, expanded if n is None else fingerprint(expanded, n))
             object.__setattr__(self, "_key", key)
             return key
         return self._key
@@ -254,14 +254,17 @@ class Formula(Immutable):
         Formula
             The formula as written, with rounded numbers; factors that are 1 then are left out.
 
+        Raises
+        ------
+        ValueError
+            If `digits` is less than 1.
+
         Examples
         --------
         >>> from sklearn_taskneurons.formula import Formula
         >>> Formula("0.068123*x**3 + 1234.5").round(2)
         Formula('0.068*x**3 + 1200')
         """
-        if digits < 1:
-            raise ValueError(f"digits must be at least 1, given {digits}")
         return type(self).from_expression(rounded_expression(self._expression, digits))
 
     def report(self, feature_names: Sequence[str] | None = None, digits: int | None = 3) -> str:
@@ -272,7 +275,7 @@ class Formula(Immutable):
         feature_names : sequence of str of length D, default=None
             The names of the features; ``x0, x1, ...`` if None and the formula demands a number of them.
         digits : int or None, default=3
-            The number of significant digits; None for all.
+            The number of significant digits, at least 1; None for all.
 
         Returns
         -------
@@ -282,7 +285,7 @@ class Formula(Immutable):
         Raises
         ------
         ValueError
-            If the number of names is not that of the features which the formula demands.
+            If the number of names is not that of the features which the formula demands, or `digits` is less than 1.
 
         Examples
         --------
@@ -308,7 +311,7 @@ class Formula(Immutable):
             If given, the canonical form is written, and in it a sum over the features with a known constant vector
             by their names; otherwise the formula is written as it is.
         digits : int or None, default=None
-            The number of significant digits; None for all.
+            The number of significant digits, at least 1; None for all.
 
         Returns
         -------
@@ -318,7 +321,7 @@ class Formula(Immutable):
         Raises
         ------
         ValueError
-            If the number of names is not that of the features which the formula demands.
+            If the number of names is not that of the features which the formula demands, or `digits` is less than 1.
 
         Examples
         --------
@@ -349,15 +352,14 @@ class Formula(Immutable):
         Returns
         -------
         sympy.Expr
-            Numbers are exact rationals; ``sympy.N`` makes them decimal. A free vector ``w`` becomes the symbols ``w0_0,
-            w0_1, ...``, the next one ``w1_0`` and so on.
+            Numbers are exact rationals. A free vector ``w`` becomes the symbols ``w0_0, w0_1, ...``, the next ``w1_0, ...``.
 
         Raises
         ------
         ImportError
             If SymPy is not installed.
         ValueError
-            If the number of features is neither given nor demanded, or is another than the formula's.
+            If the number of features is neither given nor demanded, or not the formula's, or not that of the symbols.
 
         Examples
         --------
@@ -366,8 +368,7 @@ class Formula(Immutable):
         x0**2/2 + x1**2/2 + 2
         """
         demanded = self._n_features
-        if n_features is None:
-            n_features = demanded
+        n_features = demanded if n_features is None else n_features
         if n_features is None or n_features < 1 or demanded not in (None, n_features):
             rule = "at least 1" if demanded is None else f"the formula's {demanded}"
             raise ValueError(f"n_features must be {rule}, given {n_features}")
@@ -389,8 +390,7 @@ class Formula(Immutable):
         Raises
         ------
         ValueError
-            If X has not two axes or not the number of features that the formula demands, or if the formula has
-            free vectors.
+            If X has not two axes or not the number of features that the formula demands, or the formula has free vectors.
         """
         return row_values(self._expression, X, self._n_features)
 

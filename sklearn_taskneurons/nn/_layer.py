@@ -36,6 +36,11 @@ class TaskNeuronLayer(WeightedSum, ABC):
         **factory_kwargs: Any,
     ) -> None:
         formula = Formula(formula)
+        for name, size in (("in_features", in_features), ("out_features", out_features), ("n_members", n_members)):
+            if size is not None and size < 1:
+                raise ValueError(f"{name} must be at least 1, got {size}")
+        if bound is not None and not bound > 0:
+            raise ValueError(f"bound must be above 0, or None, got {bound}")
         expressions, plan = make_plan(formula.terms)
         if not plan.n_terms:
             raise ValueError(f"formula must depend on x, got {str(formula)!r}")
