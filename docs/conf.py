@@ -41,7 +41,7 @@ extlinks = {"arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s"), "doi": ("https://
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["gallery"],
-    "ignore_pattern": r"/demo\.py$",  # a program with a command line, which draws a file
+    "ignore_pattern": r"^demo\.py$",  # a program with a command line, which draws a file
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
