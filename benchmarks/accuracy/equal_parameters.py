@@ -6,8 +6,9 @@ Networks of two hidden layers (h, h/2), h the largest with which the fitted numb
 their neurons only: found for the task, a generic polynomial, quadratic, a random polynomial, a linear one. "linear_best" has
 the smallest h with which it has at least as many parameters as the budget, and is the best of twelve by the loss on its own
 held-out rows: ReLU and tanh, three learning rates, one and two hidden layers. "taskneuron_best" chooses in the same way among
-the formulas that "taskneuron" has to choose from, each in the widest networks of one and of two hidden layers for it. A KAN
-has one hidden layer and, too, at least as many parameters as the budget.
+the formulas that "taskneuron" has to choose from, each in the widest networks of one and of two hidden layers for it, and
+"generic_best" has the generic polynomial only, and the same choice of layers. A KAN has one hidden layer and, too, at least as
+many parameters as the budget.
 Options, file and report are those of python -m benchmarks.accuracy.
 """
 
@@ -106,13 +107,22 @@ class BestFormula(BestByHeldOut):
     """Of all candidate formulas, in one and in two hidden layers, the one whose widest network within a budget is the best."""
 
     def _networks(self, X, y):
-        make = partial(models.task_neuron, self.task, self.random_state, **SHARED)
-        found = make(**TO_FIND).fit(X, y)
-        for candidate, n_layers in product(found.formula_candidates_, LAYERS):
-            of_formula = partial(make, early_stopping=True, formula=candidate.formula)
-            network = fit_within(self.budget, of_formula, X, y, n_layers)
+        make = partial(models.task_neuron, self.task, self.random_state, early_stopping=True, **SHARED)
+        for formula, n_layers in product(self._formulas(X, y), LAYERS):
+            network = fit_within(self.budget, partial(make, formula=formula), X, y, n_layers)
             if network is not None:
                 yield network
+
+    def _formulas(self, X, y):
+        found = models.task_neuron(self.task, self.random_state, **SHARED, **TO_FIND).fit(X, y)
+        return [candidate.formula for candidate in found.formula_candidates_]
+
+
+class BestGeneric(BestFormula):
+    """The generic formula in one or in two hidden layers, for a comparison in which all but the formula is equal."""
+
+    def _formulas(self, X, y):
+        return [models.GENERIC]
 
 
 class BestLinear(BestByHeldOut):
@@ -127,6 +137,9 @@ class BestLinear(BestByHeldOut):
     def _sizes(self, make, X, y, n_layers):
         below = widest(lambda width: count(make(hidden_layer_sizes=hidden_sizes(width, n_layers)), X, y) < self.budget)
         return hidden_sizes(below + 1, n_layers)
+
+
+CHOSEN = {"taskneuron_best": BestFormula, "generic_best": BestGeneric, "linear_best": BestLinear}
 
 
 def fit_within(budget, make, X, y, n_layers=2):
@@ -167,15 +180,15 @@ def factories(budget):
     made = {
         name: lambda task, seed, n_threads, of=of: WithinBudget(task, of(seed), budget, seed) for name, of in NEURONS.items()
     }
-    made["taskneuron_best"] = lambda task, seed, n_threads: BestFormula(task, budget, seed)
-    made["linear_best"] = lambda task, seed, n_threads: BestLinear(task, budget, seed)
+    made |= {name: lambda task, seed, n_threads, best=best: best(task, budget, seed) for name, best in CHOSEN.items()}
     made["kan"] = lambda task, seed, n_threads: kan(task, budget, seed)
     return made
 
 
 def main(arguments=None):
     """Measure what is not in the file yet, and report."""
-    options = read_options(arguments, __doc__, [*NEURONS, "taskneuron_best", "linear_best", "kan"], seeds=5, budgets=BUDGETS)
+    names = [*NEURONS, *CHOSEN, "kan"]
+    options = read_options(arguments, __doc__, names, seeds=5, budgets=BUDGETS)
     if not options.report:
         run(options, {budget: factories(budget) for budget in options.budgets})
     show(options)

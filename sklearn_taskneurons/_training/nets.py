@@ -13,6 +13,7 @@ from sklearn_taskneurons._training.augmentation import Augmentation
 from sklearn_taskneurons._training.batches import RowOrder, TensorBatches
 from sklearn_taskneurons._training.callbacks import BestEpoch
 from sklearn_taskneurons._training.losses import CrossEntropyLoss, SquaredErrorLoss
+from sklearn_taskneurons._training.optimizer import VectorAdamW
 from sklearn_taskneurons._training.vector import parameter_vector, tied
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn import Activation, TaskNeuronMLP
@@ -229,7 +230,7 @@ def make_net_of(
         **{f"module__{name}": value for name, value in arguments.items()},
         **losses,
         predict_nonlinearity=mean_output if task == "regression" else mean_probabilities,
-        optimizer=torch.optim.AdamW,
+        optimizer=VectorAdamW,
         optimizer__weight_decay=weight_decay,
         # One pass over all parameters instead of a dozen, for which small networks would wait longer than for the rest.
         optimizer__fused=device.type in ("cpu", "cuda"),
