@@ -13,12 +13,6 @@ from sklearn_taskneurons.formula.functions import ADD, ARITIES, DIV, FUNCTIONS, 
 _CHAINS = ({ADD, SUB}, {MUL, DIV})
 
 
-def check_digits(digits: int | None) -> None:
-    """Raise ValueError unless numbers can have so many significant digits; None is all of them."""
-    if digits is not None and index(digits) < 1:
-        raise ValueError(f"digits must be at least 1, given {digits}")
-
-
 def normal_nodes(nodes: Iterable[Any]) -> Expression:
     """Return nodes with plain Python values; raise ValueError if they are no expression in prefix order."""
     result = tuple(_normal_node(*node) for node in nodes)

@@ -167,8 +167,8 @@ class Formula(Immutable):
         """Return what equal formulas have in common."""
         if self._key is None:
             # without known vectors the expanded form is unique; with them a product has many forms
-            n, expanded = self._n_features, self._expanded
-            key = (n, expanded if n is None else fingerprint(expanded, n))
+            expanded, n_features = self._expanded, self._n_features
+            key = (n_features, expanded if n_features is None else fingerprint(expanded, n_features))
             object.__setattr__(self, "_key", key)
             return key
         return self._key
@@ -265,6 +265,8 @@ class Formula(Immutable):
         >>> Formula("0.068123*x**3 + 1234.5").round(2)
         Formula('0.068*x**3 + 1200')
         """
+        if digits < 1:
+            raise ValueError(f"digits must be at least 1, given {digits}")
         return type(self).from_expression(rounded_expression(self._expression, digits))
 
     def report(self, feature_names: Sequence[str] | None = None, digits: int | None = 3) -> str:

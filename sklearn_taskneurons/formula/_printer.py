@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from sklearn_taskneurons.formula._checks import check_digits
 from sklearn_taskneurons.formula._expression import Expression, Node, Type, Vector, fold, node_type
 from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, VECTOR, X
 
@@ -51,7 +50,6 @@ class Printer:
     x = "x"
 
     def __init__(self, digits: int | None = None, names: Sequence[str] | None = None) -> None:
-        check_digits(digits)
         self.digits = digits
         self.mentions_x = False  # whether any text so far names x rather than a feature
         self.names = None if names is None else [self.name(str(name)) for name in names]

@@ -35,12 +35,10 @@ class TaskNeuronLayer(WeightedSum, ABC):
         n_members: int | None = None,
         **factory_kwargs: Any,
     ) -> None:
+        for name, number in (("in_features", in_features), ("bound", bound), ("n_members", n_members)):
+            if number is not None and not number > 0:
+                raise ValueError(f"{name} must be larger than 0, got {number}")
         formula = Formula(formula)
-        for name, size in (("in_features", in_features), ("out_features", out_features), ("n_members", n_members)):
-            if size is not None and size < 1:
-                raise ValueError(f"{name} must be at least 1, got {size}")
-        if bound is not None and not bound > 0:
-            raise ValueError(f"bound must be above 0, or None, got {bound}")
         expressions, plan = make_plan(formula.terms)
         if not plan.n_terms:
             raise ValueError(f"formula must depend on x, got {str(formula)!r}")

@@ -21,4 +21,4 @@ def axes_or_new(ax: Axes | None) -> Axes:
 
 def spans_decades(values: list[float]) -> bool:
     """Whether positive values differ so much that only a logarithmic axis shows all of them."""
-    return bool(values) and min(values) > 0 and max(values) > 10 * min(values)
+    return min(values) > 0 and max(values) > 10 * min(values)

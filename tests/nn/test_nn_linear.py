@@ -255,14 +255,6 @@ def test_formula_without_x(formula):
         TaskNeuronLinear(4, 3, formula)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("in_features", 0), ("out_features", 0), ("n_members", 0), ("bound", 0.0), ("bound", -3.0)]
-)
-def test_sizes_and_the_bound_are_above_zero(name, value):
-    with pytest.raises(ValueError, match=rf"{name} must be (at least 1|above 0, or None), got {value}"):
-        TaskNeuronLinear(**({"in_features": 4, "out_features": 3, "formula": "x**2 + x"} | {name: value}))
-
-
 def test_unit_out_of_range():
     layer = TaskNeuronLinear(4, 3, "x")
     for unit in (-1, 3):

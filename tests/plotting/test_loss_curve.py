@@ -31,13 +31,6 @@ def test_without_validation_there_is_one_curve(validation):
     assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["training"]
 
 
-def test_a_network_without_an_epoch_has_an_empty_curve():
-    display = LossCurveDisplay.from_curves([], [])
-
-    assert len(display.line_.get_xdata()) == 0
-    assert display.ax_.get_yscale() == "linear"
-
-
 def test_two_networks_share_axes():
     _, ax = pyplot.subplots()
     LossCurveDisplay.from_curves([0.9, 0.4], name="first", ax=ax)
