@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from numbers import Integral
 from operator import index
 from typing import Any
 
@@ -67,6 +68,12 @@ def _levels(node: Node, *arguments: tuple[int, int]) -> tuple[int, int]:
     if chain is not None and arguments[0][1] in chain:
         levels[0] -= 1
     return 1 + max(levels, default=0), node.opcode
+
+
+def check_digits(digits: Any) -> None:
+    """Raise ValueError unless so many significant digits can be written."""
+    if not isinstance(digits, Integral) or isinstance(digits, bool) or digits < 1:
+        raise ValueError(f"digits must be a whole number of at least 1, given {digits!r}")
 
 
 def vector_length(expression: Expression) -> int | None:

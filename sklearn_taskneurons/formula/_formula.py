@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sklearn_taskneurons.formula._build import rounded_expression
 from sklearn_taskneurons.formula._canonical import canonical_terms
-from sklearn_taskneurons.formula._checks import check_bounds, normal_nodes, vector_length
+from sklearn_taskneurons.formula._checks import check_bounds, check_digits, normal_nodes, vector_length
 from sklearn_taskneurons.formula._errors import ExpansionError, FormulaSyntaxError
 from sklearn_taskneurons.formula._evaluate import row_values
 from sklearn_taskneurons.formula._expression import Expression, Node, Type, depth, expression_type
@@ -265,8 +265,7 @@ class Formula(Immutable):
         >>> Formula("0.068123*x**3 + 1234.5").round(2)
         Formula('0.068*x**3 + 1200')
         """
-        if digits < 1:
-            raise ValueError(f"digits must be at least 1, given {digits}")
+        check_digits(digits)
         return type(self).from_expression(rounded_expression(self._expression, digits))
 
     def report(self, feature_names: Sequence[str] | None = None, digits: int | None = 3) -> str:
@@ -348,8 +347,8 @@ class Formula(Immutable):
         ----------
         n_features : int or None, default=None
             The number of features; None for the number that the formula demands.
-        symbols : str or sequence of SymPy expressions, default="x"
-            The prefix of the features' symbols, or the symbols themselves.
+        symbols : str or sequence of str or SymPy expressions, default="x"
+            The prefix of the features' symbols, or their names, or the symbols themselves.
 
         Returns
         -------

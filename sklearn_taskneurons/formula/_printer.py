@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from sklearn_taskneurons.formula._checks import check_digits
 from sklearn_taskneurons.formula._expression import Expression, Node, Type, Vector, fold, node_type
 from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, VECTOR, X
 
@@ -17,6 +18,7 @@ _BINARY: Final = {
 }
 PLACE: Final = "\0"  # where x stands in the text of a vector, until it is known whether features are named
 _PLAIN_NAME: Final = re.compile(r"[^\W\d][\w.]*")
+_TAKEN_NAMES: Final = ("x", "w")  # of the vectors of the language, beside which features stand
 
 
 class Piece(NamedTuple):
@@ -50,6 +52,8 @@ class Printer:
     x = "x"
 
     def __init__(self, digits: int | None = None, names: Sequence[str] | None = None) -> None:
+        if digits is not None:
+            check_digits(digits)
         self.digits = digits
         self.mentions_x = False  # whether any text so far names x rather than a feature
         self.names = None if names is None else [self.name(str(name)) for name in names]
@@ -99,8 +103,8 @@ class Printer:
     # what a language of its own writes otherwise
 
     def name(self, name: str) -> str:
-        """Return the name of a feature; one that is no plain word is put between backticks."""
-        return name if _PLAIN_NAME.fullmatch(name) else f"`{name}`"
+        """Return the name of a feature; one that is no plain word, or means something else, is put between backticks."""
+        return name if _PLAIN_NAME.fullmatch(name) and name not in _TAKEN_NAMES else f"`{name}`"
 
     def whole(self, text: str) -> str:
         """Return the text of a vector."""

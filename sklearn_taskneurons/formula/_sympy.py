@@ -17,7 +17,8 @@ def sympy_sum(expression: Expression, n_features: int, symbols: str | Sequence[A
         raise ImportError(
             "to_sympy must have SymPy, which is not installed; pip install sklearn_taskneurons[sympy] installs it"
         ) from error
-    inputs = [sympy.Symbol(f"{symbols}{j}") for j in range(n_features)] if isinstance(symbols, str) else list(symbols)
+    given = [f"{symbols}{j}" for j in range(n_features)] if isinstance(symbols, str) else list(symbols)
+    inputs = [sympy.Symbol(str(symbol)) if isinstance(symbol, str) else symbol for symbol in given]
     if len(inputs) != n_features:
         raise ValueError(f"symbols must have one entry for each of the {n_features} features, given {len(inputs)}")
     value = fold(expression, _Translator(sympy, inputs, expression).node)

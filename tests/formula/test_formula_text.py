@@ -276,6 +276,8 @@ def test_round(text, digits, rounded):
     assert Formula(rounded).expression == formula.expression
 
 
-def test_round_refuses_no_digits():
-    with pytest.raises(ValueError, match="at least 1, given 0"):
-        Formula("x").round(0)
+@pytest.mark.parametrize("digits", [0, -1, 1.5, True, "3"])
+@pytest.mark.parametrize("method", ["round", "report", "latex"])
+def test_digits_are_counted(method, digits):
+    with pytest.raises(ValueError, match=rf"digits must be a whole number of at least 1, given {digits!r}"):
+        getattr(Formula("0.5*x"), method)(digits=digits)

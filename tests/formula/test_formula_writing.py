@@ -97,6 +97,12 @@ def test_report_of_known_vectors_names_the_features_largest_first():
         ),
         ("dot([1, -2], x)", None, ["  - 2*x1 + x0"]),
         ("dot([1, -2], x)", ["a b", "c"], ["  - 2*c + `a b`"]),
+        # a feature x is not the row x, nor a feature w a free vector
+        (
+            "dot([1, -2], x) + sum(x**3)",
+            ["x", "w"],
+            ["    sum(x**3)", "  - 2*`w` + `x`", "where x is each of `x`, `w`"],
+        ),
         ("dot([3, 2], x)*dot([1, -1], x**2)", ["a", "b"], ["    (3*a + 2*b)*(a**2 - b**2)"]),
         ("sin(dot([3, 2], x) + 1)", ["a", "b"], ["    sin(3*a + 2*b + 1)"]),
         ("dot([3, 2], sin(x + 1))", ["a", "b"], ["    3*sin(a + 1) + 2*sin(b + 1)"]),
@@ -145,6 +151,9 @@ def test_sympy_takes_symbols_and_needs_a_number_of_features():
     assert Formula("dot([1, 2], x**2)").to_sympy() == sympy.Symbol("x0") ** 2 + 2 * sympy.Symbol("x1") ** 2
     assert Formula("sqrt(x**2)").to_sympy(2, [a, b]) == a + b
     assert Formula("0.1*x").to_sympy(1, "z") == sympy.Symbol("z0") / 10
+    assert Formula("dot([1, 2], x)").to_sympy(symbols=np.array(["age", "rooms"])) == sympy.Symbol("age") + 2 * sympy.Symbol(
+        "rooms"
+    )
     assert Formula("3").to_sympy(2) == 3
     with pytest.raises(ValueError, match="at least 1, given None"):
         Formula("x").to_sympy()
