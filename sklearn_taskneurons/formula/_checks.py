@@ -72,7 +72,7 @@ def _levels(node: Node, *arguments: tuple[int, int]) -> tuple[int, int]:
 
 def check_digits(digits: Any) -> None:
     """Raise ValueError unless so many significant digits can be written."""
-    if not isinstance(digits, Integral) or isinstance(digits, bool) or digits < 1:
+    if isinstance(digits, bool) or not isinstance(digits, Integral) or digits < 1:
         raise ValueError(f"digits must be a whole number of at least 1, given {digits!r}")
 
 

@@ -309,8 +309,7 @@ class Formula(Immutable):
         Parameters
         ----------
         feature_names : sequence of str of length D, default=None
-            If given, the canonical form is written, and in it a sum over the features with a known constant vector
-            by their names; otherwise the formula is written as it is.
+            If given, the canonical form is written, with these names in sums that have known vectors; else the formula as it is.
         digits : int or None, default=None
             The number of significant digits, at least 1; None for all.
 
