@@ -309,7 +309,7 @@ class Formula(Immutable):
         Parameters
         ----------
         feature_names : sequence of str of length D, default=None
-            If given, the canonical form is written, with these names in sums that have known vectors; else the formula as it is.
+            If given, the canonical form is written, with these names in sums that have known vectors; else it is as written.
         digits : int or None, default=None
             The number of significant digits, at least 1; None for all.
 
