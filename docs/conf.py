@@ -41,7 +41,7 @@ extlinks = {"arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s"), "doi": ("https://
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["gallery"],
-    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"^demo\.py$",  # a program with a command line, which draws a file
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
@@ -51,9 +51,22 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"sklearn_taskneurons {release}"
-html_sidebars = {page: [] for page in ("quickstart", "images", "how_it_works", "formulas", "changelog", "contributing")}
+PAGES = (
+    "quickstart",
+    "in_practice",
+    "layers",
+    "images",
+    "formulas",
+    "how_it_works",
+    "changelog",
+    "contributing",
+)
+html_sidebars = {page: [] for page in PAGES}
 html_show_sourcelink = False
 html_theme_options = {
+    "header_links_before_dropdown": 8,
+    "logo": {"text": project},
+    "navbar_persistent": ["search-button"],
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,

@@ -22,10 +22,11 @@ print(f"formula    {model.formula_.round(2)}")
 print(f"accuracy   {model.score(X_test, y_test):.3f} on {len(X_test)} images that were not trained on")
 
 # %%
-# The candidates, and how small networks of their neurons did on codes that were held out.
+# The candidates, and the loss of small networks of their neurons on codes that were held out; a star for the one chosen.
 
 for candidate in model.formula_candidates_:
-    print(f"{candidate.loss:.3f}  {candidate.formula.round(2)}{'  (chosen)' if candidate.chosen else ''}")
+    mark = "*" if candidate.chosen else " "
+    print(f"{candidate.loss:.3f} {mark} {candidate.formula.round(2)}")
 
 # %%
 # What is left of images in their codes: above the images, below what the autoencoder makes of sixteen numbers each.
@@ -53,7 +54,8 @@ factors = [
 ]
 rows = {f"term {number}": kernels for number, kernels in enumerate(terms, 1)}
 rows |= {f"factor {number}": kernels for number, kernels in enumerate(factors, 1)}
-_, axes = pyplot.subplots(len(rows), len(terms[0]), figsize=(8, 0.8 * len(rows)), layout="constrained", squeeze=False)
+shape = (len(rows), len(terms[0]))
+_, axes = pyplot.subplots(*shape, figsize=(8, 0.8 * len(rows)), layout="constrained", squeeze=False)
 for row, (name, kernels) in zip(axes, rows.items(), strict=True):
     largest = float(kernels.abs().max())
     for ax, kernel in zip(row, kernels, strict=True):

@@ -2,8 +2,8 @@
 Neurons for the task against linear neurons
 ===========================================
 
-A target that depends on squares is easy for neurons that compute squares. Ordinary neurons have to build them out of
-many linear pieces. Both networks have the same hidden layers and see the same rows.
+A target that depends on squares is easy for neurons that compute squares. Linear neurons have to build them out of
+many bent pieces. Both networks see the same rows, and the linear one has more neurons, so that it has no fewer parameters.
 """
 
 import numpy as np
@@ -22,14 +22,11 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 # One formula is searched, the other one is given.
 
 _, ax = pyplot.subplots(layout="constrained")
-for name, formula in [("found", "auto"), ("linear", "x")]:
-    network = TaskNeuronRegressor(formula, hidden_layer_sizes=(16,), random_state=0)
+for name, formula, size in [("found", "auto", 16), ("linear", "x", 70)]:
+    network = TaskNeuronRegressor(formula, hidden_layer_sizes=(size,), random_state=0)
     network.fit(X_train, y_train)
-    LossCurveDisplay.from_curves(
-        network.loss_curve_,
-        network.validation_loss_curve_,
-        name=name,
-        ax=ax,
-    )
+    curves = network.loss_curve_, network.validation_loss_curve_
+    LossCurveDisplay.from_curves(*curves, name=name, ax=ax)
     score = network.score(X_test, y_test)
-    print(f"{name:<7} {network.formula_.round(2)!s:<45} test R^2 {score:.3f}")
+    print(f"{name}: {network.formula_.round(2)}")
+    print(f"    {network.n_parameters_} parameters, R squared on test rows {score:.3f}")

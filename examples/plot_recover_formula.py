@@ -17,19 +17,22 @@ rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(600, 10))
 y = truth(X) + rng.normal(scale=0.5, size=len(X))
 
-# %%
-# The search
-# ----------
-
 vsr = VSRRegressor(coefficients="shared", random_state=0).fit(X, y)
 print("true: ", truth)
 print("found:", vsr.formula_.round(3))
 
 # %%
-# The Pareto front
-# ----------------
+# The Pareto front: the number of nodes, 1 minus R squared on these rows, and the formula. After the fourth line
+# further powers follow the noise.
 
-for point in vsr.pareto_front_:
-    print(f"{point.complexity:>3} {point.loss:.4f} {point.formula.round(2)}")
+for point in vsr.pareto_front_[:7]:
+    formula = point.formula.round(2)
+    print(f"{point.complexity:>3}  {point.loss:.4f}  {formula}")
 
-display = ParetoFrontDisplay.from_front(vsr.pareto_front_, selected=vsr.formula_)
+# %%
+# The mark is the formula with the best Bayesian information criterion, ``formula_``.
+
+front = vsr.pareto_front_
+display = ParetoFrontDisplay.from_front(front, selected=vsr.formula_)
+display.selected_line_.set_label("formula_")
+_ = display.ax_.legend()

@@ -126,6 +126,13 @@ class BaseConvTaskNeuron(BaseNetwork):
         -------
         ndarray of shape (n_samples, code_size)
             What the autoencoder makes of each image, scaled, float64 in (-3, 3).
+
+        Raises
+        ------
+        AttributeError
+            If there is no autoencoder: before `fit`, and where the formula was given.
+        ValueError
+            If the images are not finite numbers, or not of the shape of those of `fit`.
         """
         rows = self.scaler_.transform(self._validate(X, reset=False))
         return self.code_scaler_.transform(encode(self.autoencoder_, rows))
@@ -143,6 +150,13 @@ class BaseConvTaskNeuron(BaseNetwork):
         -------
         ndarray of the shape of `X`
             The images that the autoencoder makes of the codes, in the units of `X`, float64.
+
+        Raises
+        ------
+        AttributeError
+            If there is no autoencoder: before `fit`, and where the formula was given.
+        ValueError
+            If the images are not finite numbers, or not of the shape of those of `fit`.
         """
         rows = self.scaler_.transform(self._validate(X, reset=False))
         images = self.scaler_.inverse_transform(reconstruct(self.autoencoder_, rows))

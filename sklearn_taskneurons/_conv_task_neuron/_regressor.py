@@ -27,7 +27,7 @@ class ConvTaskNeuronRegressor(NetworkRegressorMixin, BaseConvTaskNeuron):
         and its parameters can be reached as ``search__generations`` and so on. None tries all polynomials of degree 2 at most,
         and beside what it finds the products of inner products.
     code_size : int or "auto", default="auto"
-        How many numbers the autoencoder makes of an image; "auto" is 16, and never more than pixels.
+        How many numbers the autoencoder makes of an image, at least 1; "auto" is 16, and never more than pixels.
     channels : int or sequence of int, default=(32, 64)
         The number of kernels of each convolution for each of the formula's terms, one block after the other.
     kernel_size : int or tuple of int, default=3
@@ -47,15 +47,15 @@ class ConvTaskNeuronRegressor(NetworkRegressorMixin, BaseConvTaskNeuron):
     horizontal_flip : bool, default=False
         Whether half of them, at random, are mirrored left to right.
     n_members : int, default=1
-        The number of networks that are trained side by side. Each has its own initial weights, order of images, held-out
+        The number of networks, at least 1, trained side by side. Each has its own initial weights, order of images, held-out
         images and best epoch; their predictions are averaged.
     max_epochs : int or "auto", default="auto"
-        The largest number of passes over the training images, of the network and before of the autoencoder; "auto" is as
-        many as it takes to make 1000 steps, but from 20 to 300.
+        The largest number of passes over the training images, at least 1, of the network and before of the autoencoder; "auto"
+        is as many as it takes to make 1000 steps, but from 20 to 300.
     batch_size : int or "auto", default="auto"
-        The number of images of a gradient step; "auto" is ``min(64, n_samples)``.
+        The number of images of a gradient step, at least 1; "auto" is ``min(64, n_samples)``.
     lr : float, default=0.002
-        The learning rate of AdamW [2]_.
+        The learning rate of AdamW [2]_, above 0.
     weight_decay : float or "auto", default=0.05
         Its decoupled weight decay, at least 0. "auto" is 200 divided by the number of images, at most 1.
     early_stopping : bool or "auto", default="auto"
@@ -65,11 +65,11 @@ class ConvTaskNeuronRegressor(NetworkRegressorMixin, BaseConvTaskNeuron):
     validation_fraction : float, default=0.1
         The fraction of the images held out, in (0, 1); for classes, in proportion.
     n_iter_no_change : int, default=20
-        After how many epochs without an improvement training ends.
+        After how many epochs without an improvement training ends, at least 1.
     tol : float, default=1e-4
-        The smallest relative improvement of the loss that counts as one.
+        The smallest relative improvement of the loss that counts as one, at least 0.
     max_time : float or None, default=None
-        The seconds after which no further batch is begun, those of the autoencoder and of the search included; the best
+        The seconds, above 0, after which no further batch is begun, autoencoder and search included; the best
         weights so far are kept.
     device : str or torch.device, default="cpu"
         Where the networks are trained: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one. On the CPU they are

@@ -90,8 +90,11 @@ class NetworkClassifierMixin(ClassifierMixin):
 
         Raises
         ------
+        FormulaSyntaxError
+            If `formula` is a text that is no formula.
         ValueError
-            If `classes` is missing in the first call or differs from the first call's, or `y` has other labels.
+            If a parameter, the data or the weights are not as described, `classes` is missing in the first call or differs
+            from the first call's, or `y` has other labels.
         """
         first = not hasattr(self, "net_")
         if first and classes is None:

@@ -68,6 +68,13 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         -------
         object
             The estimator itself.
+
+        Raises
+        ------
+        FormulaSyntaxError
+            If `formula` is a text that is no formula.
+        ValueError
+            If a parameter, the data or the weights are not as described, or `X` or `y` has not the columns of the first call.
         """
         return self._partial_fit(*self._validated(X, y, sample_weight, first=not hasattr(self, "net_")))
 

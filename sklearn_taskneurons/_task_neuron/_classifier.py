@@ -40,15 +40,15 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
         What is applied to the neurons of the hidden layers; "mixed" is "tanh" for half of them and "relu" for the others.
         "auto" is "mixed" from 2,000 rows on, and "tanh" for fewer.
     n_members : int, default=4
-        The number of networks that are trained side by side, by batched matrix products. Each has its own initial weights,
-        order of rows, held-out rows and best epoch; their predictions are averaged.
+        The number of networks, at least 1, that are trained side by side, by batched matrix products. Each has its own initial
+        weights, order of rows, held-out rows and best epoch; their predictions are averaged.
     max_epochs : int or "auto", default="auto"
-        The largest number of passes over the training rows; "auto" is as many as it takes to make 2000 steps, but
-        from 30 to 500.
+        The largest number of passes over the training rows, at least 1; "auto" is as many as it takes to make 2000 steps,
+        but from 30 to 500.
     batch_size : int or "auto", default="auto"
-        The number of rows of a gradient step; "auto" is ``min(256, n_rows)``.
+        The number of rows of a gradient step, at least 1; "auto" is ``min(256, n_rows)``.
     lr : float, default=0.01
-        The learning rate of AdamW [2]_.
+        The learning rate of AdamW [2]_, above 0.
     weight_decay : float or "auto", default="auto"
         Its decoupled weight decay, at least 0. "auto" is 200 divided by the number of rows, at most 1.
     early_stopping : bool or "auto", default="auto"
@@ -58,9 +58,9 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
     validation_fraction : float, default=0.1
         The fraction of the rows held out, in (0, 1); for classes, in proportion.
     n_iter_no_change : int, default=20
-        After how many epochs without an improvement training ends.
+        After how many epochs without an improvement training ends, at least 1.
     tol : float, default=1e-4
-        The smallest relative improvement of the loss that counts as one.
+        The smallest relative improvement of the loss that counts as one, at least 0.
     scaling : {"mixed", "robust", "standard"} or None, default="mixed"
         How columns are scaled. "robust" is by median and interquartile range, "standard" by mean and standard deviation;
         both then bound z smoothly to (-3, 3) by ``z / sqrt(1 + (z / 3)**2)``, since powers of outliers explode. "mixed" is
@@ -69,7 +69,7 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
         are, and the first layer bounds them in the same way. With ``elementwise_affine=False`` nothing is learned of "mixed":
         it is the mean of both.
     max_time : float or None, default=None
-        The seconds after which no further batch is begun, the search included; the best weights so far are kept.
+        The seconds, above 0, after which no further batch is begun, the search included; the best weights so far are kept.
     device : str or torch.device, default="cpu"
         Where the network is trained: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
     callbacks : list of skorch callbacks or None, default=None

@@ -55,11 +55,11 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     generations : int, default=80
         The largest number of generations, at least 1.
     n_iter_no_change : int or None, default=20
-        Stop after so many generations without a better formula of any complexity; None never does.
+        Stop after so many generations, at least 1, without a better formula of any complexity; None never does.
     tournament_size : int, default=15
-        How many programs, drawn at random, compete to become a parent.
+        How many programs, drawn at random, compete to become a parent, at least 1.
     p_crossover : float, default=0.3
-        The probability that an offspring is a program with a subtree of another one.
+        The probability, in [0, 1], that an offspring is a program with a subtree of another one.
     p_mutation : float, default=0.5
         That it has a subtree or a node replaced at random.
     p_constant_mutation : float, default=0.1
@@ -67,13 +67,13 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     p_reproduction : float, default=0.1
         That it is a copy. The four probabilities add up to 1.
     elite_fraction : float, default=0.05
-        The fraction of best programs that go on unchanged.
+        The fraction, in [0, 1], of best programs that go on unchanged.
     init_depth : tuple of two int, default=(2, 6)
-        The smallest and largest depth of the first programs (ramped half-and-half [2]_).
+        The smallest and largest depth of the first programs, at least 0 (ramped half-and-half [2]_).
     const_range : tuple of two float, default=(-20, 20)
-        Random constants are whole numbers in [low, high).
+        Random constants are whole numbers in [low, high), low being less than high.
     max_length : int, default=64
-        The largest number of nodes of a program.
+        The largest number of nodes of a program, at least 1.
     max_depth : int or None, default=None
         The largest depth of a program, a single node having 0, in [1, 90]; None is 90.
     nested_constraints : dict or None, default=None
@@ -97,7 +97,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         Weights of the classes, by label, at least 0; "balanced" weighs every class the same, whatever its number of rows. A
         class of weight 0 is left out.
     max_time : float or None, default=None
-        After how many seconds the search ends with the best so far; the logits are fitted then.
+        After how many seconds, above 0, the search ends with the best so far; the logits are fitted then.
     checkpoint : str, path or None, default=None
         A file that keeps the state of the search, from which `fit` goes on where it exists, as :class:`VSRRegressor` describes.
     warm_start : bool, default=False

@@ -74,11 +74,11 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     generations : int, default=80
         The largest number of generations, at least 1.
     n_iter_no_change : int or None, default=20
-        Stop after so many generations without a better formula of any complexity; None never does.
+        Stop after so many generations, at least 1, without a better formula of any complexity; None never does.
     tournament_size : int, default=15
-        How many programs, drawn at random, compete to become a parent.
+        How many programs, drawn at random, compete to become a parent, at least 1.
     p_crossover : float, default=0.3
-        The probability that an offspring is a program with a subtree of another one.
+        The probability, in [0, 1], that an offspring is a program with a subtree of another one.
     p_mutation : float, default=0.5
         That it has a subtree or a node replaced at random.
     p_constant_mutation : float, default=0.1
@@ -86,13 +86,13 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     p_reproduction : float, default=0.1
         That it is a copy. The four probabilities add up to 1.
     elite_fraction : float, default=0.05
-        The fraction of best programs that go on unchanged.
+        The fraction, in [0, 1], of best programs that go on unchanged.
     init_depth : tuple of two int, default=(2, 6)
-        The smallest and largest depth of the first programs (ramped half-and-half [2]_).
+        The smallest and largest depth of the first programs, at least 0 (ramped half-and-half [2]_).
     const_range : tuple of two float, default=(-20, 20)
-        Random constants are whole numbers in [low, high).
+        Random constants are whole numbers in [low, high), low being less than high.
     max_length : int, default=64
-        The largest number of nodes of a program.
+        The largest number of nodes of a program, at least 1.
     max_depth : int or None, default=None
         The largest depth of a program, a single node having 0, in [1, 90] and at least that of the first programs; None is 90.
     nested_constraints : dict or None, default=None
@@ -119,7 +119,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         no second pass over the data; the knee of the front, where the logarithm of the loss lies farthest below the
         line from the simplest formula to the last [5]_; or the one with the least loss.
     max_time : float or None, default=None
-        After how many seconds the search ends with the best so far.
+        After how many seconds, above 0, the search ends with the best so far.
     checkpoint : str, path or None, default=None
         A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
         from there and ends in the same formula as without a stop. Searches on other data, such as the folds of a
@@ -216,6 +216,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
 
         Raises
         ------
+        FileNotFoundError
+            If the folder of `checkpoint` does not exist.
         ValueError
             If a parameter, the data or the weights are not as described; the estimator is then as it was.
         """
@@ -281,7 +283,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predicted targets, float64, in the shape of the targets at `fit`.
+            The predicted targets, float64, in the shape of the targets at `fit`; nan or infinite where a formula has no finite
+            value, as the logarithm of a negative number.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)

@@ -254,6 +254,11 @@ class Formula(Immutable):
         Formula
             The formula as written, with rounded numbers; factors that are 1 then are left out.
 
+        Raises
+        ------
+        ValueError
+            If `digits` is less than 1.
+
         Examples
         --------
         >>> from sklearn_taskneurons.formula import Formula
@@ -271,7 +276,7 @@ class Formula(Immutable):
         feature_names : sequence of str of length D, default=None
             The names of the features; ``x0, x1, ...`` if None and the formula demands a number of them.
         digits : int or None, default=3
-            The number of significant digits; None for all.
+            The number of significant digits, at least 1; None for all.
 
         Returns
         -------
@@ -281,7 +286,7 @@ class Formula(Immutable):
         Raises
         ------
         ValueError
-            If the number of names is not that of the features which the formula demands.
+            If the number of names is not that of the features which the formula demands, or `digits` is less than 1.
 
         Examples
         --------
@@ -304,10 +309,9 @@ class Formula(Immutable):
         Parameters
         ----------
         feature_names : sequence of str of length D, default=None
-            If given, the canonical form is written, and in it a sum over the features with a known constant vector
-            by their names; otherwise the formula is written as it is.
+            If given, the canonical form is written, with these names in sums that have known vectors; else it is as written.
         digits : int or None, default=None
-            The number of significant digits; None for all.
+            The number of significant digits, at least 1; None for all.
 
         Returns
         -------
@@ -317,7 +321,7 @@ class Formula(Immutable):
         Raises
         ------
         ValueError
-            If the number of names is not that of the features which the formula demands.
+            If the number of names is not that of the features which the formula demands, or `digits` is less than 1.
 
         Examples
         --------
@@ -348,15 +352,14 @@ class Formula(Immutable):
         Returns
         -------
         sympy.Expr
-            Numbers are exact rationals; ``sympy.N`` makes them decimal. A free vector ``w`` becomes the symbols ``w0_0,
-            w0_1, ...``, the next one ``w1_0`` and so on.
+            Numbers are exact rationals. A free vector ``w`` becomes the symbols ``w0_0, w0_1, ...``, the next ``w1_0, ...``.
 
         Raises
         ------
         ImportError
             If SymPy is not installed.
         ValueError
-            If the number of features is neither given nor demanded, or is another than the formula's.
+            If the number of features is neither given nor demanded, or not the formula's, or not that of the symbols.
 
         Examples
         --------
@@ -365,8 +368,7 @@ class Formula(Immutable):
         x0**2/2 + x1**2/2 + 2
         """
         demanded = self._n_features
-        if n_features is None:
-            n_features = demanded
+        n_features = demanded if n_features is None else n_features
         if n_features is None or n_features < 1 or demanded not in (None, n_features):
             rule = "at least 1" if demanded is None else f"the formula's {demanded}"
             raise ValueError(f"n_features must be {rule}, given {n_features}")
@@ -388,8 +390,7 @@ class Formula(Immutable):
         Raises
         ------
         ValueError
-            If X has not two axes or not the number of features that the formula demands, or if the formula has
-            free vectors.
+            If X has not two axes or not the number of features that the formula demands, or the formula has free vectors.
         """
         return row_values(self._expression, X, self._n_features)
 

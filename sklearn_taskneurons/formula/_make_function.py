@@ -55,8 +55,8 @@ def make_function(
     TypeError
         If `function` is not callable, or does not take `arity` arrays.
     ValueError
-        If the name is not as described or stands for another function, if `arity` is neither 1 nor 2, or if the function
-        does not return a float64 array of the shape of its arguments, or writes into them.
+        If the name is not as described or stands for another function, if `arity` is neither 1 nor 2, if the function does
+        not return a float64 array of the shape of its arguments, or writes into them, or if `latex` has no place for one.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def make_function(
     """
     if not callable(function) or not (torch_function is None or callable(torch_function)):
         raise TypeError(f"function and torch_function must be callable, given {function!r} and {torch_function!r}")
-    if not _NAME.fullmatch(name):
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise ValueError(f"name must be 2 to 30 of the characters a-z, 0-9 and _, the first a letter, given {name!r}")
     if keyword.iskeyword(name):
         raise ValueError(f"name must not be a keyword of Python, which formulas cannot call, given {name!r}")

@@ -190,7 +190,7 @@ class TaskNeuronConv1d(_Conv):
     padding_mode : {"zeros", "reflect", "replicate", "circular"}, default="zeros"
         What it is padded by: zeros in place of each term, or the input repeated.
     bound : float or None, default=None
-        If given, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``.
+        If given, above 0, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``.
     device : torch.device or str, default=None
         Where the parameters are; None for torch's default.
     dtype : torch.dtype, default=None
@@ -250,7 +250,7 @@ class TaskNeuronConv2d(_Conv):
     padding_mode : {"zeros", "reflect", "replicate", "circular"}, default="zeros"
         What it is padded by: zeros in place of each term, or the input repeated.
     bound : float or None, default=None
-        If given, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``, so that no power of it explodes.
+        If given, above 0, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``, so that no power of it explodes.
     device : torch.device or str, default=None
         Where the parameters are; None for torch's default.
     dtype : torch.dtype, default=None
@@ -337,7 +337,7 @@ class TaskNeuronConv3d(_Conv):
     padding_mode : {"zeros", "reflect", "replicate", "circular"}, default="zeros"
         What it is padded by: zeros in place of each term, or the input repeated.
     bound : float or None, default=None
-        If given, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``.
+        If given, above 0, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``.
     device : torch.device or str, default=None
         Where the parameters are; None for torch's default.
     dtype : torch.dtype, default=None

@@ -70,7 +70,7 @@ class TaskNeuronConvTranspose1d(_ConvTranspose):
     padding_mode : {"zeros"}, default="zeros"
         There is no other, as in torch.
     bound : float or None, default=None
-        If given, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``.
+        If given, above 0, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``.
     device : torch.device or str, default=None
         Where the parameters are; None for torch's default.
     dtype : torch.dtype, default=None
@@ -124,7 +124,7 @@ class TaskNeuronConvTranspose2d(_ConvTranspose):
     padding_mode : {"zeros"}, default="zeros"
         There is no other, as in torch.
     bound : float or None, default=None
-        If given, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``, so that no power of it explodes.
+        If given, above 0, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``, so that no power of it explodes.
     device : torch.device or str, default=None
         Where the parameters are; None for torch's default.
     dtype : torch.dtype, default=None
@@ -194,7 +194,7 @@ class TaskNeuronConvTranspose3d(_ConvTranspose):
     padding_mode : {"zeros"}, default="zeros"
         There is no other, as in torch.
     bound : float or None, default=None
-        If given, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``.
+        If given, above 0, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``.
     device : torch.device or str, default=None
         Where the parameters are; None for torch's default.
     dtype : torch.dtype, default=None

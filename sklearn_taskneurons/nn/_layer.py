@@ -35,6 +35,9 @@ class TaskNeuronLayer(WeightedSum, ABC):
         n_members: int | None = None,
         **factory_kwargs: Any,
     ) -> None:
+        for name, number in (("in_features", in_features), ("bound", bound), ("n_members", n_members)):
+            if number is not None and not number > 0:
+                raise ValueError(f"{name} must be larger than 0, got {number}")
         formula = Formula(formula)
         expressions, plan = make_plan(formula.terms)
         if not plan.n_terms:

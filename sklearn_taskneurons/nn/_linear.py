@@ -39,7 +39,7 @@ class TaskNeuronLinear(TaskNeuronLayer):
     bias : bool, default=True
         Whether a bias is added, whether or not the formula has a constant term.
     bound : float or None, default=None
-        If given, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``, so that no power of it explodes.
+        If given, above 0, the input z is first squashed to ``z / sqrt(1 + (z / bound)**2)``, so that no power of it explodes.
     n_members : int or None, default=None
         If given, the layer is as many independent ones side by side, M, computed by one batched matrix product: each
         parameter has a first axis of that size, and so have input and output.
@@ -66,7 +66,8 @@ class TaskNeuronLinear(TaskNeuronLayer):
     Raises
     ------
     ValueError
-        If no term of the formula depends on x, or a vector that stays in it is not as long as `in_features`.
+        If no term of the formula depends on x, a vector that stays in it is not as long as `in_features`, or a size or the
+        bound is not above 0.
 
     See Also
     --------

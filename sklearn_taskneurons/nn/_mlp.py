@@ -96,7 +96,7 @@ class TaskNeuronMLP(nn.Module):
     Raises
     ------
     ValueError
-        If there is no such activation, or the formula does not suit a layer.
+        If there is no such activation, the formula does not suit a layer, or a size or the bound is too small.
 
     See Also
     --------
@@ -144,6 +144,9 @@ class TaskNeuronMLP(nn.Module):
         super().__init__()
         if activation not in (known := [*ACTIVATIONS, "mixed"]):
             raise ValueError(f"activation must be one of {known}, got {activation!r}")
+        for name, number, least in (("n_scalings", n_scalings, 1), ("embedding_size", embedding_size, 0)):
+            if number < least:
+                raise ValueError(f"{name} must be at least {least}, got {number}")
         self.in_features = in_features
         self.out_features = out_features
         self.activation = activation

@@ -92,6 +92,7 @@ def test_neurons_refuse_what_is_not_differentiable():
         (3, {"name": "three"}, TypeError, "callable"),
         (bump, {"name": "Bump"}, ValueError, "a-z"),
         (bump, {"name": "x"}, ValueError, "a-z"),
+        (bump, {"name": 3}, ValueError, "a-z"),
         (bump, {"name": "sin"}, ValueError, "no other function"),
         (bump, {"name": "hinge"}, ValueError, "no other function"),
         (np.sum, {"name": "total"}, ValueError, "float64 array of shape"),

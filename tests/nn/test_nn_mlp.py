@@ -124,6 +124,19 @@ def test_calibration_goes_from_layer_to_layer():
     torch.testing.assert_close(network.layers[1].scale[:40], (hidden**3).square().mean().rsqrt().expand(40).detach())
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_scalings": 0}, "n_scalings must be at least 1, got 0"),
+        ({"embedding_size": -1}, "embedding_size must be at least 0, got -1"),
+        ({"hidden_layer_sizes": (0,)}, "in_features must be larger than 0, got 0"),
+    ],
+)
+def test_sizes_are_large_enough(options, message):
+    with pytest.raises(ValueError, match=message):
+        TaskNeuronMLP(**({"in_features": 3, "hidden_layer_sizes": (4,), "out_features": 1, "formula": "x"} | options))
+
+
 def test_unknown_activation():
     with pytest.raises(ValueError, match=r"activation must be one of .*'tanh'.*, got 'gelu'"):
         TaskNeuronMLP(3, (4,), 1, "x", activation="gelu")
