@@ -147,6 +147,8 @@ class TaskNeuronLinear(TaskNeuronLayer):
         -------
         torch.Tensor
         """
+        if x.shape[-1] != self.in_features:
+            raise ValueError(f"x must have {self.in_features} features along its last axis, got the shape {tuple(x.shape)}")
         return x if self.n_members is None or x.ndim == 3 else x.expand(self.n_members, -1, -1)
 
     @torch.no_grad()
