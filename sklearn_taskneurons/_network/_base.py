@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
-from skorch.callbacks import Callback
+from skorch.callbacks import BatchScoring, Callback, EpochScoring
 
 from sklearn_taskneurons._callbacks import CallbackSupportMixin, FitTasks
-from sklearn_taskneurons._device import resolve_device, to_tensor
+from sklearn_taskneurons._device import resolve_device, seeded_torch, to_tensor
 from sklearn_taskneurons._network._candidates import (
     HELD_OUT_FRACTION,
     candidates,
@@ -125,6 +125,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return what scikit-learn makes of the rows, and of the targets."""
         return validate_data(self, X, *y, reset=reset, dtype=[np.float64, np.float32], **checks)
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def _fit(self, X, y, weights):
         """Fit on validated rows, from the start or, with `warm_start`, from where the last fit ended."""
         self._check_parameters()
@@ -144,6 +146,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _continues(self):
         return self.warm_start and hasattr(self, "net_")
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def _partial_fit(self, X, y, weights):
         """Train one epoch on validated rows; the first rows decide the scaling and the formula."""
         deadline = self._deadline()
@@ -170,7 +174,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if formula is None and self.search is not None:
             check_search(self.search)
         # On the device "meta" it would cost no memory, but the seconds that torch takes to load what runs there.
-        with torch.random.fork_rng(devices=[]):
+        with seeded_torch(0):
             self._try_network(formula or "x")
 
     def _given_formula(self):
@@ -180,8 +184,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the callbacks as a list."""
         for item in self.callbacks or ():
             callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
-            if not issubclass(callback if isinstance(callback, type) else type(callback), Callback):
+            kind = callback if isinstance(callback, type) else type(callback)
+            if not issubclass(kind, Callback):
                 raise ValueError(f"callbacks must be skorch callbacks, or pairs of a name and one, got {item!r}")
+            if issubclass(kind, (BatchScoring, EpochScoring)):
+                raise ValueError(
+                    "callbacks must not be scores, which know of one network: each member has its own held-out rows; "
+                    f"net_.history has their mean loss, valid_loss, got {item!r}"
+                )
         return list(self.callbacks or ())
 
     def _split(self, y, n_members, seed):
