@@ -62,6 +62,15 @@ def test_a_traced_layer_is_saved_and_loaded():
     torch.testing.assert_close(torch.jit.load(file)(x), layer(x))
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # of sizes that are taken for numbers
+@pytest.mark.parametrize("n_members", [None, 3])
+def test_a_traced_network_is_the_same_with_gradients_and_without(n_members):
+    network = TaskNeuronMLP(4, (6,), 2, "x**2 + x", "mixed", elementwise_affine=True, embedding_size=2, n_members=n_members)
+    x = torch.randn(5, 4)
+    traced = torch.jit.trace(network, x)  # which tries the trace without
+    torch.testing.assert_close(traced(x), network(x))
+
+
 @pytest.mark.parametrize("shape", [(4, 5, 5), (2, 4, 3, 3), (2, 4, 5, 5), (0, 4, 5, 5)])
 def test_what_follows_may_work_in_place(shape):
     layer, x = depthwise(), torch.randn(shape)
