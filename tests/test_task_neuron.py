@@ -125,6 +125,9 @@ class TestParameters:
             ({"callbacks": [("epochs", max)]}, "callbacks must be skorch callbacks"),
             ({"callbacks": [("score", EpochScoring("r2"))]}, "callbacks must not be scores"),
             ({"callbacks": [BatchScoring]}, "callbacks must not be scores"),
+            ({"callbacks": [("a", Callback()), ("a", Callback())]}, "callbacks must have names of their own, .* got .'a', 'a'"),
+            ({"callbacks": [("valid_loss", Callback())]}, "callbacks must have names of their own"),
+            ({"callbacks": [(1, Callback())]}, "callbacks must have names of their own"),
             ({"device": "meta"}, "device must be .* got 'meta'"),
         ],
     )
@@ -277,6 +280,16 @@ class TestTraining:
         weights = (np.arange(len(X)) < 60).astype(float)
         other = np.where(weights > 0, y, 1e6)
         assert_array_equal(small().fit(X, other, weights).predict(X), small().fit(X, y, weights).predict(X))
+
+    @pytest.mark.parametrize("unit", [2.0**-1000, 2.0**1023])
+    @pytest.mark.parametrize("formula", ["x", "auto"])
+    def test_only_the_ratios_of_weights_matter(self, formula, unit, table):
+        X, y = table
+        weights = np.where(np.arange(len(X)) < 60, 1.0, 0.5)
+        for model, targets in ((small(), y), (TaskNeuronClassifier(max_epochs=2, class_weight={False: 1e5}), y > 0)):
+            model.set_params(formula=formula, random_state=0)
+            expected = model.fit(X, targets, weights).predict(X)
+            assert_array_equal(model.fit(X, targets, weights * unit).predict(X), expected)
 
     def test_weights_pull(self, table):
         X, y = table

@@ -20,6 +20,8 @@ from sklearn_taskneurons.nn import Activation, TaskNeuronMLP
 
 Task: TypeAlias = Literal["regression", "classification"]
 
+# The names of the callbacks that every net has.
+OWN_CALLBACKS = ("best_epoch", "epoch_timer", "train_loss", "valid_loss", "print_log")
 # Rows of a table that go forward at once in validation.
 VALID_BATCH_SIZE = 65536
 

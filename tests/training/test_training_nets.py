@@ -10,7 +10,7 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch.optim.lr_scheduler import ExponentialLR
 
-from sklearn_taskneurons._training import fit_column_scaler, make_net, make_table, predict, resume, train
+from sklearn_taskneurons._training import OWN_CALLBACKS, fit_column_scaler, make_net, make_table, predict, resume, train
 from sklearn_taskneurons._training.training import BLOCK_ROWS
 
 
@@ -197,6 +197,10 @@ def test_training_leaves_what_others_draw_alone(data):
 def test_seeds_of_other_devices_are_left_alone(monkeypatch):
     monkeypatch.setattr(torch.cuda, "manual_seed_all", pytest.fail)
     small_net()
+
+
+def test_names_of_callbacks():
+    assert {name for name, _ in small_net().callbacks_} == set(OWN_CALLBACKS)
 
 
 def test_only_an_estimator_trains_its_net(data):
