@@ -1,4 +1,4 @@
-"""The crossing from numpy to torch: devices, dtypes and threads."""
+"""The crossing from numpy to torch: devices, dtypes, seeds and threads."""
 
 import threading
 from collections import Counter
@@ -25,7 +25,7 @@ def resolve_device(device: str | torch.device = "cpu") -> torch.device:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         resolved = torch.device(device)
-        torch.empty(0, device=resolved)
+        torch.zeros((), device=resolved).item()  # "meta" has no values
     except (AssertionError, RuntimeError, TypeError) as error:
         raise ValueError(f"device must be 'auto' or a device that torch can use here, got {str(device)!r}: {error}") from error
     return resolved
@@ -43,6 +43,26 @@ def to_tensor(array: NDArray[Any], dtype: torch.dtype = torch.float32, device: t
 def to_array(tensor: Tensor) -> NDArray[Any]:
     """Return a tensor's values as an array."""
     return tensor.detach().cpu().numpy()
+
+
+_seeding = threading.RLock()
+
+
+@contextmanager
+def seeded_torch(seed: int) -> Iterator[None]:
+    """Let torch draw by a seed inside the block, and on the CPU; its generator is then as it was.
+
+    All threads draw from that one generator: the blocks of several threads wait for each other.
+    """
+    # Not torch.manual_seed, which also seeds all other devices.
+    generator = torch.default_generator
+    with _seeding, torch.device("cpu"):
+        state = generator.get_state()
+        generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            generator.set_state(state)
 
 
 @dataclass

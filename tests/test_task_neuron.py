@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import NotFittedError
-from skorch.callbacks import Callback
+from skorch.callbacks import BatchScoring, Callback, EpochScoring, TrainEndCheckpoint
 
 from sklearn_taskneurons import (
     Formula,
@@ -123,6 +123,12 @@ class TestParameters:
             ({"search": VSRRegressor(function_set=("add", ONLY_FOR_ARRAYS)), "formula": "auto"}, "must take tensors"),
             ({"callbacks": ["print"]}, "callbacks must be skorch callbacks, .* got 'print'"),
             ({"callbacks": [("epochs", max)]}, "callbacks must be skorch callbacks"),
+            ({"callbacks": [("score", EpochScoring("r2"))]}, "callbacks must not be scores"),
+            ({"callbacks": [BatchScoring]}, "callbacks must not be scores"),
+            ({"callbacks": [("a", Callback()), ("a", Callback())]}, "callbacks must have names of their own, .* got .'a', 'a'"),
+            ({"callbacks": [("valid_loss", Callback())]}, "callbacks must have names of their own"),
+            ({"callbacks": [(1, Callback())]}, "callbacks must have names of their own"),
+            ({"device": "meta"}, "device must be .* got 'meta'"),
         ],
     )
     @pytest.mark.parametrize("formula", ["x", "auto"])
@@ -181,6 +187,10 @@ class TestParameters:
         model = small(callbacks=[("count", given), Count]).fit(*table)
         assert [dict(model.net_.callbacks_)[name].epochs for name in ("count", "Count")] == [model.n_iter_] * 2
         assert given.epochs == 0
+
+    def test_checkpoints_are_written(self, table, tmp_path):
+        small(callbacks=[TrainEndCheckpoint(dirname=tmp_path)]).fit(*table)
+        assert {path.suffix for path in tmp_path.iterdir()} == {".pt", ".json"}
 
     def test_scaling_none_takes_columns_as_they_are(self, table):
         X, _ = table
@@ -271,12 +281,31 @@ class TestTraining:
         other = np.where(weights > 0, y, 1e6)
         assert_array_equal(small().fit(X, other, weights).predict(X), small().fit(X, y, weights).predict(X))
 
+    @pytest.mark.parametrize("unit", [2.0**-1000, 2.0**1023])
+    @pytest.mark.parametrize("formula", ["x", "auto"])
+    def test_only_the_ratios_of_weights_matter(self, formula, unit, table):
+        X, y = table
+        weights = np.where(np.arange(len(X)) < 60, 1.0, 0.5)
+        for model, targets in ((small(), y), (TaskNeuronClassifier(max_epochs=2, class_weight={False: 1e5}), y > 0)):
+            model.set_params(formula=formula, random_state=0)
+            expected = model.fit(X, targets, weights).predict(X)
+            assert_array_equal(model.fit(X, targets, weights * unit).predict(X), expected)
+
     def test_weights_pull(self, table):
         X, y = table
         X, y = np.vstack([X, X]), np.concatenate([y, y + 10])
         weights = np.repeat([1.0, 9.0], len(X) // 2)
         difference = small(max_epochs=60).fit(X, y, weights).predict(X).mean() - y[:120].mean()
         assert 8 < difference < 10
+
+    @pytest.mark.parametrize("batch_size", [16, 256])
+    def test_balanced_classes_are_equally_probable_whatever_the_batch(self, batch_size):
+        X, y = np.random.default_rng(0).normal(size=(1000, 2)), np.arange(1000) % 40 == 0
+        model = TaskNeuronClassifier(
+            "x", hidden_layer_sizes=(), n_members=1, batch_size=batch_size, class_weight="balanced", label_smoothing=0.0,
+            early_stopping=False, weight_decay=0.0, max_epochs=20, random_state=0,
+        )  # fmt: skip
+        assert 0.45 < model.fit(X, y).predict_proba(X)[:, 1].mean() < 0.55
 
     def test_warm_start_goes_on(self, table):
         X, y = table

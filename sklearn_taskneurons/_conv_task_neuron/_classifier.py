@@ -79,7 +79,7 @@ class ConvTaskNeuronClassifier(NetworkClassifierMixin, BaseConvTaskNeuron):
         trained by one thread, so that the same seed gives the same model on any machine of its kind.
     callbacks : list of skorch callbacks or None, default=None
         Copies of them watch the training of the network, and go on where it goes on, unless others are given; see
-        ``net_.callbacks_``.
+        ``net_.callbacks_``. None that scores (``EpochScoring``, ``BatchScoring``): each member has its own held-out images.
     verbose : int, default=0
         With 1 and more, skorch reports each epoch, first those of the autoencoder.
     warm_start : bool, default=False

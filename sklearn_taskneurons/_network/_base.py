@@ -12,10 +12,9 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
-from skorch.callbacks import Callback
 
 from sklearn_taskneurons._callbacks import CallbackSupportMixin, FitTasks
-from sklearn_taskneurons._device import resolve_device, to_tensor
+from sklearn_taskneurons._device import resolve_device, seeded_torch, to_tensor
 from sklearn_taskneurons._network._candidates import (
     HELD_OUT_FRACTION,
     candidates,
@@ -24,7 +23,9 @@ from sklearn_taskneurons._network._candidates import (
     default_search,
     n_splits,
 )
+from sklearn_taskneurons._network._given_callbacks import given_callbacks
 from sklearn_taskneurons._network._split import hold_out
+from sklearn_taskneurons._network._weights import weighty_rows
 from sklearn_taskneurons._training import held_out_losses, make_table, predict, resume, train
 from sklearn_taskneurons._vsr import VSRRegressor
 from sklearn_taskneurons.formula import Formula
@@ -125,12 +126,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return what scikit-learn makes of the rows, and of the targets."""
         return validate_data(self, X, *y, reset=reset, dtype=[np.float64, np.float32], **checks)
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def _fit(self, X, y, weights):
         """Fit on validated rows, from the start or, with `warm_start`, from where the last fit ended."""
         self._check_parameters()
         deadline = self._deadline()
         split_seed, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
-        X, y, weights = _weighty(X, y, weights)
+        X, y, weights = weighty_rows(X, y, weights)
         parts = self._split(y, self.net_.module_.n_members if self._continues() else self.n_members, split_seed)
         if self._continues():
             self._resume()
@@ -144,10 +147,12 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _continues(self):
         return self.warm_start and hasattr(self, "net_")
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def _partial_fit(self, X, y, weights):
         """Train one epoch on validated rows; the first rows decide the scaling and the formula."""
         deadline = self._deadline()
-        X, y, weights = _weighty(X, y, weights)
+        X, y, weights = weighty_rows(X, y, weights)
         if hasattr(self, "net_"):
             self._resume()
         else:
@@ -164,25 +169,17 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Raise what can be known to be wrong before any work begins."""
         whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes)
         resolve_device(self.device)
-        self._given_callbacks()
+        given_callbacks(self.callbacks)
         self._augmentation(0)
         formula = self._given_formula()
         if formula is None and self.search is not None:
             check_search(self.search)
         # On the device "meta" it would cost no memory, but the seconds that torch takes to load what runs there.
-        with torch.random.fork_rng(devices=[]):
+        with seeded_torch(0):
             self._try_network(formula or "x")
 
     def _given_formula(self):
         return None if isinstance(self.formula, str) and self.formula == "auto" else Formula(self.formula)
-
-    def _given_callbacks(self):
-        """Return the callbacks as a list."""
-        for item in self.callbacks or ():
-            callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
-            if not issubclass(callback if isinstance(callback, type) else type(callback), Callback):
-                raise ValueError(f"callbacks must be skorch callbacks, or pairs of a name and one, got {item!r}")
-        return list(self.callbacks or ())
 
     def _split(self, y, n_members, seed):
         """Return for each member the rows to train on, and those to choose its best epoch by; None if none is held out."""
@@ -200,7 +197,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         n_outputs = self._start_targets(y, weights)
         self.scaler_ = self._fit_scaler(X, weights)
         self.formula_ = self._find_formula(X, y, weights, n_outputs, search_seed, deadline)
-        self._n_rows, self._callbacks = len(X), self._given_callbacks()
+        self._n_rows, self._callbacks = len(X), given_callbacks(self.callbacks)
         options = self._training_options(len(X)) | self._loss_options()
         options |= {"augmentation": self._augmentation(net_seed), "callbacks": copy.deepcopy(self._callbacks)}
         options |= {"task": self._task, "device": resolve_device(self.device), "seed": net_seed}
@@ -211,7 +208,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _resume(self):
         """Let a copy of the network go on, trained as the parameters say now; "auto" remains what it was."""
-        before, self._callbacks = self._callbacks, self._given_callbacks()
+        before, self._callbacks = self._callbacks, given_callbacks(self.callbacks)
         self.net_ = resume(
             self.net_,
             augmentation=self._augmentation(self.net_.iterator_train__order.seed),
@@ -355,13 +352,3 @@ def whole_numbers(name, value):
 def share_of_time(deadline):
     """Return the seconds that one step of the choice of the formula may take."""
     return max(SHARE_OF_TIME * (deadline - time.monotonic()), 1e-3)
-
-
-def _weighty(X, y, weights):
-    """Return the rows with a weight; the others say nothing."""
-    if weights.all():
-        return X, y, weights
-    rows = weights > 0
-    if not rows.any():
-        raise ValueError(f"a row must have a weight, but sample_weight times class_weight is 0 for all {len(rows)} rows")
-    return X[rows], y[rows], weights[rows]

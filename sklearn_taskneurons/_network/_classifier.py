@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
+from sklearn_taskneurons._network._weights import in_range
 from sklearn_taskneurons._validation import check_weights, class_weights
 from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
 
@@ -157,7 +158,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         X, y = self._validate(X, y, reset=first, ensure_min_samples=2 if first else 1)
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
-        return X, y, check_weights(sample_weight, X)
+        return X, y, in_range(check_weights(sample_weight, X))
 
     def _numbers_and_weights(self, y, weights):
         """Return the numbers of the rows' classes, and what the rows weigh with the weights of these."""

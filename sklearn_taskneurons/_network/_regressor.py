@@ -6,6 +6,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
+from sklearn_taskneurons._network._weights import in_range
 from sklearn_taskneurons._training import fit_target_scaler
 from sklearn_taskneurons._validation import check_weights
 
@@ -103,7 +104,7 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         if not first and n_outputs != self.n_outputs_:
             raise ValueError(f"y must have {self.n_outputs_} outputs, as in the first fit, got {n_outputs}")
         self._y_ndim = y.ndim
-        return X, y.reshape(len(y), -1), check_weights(sample_weight, X)
+        return X, y.reshape(len(y), -1), in_range(check_weights(sample_weight, X))
 
     def _start_targets(self, y, weights):
         self.target_scaler_ = fit_target_scaler(y, weights)

@@ -73,7 +73,8 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
     device : str or torch.device, default="cpu"
         Where the network is trained: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
     callbacks : list of skorch callbacks or None, default=None
-        Copies of them watch the training, and go on where it goes on, unless others are given; see ``net_.callbacks_``.
+        Copies of them watch the training, and go on where it goes on, unless others are given; see ``net_.callbacks_``. None
+        that scores (``EpochScoring``, ``BatchScoring``): each member has its own held-out rows.
     verbose : int, default=0
         With 1 and more, skorch reports each epoch.
     warm_start : bool, default=False

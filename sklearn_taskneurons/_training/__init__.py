@@ -2,13 +2,14 @@
 
 from sklearn_taskneurons._training.augmentation import Augmentation
 from sklearn_taskneurons._training.comparison import held_out_losses
-from sklearn_taskneurons._training.nets import make_net, make_net_of
+from sklearn_taskneurons._training.nets import OWN_CALLBACKS, make_net, make_net_of
 from sklearn_taskneurons._training.resume import resume
 from sklearn_taskneurons._training.scaling import ColumnScaler, MixedScaler, fit_column_scaler, fit_scaler
 from sklearn_taskneurons._training.target_scaling import TargetScaler, fit_target_scaler
 from sklearn_taskneurons._training.training import Training, make_table, outputs_of, predict, train
 
 __all__ = [
+    "OWN_CALLBACKS",
     "Augmentation",
     "ColumnScaler",
     "MixedScaler",

@@ -45,6 +45,6 @@ class Augmentation:
         mixed = np.random.SeedSequence(self.seed, spawn_key=(1, self.n_batches)).generate_state(1)
         generator = torch.Generator().manual_seed(int(mixed[0]))
         self.n_batches += 1
-        down, right = torch.randint(-self.max_shift, self.max_shift + 1, (2, n_images, 1), generator=generator)
-        mirrored = torch.rand(n_images, 1, generator=generator) < 0.5
-        return down, right, mirrored & self.horizontal_flip
+        down, right = torch.randint(-self.max_shift, self.max_shift + 1, (2, n_images, 1), generator=generator, device="cpu")
+        mirrored = torch.rand(n_images, 1, generator=generator, dtype=torch.float32, device="cpu") < 0.5
+        return down, right, mirrored & bool(self.horizontal_flip)

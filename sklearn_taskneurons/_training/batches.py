@@ -77,7 +77,7 @@ class RowOrder:
         mixed = np.random.SeedSequence(self.seed, spawn_key=(self.epoch,)).generate_state(1)
         generator = torch.Generator().manual_seed(int(mixed[0]))
         self.epoch += 1
-        return torch.stack([torch.randperm(n_rows, generator=generator) for _ in range(n_members)], 1)
+        return torch.stack([torch.randperm(n_rows, generator=generator, device="cpu") for _ in range(n_members)], 1)
 
 
 class TensorBatches:

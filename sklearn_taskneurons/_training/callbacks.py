@@ -70,7 +70,7 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Go on with the steps, and drop the batches of the epoch before: those of all epochs would outgrow the data."""
         self._average.swap_out(net.vector_)
-        self.sums_: Tensor | float = 0.0
+        self.sums_ = torch.zeros_like(self.best_losses_)
         self.validated_weight_: Tensor | int = 0
         if len(net.history) > 1:
             net.history[-2]["batches"].clear()
@@ -99,7 +99,7 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         self.validated_ = dataset_valid is not None
         losses = self.best_losses_.new_tensor(row["train_loss"])
         if self.validated_:
-            losses = torch.as_tensor(self.sums_ / self.validated_weight_)
+            losses = self.sums_ / self.validated_weight_
         if not (torch.isfinite(losses).all() and math.isfinite(row["train_loss"]) and _is_finite(net.vector_)):
             self._stop("diverged")
         improved = losses < self.best_losses_
@@ -125,7 +125,7 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
             self.average_ = None  # the steps after the best epoch were in vain
         del self.best_, self.owner_  # or they would be pickled with the net
         if len(net.history):
-            net.history[-1]["batches"].clear()
+            del net.history[-1]["batches"][:-1]  # skorch's checkpoints ask for the last one
 
     @property
     def _average(self) -> WeightAverage:

@@ -9,7 +9,11 @@ Target: TypeAlias = Tensor | tuple[Tensor, Tensor]
 
 
 class MemberLoss(nn.Module, ABC):
-    """The mean over members of each one's mean over its rows; rows (B, M, O) on the first axis, members on the second."""
+    """The mean over members of each one's mean over its rows; rows (B, M, O) on the first axis, members on the second.
+
+    While training, weights are taken to have a mean of 1 over all batches, whatever it is in one: if each batch was divided by
+    its own, rows would count for more the lighter those beside them are.
+    """
 
     @abstractmethod
     def of_rows(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
@@ -27,7 +31,12 @@ class MemberLoss(nn.Module, ABC):
         return (self.of_rows(y_pred, target) * weight).sum(0) / weight.sum(0)
 
     def forward(self, y_pred: Tensor, y_true: Target) -> Tensor:
-        return self.mean(y_pred, y_true) if isinstance(y_true, Tensor) else self.of_members(y_pred, y_true).mean()
+        if isinstance(y_true, Tensor):
+            return self.mean(y_pred, y_true)
+        if not self.training:
+            return self.of_members(y_pred, y_true).mean()
+        target, weight = y_true
+        return (self.of_rows(y_pred, target) * weight).mean()
 
 
 class SquaredErrorLoss(MemberLoss):

@@ -9,8 +9,9 @@ from skorch.callbacks import Callback, PrintLog
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
+from sklearn_taskneurons._device import seeded_torch
 from sklearn_taskneurons._training.augmentation import Augmentation
-from sklearn_taskneurons._training.batches import RowOrder, TensorBatches
+from sklearn_taskneurons._training.batches import RowOrder, TensorBatches, TensorTable
 from sklearn_taskneurons._training.callbacks import BestEpoch
 from sklearn_taskneurons._training.losses import CrossEntropyLoss, SquaredErrorLoss
 from sklearn_taskneurons._training.optimizer import VectorAdamW
@@ -20,6 +21,8 @@ from sklearn_taskneurons.nn import Activation, TaskNeuronMLP
 
 Task: TypeAlias = Literal["regression", "classification"]
 
+# The names of the callbacks that every net has.
+OWN_CALLBACKS = ("best_epoch", "epoch_timer", "train_loss", "valid_loss", "print_log")
 # Rows of a table that go forward at once in validation.
 VALID_BATCH_SIZE = 65536
 
@@ -73,8 +76,15 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             n_batches += 1
         history.record("train_batch_count", n_batches)
 
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Self:
-        """Train on from where the net stands."""
+    def fit(self, X: TensorTable, y: Any = None, **fit_params: Any) -> Self:
+        """Train on a table of rows from the start."""
+        _check_table(X)
+        super().fit(X, y, **fit_params)
+        return self
+
+    def partial_fit(self, X: TensorTable, y: Any = None, classes: Any = None, **fit_params: Any) -> Self:
+        """Train on a table of rows from where the net stands."""
+        _check_table(X)
         if not self.initialized_:
             self.initialize()
         with tied(self.module_, self.vector_):
@@ -94,6 +104,14 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     def _is_heard(self, event: str) -> bool:
         """Return whether a callback does anything at an event; to tell those that do not would take longer than they do."""
         return any(getattr(type(callback), event) is not getattr(Callback, event) for _, callback in self.callbacks_)
+
+
+def _check_table(X: Any) -> None:
+    if not isinstance(X, TensorTable):
+        raise TypeError(
+            "a net of an estimator is trained by the estimator's own fit and partial_fit, which know how rows are scaled, "
+            f"got {type(X).__name__}"
+        )
 
 
 def mean_output(outputs: Tensor) -> Tensor:
@@ -195,7 +213,7 @@ def make_net_of(
     module : callable
         Returns the module: with the attribute ``n_members``, and outputs (N, M, O).
     arguments : dict
-        What it is called with.
+        What it is called with, beside a ``dtype``.
     task : {"regression", "classification"}
         Whether the loss is the squared error or the cross-entropy of logits.
     label_smoothing : float
@@ -228,6 +246,7 @@ def make_net_of(
     net = TableNet(
         module,
         **{f"module__{name}": value for name, value in arguments.items()},
+        module__dtype=torch.float32,  # that of the tables, whatever torch's default is
         **losses,
         predict_nonlinearity=mean_output if task == "regression" else mean_probabilities,
         optimizer=VectorAdamW,
@@ -248,7 +267,6 @@ def make_net_of(
         device=str(device),
         verbose=verbose,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded_torch(seed):
         net.initialize()
     return net

@@ -23,6 +23,9 @@ from sklearn_taskneurons._training.nets import TableNet
 
 Stopped: TypeAlias = Literal["converged", "time", "diverged", "callback", "interrupted"] | None
 
+# Of a mean of 1; held-out rows that have less would have none in float32, and no mean loss.
+LEAST_WEIGHT = 1e-30
+
 # Rows that are scaled and propagated at once when a net predicts, and the numbers that they have at the most, so that the
 # hidden layers of a block stay in cache, and those of images in memory.
 BLOCK_ROWS = 2048
@@ -89,9 +92,8 @@ def make_table(
     rows = torch.arange(len(X), device=device)[:, None].expand(-1, n_members)
     if sample_weight is None or (sample_weight == sample_weight[0]).all():
         return TensorTable(to_tensor(X, device=device), y_tensor(y), None, rows)
-    # float32 has room for any ratio of weights only if they are about 1.
     weight = sample_weight.astype(np.float64) / sample_weight.max()
-    weight = weight / weight.mean()
+    weight = np.maximum(weight / weight.mean(), LEAST_WEIGHT)
     return TensorTable(to_tensor(X, device=device), y_tensor(y), to_tensor(weight, device=device), rows)
 
 
@@ -152,7 +154,7 @@ def train(
     n_before = len(net.history)
     net.train_split = None if validation is None else predefined_split(validation)
     try:
-        with single_torch_thread(), torch.random.fork_rng(devices=[]):
+        with single_torch_thread():
             net.partial_fit(table, epochs=max_epochs)
     finally:
         net.train_split = None  # or the rows would be pickled with the net

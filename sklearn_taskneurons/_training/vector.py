@@ -16,12 +16,11 @@ def parameter_vector(module: nn.Module) -> nn.Parameter:
 
 def member_of_entries(module: nn.Module, n_members: int) -> torch.Tensor:
     """Return to which member each entry of the vector belongs, int64 (n_parameters,)."""
-    device = next(module.parameters()).device
     if isinstance(module, SideBySide):
-        return module.owners().to(device)
-    members = torch.arange(n_members)
+        return module.owners()
+    members = torch.arange(n_members, device=next(module.parameters()).device)
     owners = [members.repeat_interleave(parameter.numel() // n_members) for parameter in module.parameters()]
-    return torch.cat(owners).to(device)
+    return torch.cat(owners)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A small convolutional autoencoder."""
 
+import torch
 from torch import Tensor, nn
 
 # The channels of the two convolutions of the encoder, and backwards of those of the decoder.
@@ -20,13 +21,15 @@ class ConvAutoencoder(nn.Module):
         The channels, the height and the width of an image, (C, H, W).
     code_size : int
         How many numbers the code has, at least 1.
+    dtype : torch.dtype or None
+        What the parameters are; None for torch's default.
 
     Notes
     -----
     *Shape.* Input and output (N, C, H, W), code (N, code_size).
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], code_size: int) -> None:
+    def __init__(self, image_shape: tuple[int, int, int], code_size: int, dtype: torch.dtype | None = None) -> None:
         super().__init__()
         first, second = CHANNELS
         whole = image_shape[1], image_shape[2]
@@ -34,14 +37,14 @@ class ConvAutoencoder(nn.Module):
         quarter = _halved(half)
         n_last = second * quarter[0] * quarter[1]
         self.encoder = nn.Sequential(
-            nn.Conv2d(image_shape[0], first, 3, _steps(whole), padding=1), nn.ReLU(),
-            nn.Conv2d(first, second, 3, _steps(half), padding=1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(n_last, code_size),
+            nn.Conv2d(image_shape[0], first, 3, _steps(whole), padding=1, dtype=dtype), nn.ReLU(),
+            nn.Conv2d(first, second, 3, _steps(half), padding=1, dtype=dtype), nn.ReLU(),
+            nn.Flatten(), nn.Linear(n_last, code_size, dtype=dtype),
         )  # fmt: skip
         self.decoder = nn.Sequential(
-            nn.Linear(code_size, n_last), nn.Unflatten(1, (second, *quarter)), nn.ReLU(),
-            nn.Upsample(half), nn.Conv2d(second, first, 3, padding=1), nn.ReLU(),
-            nn.Upsample(whole), nn.Conv2d(first, image_shape[0], 3, padding=1),
+            nn.Linear(code_size, n_last, dtype=dtype), nn.Unflatten(1, (second, *quarter)), nn.ReLU(),
+            nn.Upsample(half), nn.Conv2d(second, first, 3, padding=1, dtype=dtype), nn.ReLU(),
+            nn.Upsample(whole), nn.Conv2d(first, image_shape[0], 3, padding=1, dtype=dtype),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:

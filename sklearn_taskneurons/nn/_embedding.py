@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_taskneurons.nn._members import member_state
+from sklearn_taskneurons.nn._recording import is_without_gradients
 
 # Of standard normal features; higher frequencies follow noise.
 FREQUENCY_STD = 1.0
@@ -89,13 +90,13 @@ class PeriodicEmbedding(nn.Module):
         # Not torch.addcmul, which takes three times as long where all of its factors are spread. What no gradient needs is
         # written over: these are the largest tensors of a network.
         angles = (self.frequency * columns).add_(self.phase)  # (M, D, K, N)
-        waves = torch.cos(angles) if torch.is_grad_enabled() else torch.cos_(angles)
+        waves = torch.cos_(angles) if is_without_gradients() else torch.cos(angles)
         waves = waves.view(n_members * n_features, self.n_frequencies, n_rows)
         functions = torch.relu_(torch.baddbmm(self.bias.flatten(0, -3), self.mix.flatten(0, -3), waves))  # (M*D, E, N)
         inputs = functions.view(n_members, n_features * self.size, n_rows)
         weight = self.weight if self.n_members is not None else self.weight.unsqueeze(0)
         # In whichever order the other sums of a layer are in memory, with gradients and without.
-        units = torch.bmm(inputs.mT, weight.mT) if torch.is_grad_enabled() else torch.bmm(weight, inputs).mT
+        units = torch.bmm(weight, inputs).mT if is_without_gradients() else torch.bmm(inputs.mT, weight.mT)
         return units if self.n_members is not None else units.reshape(*x.shape[:-1], self.out_features)
 
     def n_weights(self) -> int:

@@ -5,15 +5,14 @@ from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import torch
-from torch import Tensor
-from torch.nn.utils import parametrize
+from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula, Node, X
 from sklearn_taskneurons.nn._functions import bound as bound_inputs
 from sklearn_taskneurons.nn._maps import ElementwiseMaps
 from sklearn_taskneurons.nn._operations import LinearOperation
 from sklearn_taskneurons.nn._plan import make_plan
-from sklearn_taskneurons.nn._sums import WeightedSum, at_least_single, inverse_rms, normal_grid
+from sklearn_taskneurons.nn._sums import Product, WeightedSum, at_least_single, inverse_rms, normal_grid
 
 LINEAR_TERM = (Node(X),)
 
@@ -117,7 +116,7 @@ class TaskNeuronLayer(WeightedSum, ABC):
         Raises
         ------
         ValueError
-            If a weight is parametrized (:mod:`torch.nn.utils.parametrize`).
+            If weights are computed from other parameters, as parametrized or pruned ones are.
 
         Examples
         --------
@@ -129,10 +128,11 @@ class TaskNeuronLayer(WeightedSum, ABC):
         >>> torch.allclose(layer(x), x**3 @ cubic.T + x @ linear.T, atol=1e-6)
         True
         """
-        if any(parametrize.is_parametrized(module) for module in self.modules()):
+        if any(_computes_weights(part) for part in self.modules()):
             raise ValueError(
                 "the weights must be parameters to be scaled, but some are computed from others; "
-                "torch.nn.utils.parametrize.remove_parametrizations makes them parameters"
+                "what has been done to them must be made permanent, for example by "
+                "torch.nn.utils.parametrize.remove_parametrizations or torch.nn.utils.prune.remove"
             )
         layer = copy.deepcopy(self)
         layer.fold_scales()
@@ -162,3 +162,9 @@ class TaskNeuronLayer(WeightedSum, ABC):
     def __repr__(self) -> str:
         # The children are parts of the formula, which says it all.
         return f"{type(self).__name__}({self.extra_repr()})"
+
+
+def _computes_weights(part: nn.Module) -> bool:
+    """Return whether what is scaled is no parameter: torch's parametrizations and hooks make an attribute of it."""
+    names = {"weight", "bias"} if isinstance(part, WeightedSum) else {"amplitude"} if isinstance(part, Product) else set()
+    return not names <= part._parameters.keys()

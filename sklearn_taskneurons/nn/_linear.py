@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sklearn_taskneurons.formula import Formula
+from sklearn_taskneurons.nn._checks import check_width
 from sklearn_taskneurons.nn._export import unit_expression
 from sklearn_taskneurons.nn._layer import TaskNeuronLayer
 from sklearn_taskneurons.nn._members import member_state
@@ -148,6 +149,7 @@ class TaskNeuronLinear(TaskNeuronLayer):
         -------
         torch.Tensor
         """
+        check_width(x, self.in_features)
         return x if self.n_members is None or x.ndim == 3 else x.expand(self.n_members, -1, -1)
 
     @torch.no_grad()

@@ -13,6 +13,7 @@ from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn._affine import FeatureAffine
 from sklearn_taskneurons.nn._embedding import PeriodicEmbedding
 from sklearn_taskneurons.nn._linear import TaskNeuronLinear
+from sklearn_taskneurons.nn._recording import is_without_gradients
 
 Activation: TypeAlias = Literal["identity", "logistic", "tanh", "relu"]
 
@@ -241,7 +242,7 @@ class TaskNeuronMLP(nn.Module):
     def _activated(self, layer: TaskNeuronLinear, x: Tensor) -> Tensor:
         """Return the outputs of the neurons of a hidden layer."""
         values: Tensor = layer(x)
-        in_place = not torch.is_grad_enabled() and not _is_watched(layer)
+        in_place = is_without_gradients() and not _is_watched(layer)
         if self.embedding is not None and layer is self.layers[0]:
             more = self.embedding(x)
             values = values.add_(more) if in_place else values + more
@@ -258,7 +259,7 @@ class TaskNeuronMLP(nn.Module):
         if self.n_members is not None:
             if x.ndim == 3:
                 x = x.transpose(0, 1)
-            if not torch.is_grad_enabled():
+            if is_without_gradients():
                 x = x.mT.contiguous().mT  # as products without gradients take their factors
         if self.affine is not None:
             mixed: Tensor = self.affine(x)

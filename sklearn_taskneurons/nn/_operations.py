@@ -15,6 +15,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from sklearn_taskneurons.nn._recording import is_without_gradients
+
 _CONVOLUTIONS: Final[dict[int, Callable[..., Tensor]]] = {
     1: nn.functional.conv1d,
     2: nn.functional.conv2d,
@@ -98,7 +100,7 @@ class Matmul(LinearOperation):
         return outputs.chunk(n_blocks, -1)
 
     def __call__(self, values: Sequence[Tensor], weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        if self.n_members is not None and not torch.is_grad_enabled():
+        if self.n_members is not None and is_without_gradients():
             return self._of_columns(values, weight, bias)
         features = values[0] if len(values) == 1 else torch.cat(list(values), -1)
         if self.n_members is None:

@@ -9,3 +9,11 @@ def is_recorded() -> bool:
     A graph keeps neither functions with gradients of their own nor, without a guard, what depends on the size of a batch.
     """
     return torch.compiler.is_compiling() or bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+def is_without_gradients() -> bool:
+    """Return whether values may be laid out, and written over, as gradients forbid.
+
+    Not in a trace, which must be the same with gradients and without.
+    """
+    return not torch.is_grad_enabled() and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]

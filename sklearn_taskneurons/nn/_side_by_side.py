@@ -48,4 +48,5 @@ class SideBySide(nn.Module):
     def owners(self) -> Tensor:
         """Return to which member each number of the parameters belongs, int64 (n_parameters,)."""
         sizes = [sum(parameter.numel() for parameter in network.parameters()) for network in self.networks]
-        return torch.arange(self.n_members).repeat_interleave(torch.tensor(sizes))
+        device = next(self.parameters()).device
+        return torch.arange(self.n_members, device=device).repeat_interleave(torch.tensor(sizes, device=device))

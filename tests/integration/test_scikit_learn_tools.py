@@ -1,6 +1,7 @@
 """The estimators inside scikit-learn's tools, as users put them there."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
@@ -18,7 +19,14 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_taskneurons import Formula, TaskNeuronClassifier, TaskNeuronRegressor, VSRClassifier, VSRRegressor
+from sklearn_taskneurons import (
+    ConvTaskNeuronRegressor,
+    Formula,
+    TaskNeuronClassifier,
+    TaskNeuronRegressor,
+    VSRClassifier,
+    VSRRegressor,
+)
 
 NAMES = ["width", "height", "weight"]
 
@@ -116,6 +124,37 @@ def test_the_callers_random_states_do_not_matter(estimator_and_data):
     first = predictions(clone(estimator).fit(X, y), X)
     torch.manual_seed(2)
     assert_array_equal(predictions(clone(estimator).fit(X, y), X), first)
+
+
+def test_fits_in_threads_do_not_disturb_each_other(regression):
+    X, y = regression
+    estimator, before = small_regressor(hidden_layer_sizes=(8,), max_epochs=3), torch.get_rng_state()
+    expected = clone(estimator).fit(X, y).predict(X)
+    with ThreadPoolExecutor(8) as pool:
+        fitted = list(pool.map(lambda _: clone(estimator).fit(X, y).predict(X), range(24)))
+    for prediction in fitted:
+        assert_array_equal(prediction, expected)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+IMAGES = ConvTaskNeuronRegressor(
+    channels=(2,), hidden_layer_sizes=(4,), max_epochs=2, max_shift=1, horizontal_flip=True, early_stopping=True, random_state=0
+)
+
+
+@pytest.mark.parametrize("estimator", [*ESTIMATORS.values(), IMAGES], ids=[*ESTIMATORS, "images"])
+def test_the_callers_defaults_of_torch_do_not_matter(estimator, regression, classification):
+    X, y = classification if is_classifier(estimator) else regression
+    expected = predictions(clone(estimator).fit(X, y), X)
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"), torch.inference_mode():
+            fitted = clone(estimator).fit(X, y)
+            assert_array_equal(predictions(fitted, X), expected)
+    finally:
+        torch.set_default_dtype(dtype)
+    assert_array_equal(predictions(fitted, X), expected)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils import parametrizations, parametrize, prune, remove_weight_norm, weight_norm
 from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
 
 from sklearn_taskneurons.nn import TaskNeuronCNN, TaskNeuronConv2d, TaskNeuronConvTranspose2d, TaskNeuronLinear, TaskNeuronMLP
@@ -62,6 +62,15 @@ def test_a_traced_layer_is_saved_and_loaded():
     torch.testing.assert_close(torch.jit.load(file)(x), layer(x))
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # of sizes that are taken for numbers
+@pytest.mark.parametrize("n_members", [None, 3])
+def test_a_traced_network_is_the_same_with_gradients_and_without(n_members):
+    network = TaskNeuronMLP(4, (6,), 2, "x**2 + x", "mixed", elementwise_affine=True, embedding_size=2, n_members=n_members)
+    x = torch.randn(5, 4)
+    traced = torch.jit.trace(network, x)  # which tries the trace without
+    torch.testing.assert_close(traced(x), network(x))
+
+
 @pytest.mark.parametrize("shape", [(4, 5, 5), (2, 4, 3, 3), (2, 4, 5, 5), (0, 4, 5, 5)])
 def test_what_follows_may_work_in_place(shape):
     layer, x = depthwise(), torch.randn(shape)
@@ -107,6 +116,27 @@ def test_weights_that_are_computed_are_not_scaled(parametrized):
     x = torch.randn(5, 3, dtype=torch.float64)
     outputs = layer(x)
     parametrize.remove_parametrizations(layer, "weight")
+    torch.testing.assert_close(layer.raw()(x), outputs)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*is deprecated:FutureWarning")
+@pytest.mark.parametrize(
+    ("compute", "finish"),
+    [
+        (functools.partial(prune.l1_unstructured, name="weight", amount=0.5), functools.partial(prune.remove, name="weight")),
+        (weight_norm, remove_weight_norm),
+    ],
+    ids=["pruned", "by a hook"],
+)
+def test_weights_that_hooks_compute_are_not_scaled(compute, finish):
+    torch.manual_seed(0)
+    layer, x = TaskNeuronLinear(3, 2, "x**2 + x", dtype=torch.float64), torch.randn(5, 3, dtype=torch.float64)
+    compute(layer)
+    with torch.no_grad():
+        outputs = layer(x)
+        with pytest.raises(ValueError, match="must be parameters to be scaled"):
+            layer.raw()
+    finish(layer)
     torch.testing.assert_close(layer.raw()(x), outputs)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sklearn_taskneurons.formula import Formula, evaluate
-from sklearn_taskneurons.nn import TaskNeuronLinear
+from sklearn_taskneurons.nn import TaskNeuronLinear, TaskNeuronMLP
 
 VECTOR = "[1.0, -2.0, 0.5, 3.0]"
 # Each is finite, with all its derivatives, for every input.
@@ -253,6 +253,21 @@ def test_bias():
 def test_formula_without_x(formula):
     with pytest.raises(ValueError, match="formula must depend on x, got"):
         TaskNeuronLinear(4, 3, formula)
+
+
+@pytest.mark.parametrize("formula", ["x**2 + x", "sin(w*x)"])
+@pytest.mark.parametrize("width", [1, 8])
+def test_inputs_of_another_width_are_refused(formula, width):
+    layers = TaskNeuronLinear(4, 3, formula), TaskNeuronMLP(4, (), 1, formula, elementwise_affine=True)
+    for layer in layers:
+        with pytest.raises(ValueError, match=rf"x must have 4 features along its last axis, got the shape \(2, {width}\)"):
+            layer(torch.randn(2, width))
+
+
+@pytest.mark.parametrize("parameter", [{"in_features": 0}, {"bound": 0.0}, {"bound": -3.0}, {"n_members": 0}])
+def test_sizes_and_bounds_are_positive(parameter):
+    with pytest.raises(ValueError, match=f"{next(iter(parameter))} must be larger than 0"):
+        TaskNeuronLinear(**{"in_features": 2, "out_features": 2, "formula": "x**2"} | parameter)
 
 
 def test_unit_out_of_range():

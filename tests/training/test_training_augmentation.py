@@ -25,7 +25,7 @@ def moved(image, down, right, mirrored):
     return result
 
 
-@pytest.mark.parametrize(("max_shift", "flip"), [(0, True), (1, False), (2, True)])
+@pytest.mark.parametrize(("max_shift", "flip"), [(0, True), (1, False), (np.int64(2), np.True_)])
 def test_every_image_is_moved_in_one_of_the_ways(max_shift, flip):
     X = images(100)
     result = Augmentation(SHAPE, max_shift, flip, 0)(X).view(-1, *SHAPE).numpy()

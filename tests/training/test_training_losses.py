@@ -20,7 +20,10 @@ def check(loss, y_pred, y, weight, peer):
     plain = [peer(member) for member in range(M)]
     np.testing.assert_allclose(loss.of_members(y_pred, (target, weights)), weighted)
     np.testing.assert_allclose(loss.of_members(y_pred, target), plain)
-    np.testing.assert_allclose(loss(y_pred, (target, weights)), np.mean(weighted))
+    np.testing.assert_allclose(loss.eval()(y_pred, (target, weights)), np.mean(weighted))
+    # In training, batches that weigh little pull little.
+    light = loss.train()(y_pred, (target, weights / 4))
+    np.testing.assert_allclose(light, np.mean(weighted * weight.mean(axis=0)) / 4)
     np.testing.assert_allclose(loss(y_pred, target), np.mean(plain))
 
 

@@ -2,6 +2,7 @@ import math
 import pickle
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch.optim.lr_scheduler import ExponentialLR
 
-from sklearn_taskneurons._training import fit_column_scaler, make_net, make_table, predict, resume, train
+from sklearn_taskneurons._training import OWN_CALLBACKS, fit_column_scaler, make_net, make_table, predict, resume, train
 from sklearn_taskneurons._training.training import BLOCK_ROWS
 
 
@@ -156,7 +157,60 @@ def test_history_does_not_grow_with_the_number_of_batches(data):
     net = small_net(batch_size=2)
     train(net, make_table(X, y), max_epochs=2)
     assert net.history[:, "train_loss"] == pytest.approx(net.history[:, "train_loss"])
-    assert all(row["batches"] == [] for row in net.history)
+    assert [len(row["batches"]) for row in net.history] == [0, 1]  # skorch's checkpoints ask for the last one
+
+
+def test_the_epoch_has_the_loss_of_weighted_rows(data):
+    X, y = data
+    weight = np.random.default_rng(0).exponential(size=300) ** 3
+    nets = [small_net(batch_size=batch_size, lr=1e-12) for batch_size in (10, 300)]  # where no step changes anything
+    losses = [train(net, make_table(X, y, weight), max_epochs=1).loss_curve[0] for net in nets]
+    expected = np.average(y[:, 0] ** 2, weights=weight)  # outputs are zero at first
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+
+
+def test_rows_that_weigh_next_to_nothing_are_no_obstacle(data):
+    X, y = data
+    weight = np.where(np.arange(300) < 5, 1.0, 1e-60)
+    tables = make_table(X, y, weight), make_table(X[5:], y[5:], np.append(weight[6:], 1e-50))
+    training = train(small_net(batch_size=10), *tables, max_epochs=3, n_iter_no_change=None)
+    assert (training.n_iter, training.stopped) == (3, None)
+
+
+def test_threads_that_make_nets_do_not_disturb_each_other():
+    expected, before = [weights_of(small_net(seed=seed)) for seed in range(4)], torch.get_rng_state()
+    with ThreadPoolExecutor(8) as pool:
+        nets = list(pool.map(lambda index: small_net(seed=index % 4), range(64)))
+    assert all(torch.equal(weights_of(net), expected[index % 4]) for index, net in enumerate(nets))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_training_leaves_what_others_draw_alone(data):
+    before = torch.get_rng_state()
+    try:
+        train(small_net(), make_table(*data), max_epochs=2, on_epoch=lambda: bool(torch.manual_seed(5)) and False)
+        assert torch.equal(torch.get_rng_state(), torch.Generator().manual_seed(5).get_state())
+    finally:
+        torch.set_rng_state(before)
+
+
+def test_seeds_of_other_devices_are_left_alone(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", pytest.fail)
+    small_net()
+
+
+def test_names_of_callbacks():
+    assert {name for name, _ in small_net().callbacks_} == set(OWN_CALLBACKS)
+
+
+def test_only_an_estimator_trains_its_net(data):
+    X, y = data
+    net = small_net()
+    before = weights_of(net)
+    for method in (net.fit, net.partial_fit):
+        with pytest.raises(TypeError, match="trained by the estimator's own fit"):
+            method(X.astype(np.float32), y.astype(np.float32))
+    assert torch.equal(weights_of(net), before)
 
 
 def test_deadline_ends_within_an_epoch(data):

@@ -1,0 +1,12 @@
+"""What layers demand of their input."""
+
+from torch import Tensor
+
+from sklearn_taskneurons.nn._recording import is_recorded
+
+
+def check_width(x: Tensor, width: int) -> None:
+    """Raise ValueError if the last axis of an input has another size; some operations would take one number for all."""
+    # A graph that is being traced would warn of the comparison.
+    if not is_recorded() and x.shape[-1] != width:
+        raise ValueError(f"x must have {width} features along its last axis, got the shape {tuple(x.shape)}")
