@@ -99,8 +99,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     parsimony_coefficient : float, default=0.0
         What each node adds to the loss when programs compete, at least 0.
     n_islands : int, default=1
-        The number of populations that evolve side by side, each of `population_size` programs, and exchange their best ones
-        along a ring.
+        The number of populations, each of `population_size` programs, that exchange their best ones along a ring.
     migration_interval : int or None, default=10
         After how many generations programs migrate; None makes the islands searches of their own, whose fronts are merged.
     n_jobs : int or None, default=None
@@ -112,9 +111,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     selection : {"bic", "cv", "knee", "loss"}, default="bic"
         Which formula of the Pareto front gives its terms, of those that depend on x: the one with the best Bayesian
         information criterion [4]_; the one with the least error in 5-fold cross-validation of its refitted constants,
-        row i in fold i modulo 5, which costs no second pass over the data; the knee of the front, where the logarithm
-        of the loss lies farthest below the line from the simplest formula to the last [5]_; or the one with the least
-        loss.
+        row i in fold i modulo 5, which costs no second pass over the data; the knee of the front, where the log of the
+        loss lies farthest below the line from the simplest formula to the last [5]_; or that with the least loss.
     max_time : float or None, default=None
         After how many seconds, above 0, the search ends with the best so far.
     checkpoint : str, path or None, default=None

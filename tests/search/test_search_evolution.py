@@ -167,7 +167,6 @@ def test_an_interruption_keeps_the_best_so_far(cubic):
 
 
 def test_an_interruption_before_anything_is_known_is_passed_on():
-
     class Interrupted:
         n_features, n_outputs = 4, 1
 
@@ -352,8 +351,9 @@ def test_selection_weighs_loss_against_coefficients():
     assert np.argmax(selection_scores(front, 100.0)) == 1
     assert np.argmax(selection_scores(front, 100.0, "loss")) == 2
     assert np.argmax(selection_scores(front, 1e6)) == 2  # with so many rows even a small gain is no chance
-    expected = [-100 * np.log(e.loss) - e.n_coefficients * np.log(100) for e in front]
-    assert selection_scores(front, 100.0) == pytest.approx(expected)
+    assert selection_scores(front, 100.0) == pytest.approx(
+        [-100 * np.log(e.loss) - e.n_coefficients * np.log(100) for e in front]
+    )
     assert np.argmax(selection_scores([entry(0.0, 5), entry(0.0, 2)], 100.0)) == 1
     with pytest.raises(ValueError, match="criterion must be one of"):
         selection_scores(front, 100.0, "aic")

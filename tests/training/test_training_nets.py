@@ -1,24 +1,14 @@
 import math
 import pickle
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
-from torch.optim.lr_scheduler import ExponentialLR
+from skorch.callbacks import Callback, EarlyStopping
 
-from sklearn_taskneurons._training import OWN_CALLBACKS, fit_column_scaler, make_net, make_table, predict, resume, train
-from sklearn_taskneurons._training.training import BLOCK_ROWS
-
-
-@pytest.fixture
-def data():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(300, 3))
-    return X, X[:, :1] ** 2 - X[:, 1:2]
+from sklearn_taskneurons._training import OWN_CALLBACKS, fit_column_scaler, make_net, make_table, predict, train
 
 
 def small_net(**options):
@@ -263,78 +253,6 @@ def test_interrupt_is_passed_on_where_nothing_is_to_be_kept(data):
         train(small_net(callbacks=[InterruptInEpoch(2)]), make_table(X, y), max_epochs=4)
 
 
-def steps_of(net):
-    """Return the weights to which the steps have led, of which the net has the average."""
-    return dict(net.callbacks_)["best_epoch"].average_.latest
-
-
-def settings(**options):
-    return {"lr": 0.01, "weight_decay": 0.1, "batch_size": 50, "max_epochs": 200} | options
-
-
-def test_a_resumed_net_goes_on_as_the_other_would_have_and_leaves_it_alone(data):
-    X, y = data
-    whole, first = small_net(), small_net()
-    train(whole, make_table(X, y), max_epochs=6)
-    train(first, make_table(X, y), max_epochs=2)
-    before = pickle.dumps(first.optimizer_.state_dict()), weights_of(first)
-    for _ in range(2):  # the second time only if the first has left all as it was
-        second = resume(first, **settings())
-        train(second, make_table(X, y), max_epochs=4)
-        assert torch.equal(weights_of(second), weights_of(whole))
-        assert (len(first.history), len(second.history)) == (2, 6)
-    assert (pickle.dumps(first.optimizer_.state_dict()), len(first.history)) == (before[0], 2)
-    assert torch.equal(weights_of(first), before[1])
-
-
-def test_a_resumed_net_is_trained_as_is_said(data):
-    X, y = data
-
-    class Count(Callback):
-        def __init__(self):
-            self.steps = self.epochs = 0
-
-        def on_batch_end(self, net, **kwargs):
-            self.steps += 1
-
-    net = small_net(callbacks=[("first", Count())])
-    train(net, make_table(X, y), max_epochs=1)
-    before = steps_of(net)
-    same = resume(net, **settings(lr=1e-30, batch_size=20))
-    train(same, make_table(X, y), max_epochs=1)
-    assert dict(same.callbacks_)["first"].steps == 6 + 15  # 300 rows by 50, and by 20
-    assert torch.equal(steps_of(same), before)
-    other = resume(net, **settings(lr=1e-4, weight_decay=1e4), callbacks=[("second", Count())])
-    train(other, make_table(X, y), max_epochs=1)
-    assert dict(other.callbacks_)["second"].steps == 6
-    assert "first" not in dict(other.callbacks_)
-    assert steps_of(other).abs().max() < 0.01  # a weight decay of lr * weight_decay = 1 leaves a step's length
-
-
-def test_a_schedule_goes_on_until_there_is_another_learning_rate(data):
-    X, y = data
-    net = small_net(callbacks=[LRScheduler(ExponentialLR, gamma=0.5)])
-    rates = []
-    for lr in (0.01, 0.01, 0.08):
-        net = resume(net, **settings(lr=lr))
-        train(net, make_table(X, y), max_epochs=2)
-        rates.append(net.optimizer_.param_groups[0]["lr"])
-    whole = small_net(callbacks=[LRScheduler(ExponentialLR, gamma=0.5)])
-    train(whole, make_table(X, y), max_epochs=2)
-    whole.partial_fit(make_table(X, y), epochs=2)  # as skorch goes on by itself
-    assert rates[1] == whole.optimizer_.param_groups[0]["lr"]
-    assert 0.01 < rates[2] < 0.08
-
-
-def test_a_verbose_net_reports_and_another_does_not(data, capsys):
-    X, y = data
-    net = small_net()
-    train(net, make_table(X, y), max_epochs=1)
-    assert capsys.readouterr().out == ""
-    train(resume(net, **settings(verbose=1)), make_table(X, y), max_epochs=1)
-    assert "train_loss" in capsys.readouterr().out
-
-
 def test_callbacks_of_the_user_may_stop(data):
     X, y = data
     stopping = EarlyStopping(monitor="train_loss", patience=2, threshold=1.0, sink=lambda text: None)
@@ -419,72 +337,6 @@ def test_members_are_trained_as_they_would_be_alone(data):
     train(together, make_table(X, y, n_members=2).subset(rows), max_epochs=20)
     train(alone, make_table(X, y).subset(rows[:, 1:]), max_epochs=20)
     np.testing.assert_allclose(predict(together, X)[:, 1], predict(alone, X)[:, 0], rtol=1e-3, atol=1e-3)
-
-
-def test_skorch_net_predicts_as_it_does(data):
-    X, y = data
-    net = small_net(n_members=3)
-    train(net, make_table(X, y, n_members=3), max_epochs=1)
-    np.testing.assert_allclose(net.predict(X.astype(np.float32)), predict(net, X).mean(1), rtol=1e-5, atol=1e-6)
-    assert net.forward(X.astype(np.float32)).shape == (300, 3, 1)
-
-
-def test_predict_in_blocks(data):
-    X, y = data
-    net = small_net()
-    train(net, make_table(X, y), max_epochs=1)
-    rows = np.tile(X, (2 * BLOCK_ROWS // len(X), 1))
-    calls = []
-
-    def doubled(block):
-        calls.append(len(block))
-        return block * 2
-
-    outputs = predict(net, rows, doubled)
-    assert calls == [BLOCK_ROWS, len(rows) - BLOCK_ROWS]
-    assert outputs.dtype == np.float64
-    np.testing.assert_allclose(outputs[-300:], predict(net, X * 2), rtol=1e-5, atol=1e-6)
-
-
-def test_predict_is_the_same_on_any_number_of_threads(data):
-    X, y = data
-    net = small_net(n_members=2)
-    train(net, make_table(X, y, n_members=2), max_epochs=1)
-    rows = np.tile(X, (3 * BLOCK_ROWS // len(X), 1))
-    before = torch.get_num_threads()
-    outputs, seen = [], set()
-
-    def watched(block):
-        seen.add((threading.get_ident() == threading.main_thread().ident, torch.get_num_threads()))
-        return block
-
-    try:
-        for n_threads in (1, 3):
-            torch.set_num_threads(n_threads)
-            outputs.append(predict(net, rows, watched))
-            assert torch.get_num_threads() == n_threads
-    finally:
-        torch.set_num_threads(before)
-    assert seen == {(True, 1), (False, 1)}
-    np.testing.assert_array_equal(*outputs)
-
-
-def test_predict_leaves_a_net_that_is_trained_as_it_is(data):
-    X, _ = data
-    net = small_net()
-    net.module_.train()
-    expected = net.module_(torch.from_numpy(X).float()).detach()
-    np.testing.assert_allclose(predict(net, X), expected, atol=1e-6)
-    assert net.module_.training
-
-
-def test_predict_is_the_same_row_by_row(data):
-    X, y = data
-    net = small_net()
-    train(net, make_table(X, y), max_epochs=1)
-    single = np.concatenate([predict(net, row[None]) for row in X])
-    np.testing.assert_allclose(single, predict(net, X), rtol=1e-7, atol=1e-7)
-    np.testing.assert_allclose(predict(net, X[7:]), predict(net, X)[7:], rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
