@@ -23,7 +23,7 @@ from sklearn_taskneurons._search._front import Front
 from sklearn_taskneurons._search._island import score_new
 from sklearn_taskneurons._search._population import Population
 from sklearn_taskneurons._search._random_trees import Grammar
-from sklearn_taskneurons._search._scores import FrontEntry, Scores, quantised
+from sklearn_taskneurons._search._scores import Scores, quantised
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.formula.functions import VECTOR
 
@@ -340,23 +340,6 @@ def test_front_keeps_the_best_of_each_complexity():
     assert front.complexity.tolist() == [1, 3, 5]
     assert front.loss.tolist() == [0.9, 0.4, 0.1]
     assert front.programs.expression(1) == programs.expression(3)
-
-
-def entry(loss, n_coefficients):
-    return FrontEntry(1, loss, n_coefficients, (Formula("x"),))
-
-
-def test_selection_weighs_loss_against_coefficients():
-    front = [entry(1.0, 1), entry(0.1, 2), entry(0.0999, 3)]
-    assert np.argmax(selection_scores(front, 100.0)) == 1
-    assert np.argmax(selection_scores(front, 100.0, "loss")) == 2
-    assert np.argmax(selection_scores(front, 1e6)) == 2  # with so many rows even a small gain is no chance
-    assert selection_scores(front, 100.0) == pytest.approx(
-        [-100 * np.log(e.loss) - e.n_coefficients * np.log(100) for e in front]
-    )
-    assert np.argmax(selection_scores([entry(0.0, 5), entry(0.0, 2)], 100.0)) == 1
-    with pytest.raises(ValueError, match="criterion must be one of"):
-        selection_scores(front, 100.0, "aic")
 
 
 def test_a_vector_that_is_constant_is_reported_as_its_sum(cubic):
