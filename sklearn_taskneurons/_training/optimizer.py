@@ -11,8 +11,8 @@ from torch.optim.adamw import AdamW, adamw
 class VectorAdamW(AdamW):
     """AdamW [1]_ of a single vector.
 
-    Of a step of a small network a tenth is what torch puts around the update of the parameters: a range for the profiler,
-    hooks, groups of tensors by device and type. Here is none of it; the update, its settings and its state are torch's.
+    For a small network, what torch puts around the update of the parameters takes longer than the update: a range for the
+    profiler, hooks, groups of tensors by device and type. Here is little of it; update, settings and state are torch's.
 
     Parameters
     ----------

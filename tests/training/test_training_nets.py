@@ -185,8 +185,13 @@ def test_training_leaves_what_others_draw_alone(data):
 
 
 def test_seeds_of_other_devices_are_left_alone(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "manual_seed_all", pytest.fail)
-    small_net()
+    seeds = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+    assert seeds == [3]  # so it would be seen
+    small_net(seed=5)
+    assert seeds == [3]
 
 
 def test_names_of_callbacks():
