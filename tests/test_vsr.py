@@ -170,6 +170,7 @@ class TestParameters:
             ({"callbacks": ["print"]}, "callbacks must hold callables only"),
             ({"max_degree": 0}, "max_degree"),
             ({"selection": "luck"}, "selection"),
+            ({"n_islands": 2, "n_jobs": 0}, "n_jobs"),
         ],
     )
     def test_wrong_ones_are_refused_by_name(self, parameters, message, table):

@@ -84,7 +84,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "parsimony_coefficient": [Interval(Real, 0, None, closed="left")],
         "n_islands": [Interval(Integral, 1, None, closed="left")],
         "migration_interval": [Interval(Integral, 1, None, closed="left"), None],
-        "n_jobs": [Integral, None],
+        "n_jobs": [Interval(Integral, None, -1, closed="right"), Interval(Integral, 1, None, closed="left"), None],
         "device": "no_validation",  # torch knows which there are
         "selection": [StrOptions(set(CRITERIA))],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],

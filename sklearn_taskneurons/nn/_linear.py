@@ -205,7 +205,7 @@ class TaskNeuronLinear(TaskNeuronLayer):
         IndexError
             If there is no such member.
         ValueError
-            If the layer has no members.
+            If the layer has no members, or its weights are parametrized or pruned.
 
         Examples
         --------

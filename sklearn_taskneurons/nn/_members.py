@@ -20,7 +20,7 @@ def member_state(module: nn.Module, index: int, single: nn.Module) -> dict[str, 
     IndexError
         If there is no such member.
     ValueError
-        If the module has no members.
+        If the module has no members, or its weights are not its own but made by others (parametrized or pruned).
     """
     n_members: int | None = module.n_members  # type: ignore[assignment]  # modules may hold anything
     if n_members is None:
@@ -28,6 +28,8 @@ def member_state(module: nn.Module, index: int, single: nn.Module) -> dict[str, 
     if not 0 <= index < n_members:
         raise IndexError(f"index must be from 0 to {n_members - 1}, got {index}")
     own = single.state_dict()
+    if strange := set(module.state_dict()) - set(own):
+        raise ValueError(f"the weights must be the module's own, without parametrization or pruning; got {sorted(strange)}")
     return {
         name: (value if value.numel() == own[name].numel() else value[index]).reshape(own[name].shape)
         for name, value in module.state_dict().items()

@@ -284,7 +284,7 @@ class TaskNeuronMLP(nn.Module):
         IndexError
             If there is no such member.
         ValueError
-            If the network has no members.
+            If the network has no members, or its weights are parametrized or pruned.
         """
         network = copy.deepcopy(self)
         network.n_members = None

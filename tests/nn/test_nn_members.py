@@ -167,6 +167,13 @@ def test_a_member_must_exist():
         layer.unit_formula(0)
 
 
+def test_a_member_has_weights_of_its_own_only():
+    layer = TaskNeuronLinear(2, 1, "x**2 + x", n_members=2)
+    torch.nn.utils.parametrizations.weight_norm(layer, next(name for name, _ in layer.named_parameters()))
+    with pytest.raises(ValueError, match=r"without parametrization or pruning; got \['parametrizations"):
+        layer.member(0)
+
+
 @pytest.mark.parametrize("bound", [None, 3.0])
 def test_a_restricted_member_computes_its_own_formula(bound):
     torch.manual_seed(0)
