@@ -99,3 +99,16 @@ def test_import_leaves_random_states_threads_and_warnings_alone():
         print(state() == before)
     """)
     assert output == "True"
+
+
+def test_a_first_fit_does_not_import_the_compiler_of_torch():
+    output = run("""
+        import sys
+        import numpy as np
+        from sklearn_taskneurons import TaskNeuronRegressor
+        X = np.random.default_rng(0).normal(size=(100, 2))
+        network = TaskNeuronRegressor(max_epochs=2, random_state=0).fit(X, X[:, 0])
+        network.partial_fit(X, X[:, 0]).predict(X)
+        print("torch" in sys.modules, "torch._dynamo" in sys.modules)
+    """)
+    assert output == "True False"

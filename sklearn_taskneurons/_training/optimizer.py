@@ -43,12 +43,20 @@ class VectorAdamW(AdamW):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, fused=fused)
 
+    # torch's own methods import its compiler when they are first called, which takes as long as to train a small network.
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Take the vector."""
-        super().add_param_group(param_group)
-        n_parameters = sum(len(group["params"]) for group in self.param_groups)
-        if n_parameters != 1:
-            raise ValueError(f"there must be a single parameter, got {n_parameters}")
+        params = [*(vector for group in self.param_groups for vector in group["params"]), *param_group["params"]]
+        if len(params) != 1:
+            raise ValueError(f"there must be a single parameter, got {len(params)}")
+        self.param_groups.append({**self.defaults, **param_group, "params": params})
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient, or make it zero."""
+        vector = self.param_groups[0]["params"][0]
+        if vector.grad is not None:
+            vector.grad = None if set_to_none else torch.zeros_like(vector)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
