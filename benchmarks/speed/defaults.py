@@ -4,12 +4,14 @@ python benchmarks/speed/defaults.py [--rows 500 20000] [--features 10] [--repeat
 
 The regressor searches its formula, or is given the cubic "x**3 + x**2 + x"; scikit-learn's has early stopping too. On 1,000,000
 other rows all of them predict. For every number of threads, which is set for PyTorch and for BLAS, the models take turns;
-figures are medians over the turns.
+figures are medians over the turns. Last, whole programs: a fresh interpreter imports what it needs, fits 500 rows and predicts.
 """
 
 import argparse
 import json
 import platform
+import subprocess
+import sys
 import time
 import warnings
 from functools import partial
@@ -31,6 +33,17 @@ MODELS = {
     "scikit-learn MLPRegressor": partial(MLPRegressor, early_stopping=True, random_state=0),
 }
 PREDICTED_ROWS = 1_000_000
+
+PROGRAM = """
+import numpy as np
+from {module} import {name}
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(500, {n_features}))
+y = np.sin(X).sum(axis=1) + X[:, 0] * X[:, 1] + 0.3 * rng.normal(size=500)
+{name}(early_stopping=True, random_state=0).fit(X, y).predict(X)
+"""
+PROGRAMS = {"TaskNeuronRegressor": "sklearn_taskneurons", "MLPRegressor": "sklearn.neural_network"}
 
 
 def make_data(n_rows, n_features):
@@ -59,6 +72,16 @@ def measure(n_rows, n_features, repeats):
             turns[name].append((fit_seconds, PREDICTED_ROWS / predict_seconds))
     medians = {name: np.median(turn, axis=0).tolist() for name, turn in turns.items()}
     return {name: {"fit_seconds": fit, "rows_per_second": rate} for name, (fit, rate) in medians.items()}
+
+
+def measure_programs(n_features, repeats):
+    """Return the median seconds of a fresh interpreter that fits and predicts, by the estimator's name."""
+    turns = {name: [] for name in PROGRAMS}
+    for _ in range(repeats):
+        for name, module in PROGRAMS.items():
+            command = [sys.executable, "-W", "ignore", "-c", PROGRAM.format(module=module, name=name, n_features=n_features)]
+            turns[name].append(seconds_of(partial(subprocess.run, check=True), command)[0])
+    return {name: float(np.median(seconds)) for name, seconds in turns.items()}
 
 
 def main():
@@ -91,9 +114,14 @@ def main():
             for name, row in figures.items():
                 fit_seconds, rate = row.values()
                 print(f"{n_threads:7} {n_rows:7}  {name:26} {fit_seconds:14.2f}  {rate:16,.0f}", flush=True)
+    programs = measure_programs(arguments.features, arguments.repeats)
+    for name, seconds in programs.items():
+        print(f"a fresh interpreter with {name}: {seconds:.2f} s")
     setting = {name: value for name, value in vars(arguments).items() if name != "output"}
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps({"versions": versions, **setting, "results": results}, indent=2))
+    arguments.output.write_text(
+        json.dumps({"versions": versions, **setting, "results": results, "programs": programs}, indent=2)
+    )
     print(f"written to {arguments.output}")
 
 
