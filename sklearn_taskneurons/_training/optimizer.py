@@ -43,7 +43,7 @@ class VectorAdamW(AdamW):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, fused=fused)
 
-    # torch's own methods import its compiler when they are first called, which takes as long as to train a small network.
+    # torch's own methods import its compiler when they are first called, which takes about as long as to import torch.
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Take the vector."""
