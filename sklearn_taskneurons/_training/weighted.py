@@ -5,6 +5,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_taskneurons._threads import single_blas_thread
+
 FloatArray: TypeAlias = NDArray[np.float64]
 
 # What differences of columns of magnitude 1 may be by rounding alone.
@@ -26,11 +28,12 @@ def in_units(X: NDArray[Any], sample_weight: NDArray[Any] | None) -> tuple[Float
 def weighted_moments(X: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the weighted means and standard deviations of columns of magnitude 1."""
     share = weight / weight.sum()
-    mean = share @ X
-    deviations = X - mean
-    # The second pass takes out what rounding left in the mean.
-    correction = share @ deviations
-    return mean + correction, np.sqrt(np.maximum(share @ deviations**2 - correction**2, 0.0))
+    with single_blas_thread():
+        mean = share @ X
+        deviations = X - mean
+        # The second pass takes out what rounding left in the mean.
+        correction = share @ deviations
+        return mean + correction, np.sqrt(np.maximum(share @ deviations**2 - correction**2, 0.0))
 
 
 def weighted_quantiles(X: FloatArray, weight: FloatArray, levels: NDArray[np.float64] | tuple[float, ...]) -> FloatArray:

@@ -22,6 +22,18 @@ def test_one_thread_inside_and_what_was_set_outside(threads):
         assert blas_threads() == before
 
 
+def test_overlapping_blocks_have_one_thread_and_leave_what_was_set():
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = blas_threads()
+        first, second = single_blas_thread(), single_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert set(blas_threads()) <= {1}
+        second.__exit__(None, None, None)
+        assert blas_threads() == before
+
+
 def test_threads_change_nothing(cubic):
     settings = SearchSettings(population_size=60, generations=5)
     results = []

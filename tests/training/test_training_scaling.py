@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import kstest, norm, rankdata
 from sklearn.preprocessing import RobustScaler, StandardScaler
+from threadpoolctl import threadpool_limits
 
 from sklearn_taskneurons._training.scaling import LEVELS, SEARCHED_ROWS, fit_column_scaler, fit_normal_scores, fit_scaler
 from sklearn_taskneurons._training.target_scaling import fit_target_scaler
@@ -158,6 +159,15 @@ def test_targets():
     np.testing.assert_allclose(z.mean(axis=0), 0.0, atol=1e-12)
     np.testing.assert_allclose(z.std(axis=0), 1.0)
     np.testing.assert_allclose(scaler.inverse_transform(z), y)
+
+
+def test_threads_change_no_bit_of_the_targets():
+    y = np.random.default_rng(0).normal(size=(30_000, 1))
+    scalers = []
+    for threads in (1, 2):
+        with threadpool_limits(limits=threads, user_api="blas"):
+            scalers.append(fit_target_scaler(y))
+    np.testing.assert_array_equal(scalers[0].transform(y), scalers[1].transform(y))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e300, 1e-300])
