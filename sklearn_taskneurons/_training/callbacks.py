@@ -14,13 +14,6 @@ from sklearn_taskneurons._training.averaging import WeightAverage
 from sklearn_taskneurons._training.vector import member_of_entries
 
 
-class StopTraining(KeyboardInterrupt):
-    """Ends training where it is.
-
-    skorch takes the interrupt of the keyboard, and nothing else, as the wish to end in order.
-    """
-
-
 class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
     """Watch the loss of each epoch, stop when it no longer falls, and leave each member's averaged weights of its best epoch.
 
@@ -90,7 +83,7 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         else:
             self._average.update(net.vector_)
             if self.deadline is not None and time.monotonic() > self.deadline:
-                self._stop("time")
+                self.stopped_ = "time"
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Keep the weights if they are the best, and stop if nothing better has come for long."""
@@ -100,8 +93,11 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         losses = self.best_losses_.new_tensor(row["train_loss"])
         if self.validated_:
             losses = self.sums_ / self.validated_weight_
+            if isinstance(self.validated_weight_, Tensor):
+                _record_loss(net.history, float(losses.mean()))
         if not (torch.isfinite(losses).all() and math.isfinite(row["train_loss"]) and _is_finite(net.vector_)):
-            self._stop("diverged")
+            self.stopped_ = "diverged"
+            return
         improved = losses < self.best_losses_
         self.best_losses_ = torch.where(improved, losses, self.best_losses_)
         self.best_epochs_[improved] = len(net.history)
@@ -112,9 +108,9 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         if best < self.threshold_:
             self.threshold_, self.n_waited_ = best * (1 - self.tol), 0
         if self.on_epoch is not None and self.on_epoch():
-            self._stop("callback")
-        if self.patience is not None and self.n_waited_ >= self.patience:
-            self._stop("converged")
+            self.stopped_ = "callback"
+        elif self.patience is not None and self.n_waited_ >= self.patience:
+            self.stopped_ = "converged"
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Leave the weights that were kept."""
@@ -133,9 +129,11 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
             raise RuntimeError("training has not begun")
         return self.average_
 
-    def _stop(self, reason: str) -> None:
-        self.stopped_ = reason
-        raise StopTraining
+
+def _record_loss(history: Any, loss: float) -> None:
+    """Put the loss of weighted rows in the place of the mean over batches, whose weights differ."""
+    before = [row["valid_loss"] for row in history[:-1] if "valid_loss" in row]
+    history[-1] |= {"valid_loss": loss, "valid_loss_best": loss < min(before, default=math.inf)}
 
 
 def _is_finite(vector: Tensor) -> bool:

@@ -23,8 +23,17 @@ Task: TypeAlias = Literal["regression", "classification"]
 
 # The names of the callbacks that every net has.
 OWN_CALLBACKS = ("best_epoch", "epoch_timer", "train_loss", "valid_loss", "print_log")
+# After these the training may stop.
+STOPPING_EVENTS = ("on_batch_end", "on_epoch_end")
 # Rows of a table that go forward at once in validation.
 VALID_BATCH_SIZE = 65536
+
+
+class StopTraining(KeyboardInterrupt):
+    """Ends training where it is.
+
+    skorch takes the interrupt of the keyboard, and nothing else, as the wish to end in order.
+    """
 
 
 class VerboseLog(PrintLog):  # type: ignore[misc]  # skorch has no types
@@ -68,7 +77,8 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             if computes:
                 named_parameters = TeeGenerator(self.get_all_learnable_params())
                 self.notify("on_grad_computed", named_parameters=named_parameters, batch=batch, training=True)
-            optimizer.step()
+            with self._tie.frozen():
+                optimizer.step()
             history.record_batch("train_loss", loss.item())
             history.record_batch("train_batch_size", len(X))
             if ends:
@@ -87,9 +97,20 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         _check_table(X)
         if not self.initialized_:
             self.initialize()
-        with tied(self.module_, self.vector_):
-            super().partial_fit(X, y, classes, **fit_params)
+        try:
+            with tied(self.module_, self.vector_) as self._tie:
+                super().partial_fit(X, y, classes, **fit_params)
+        finally:
+            self.__dict__.pop("_tie", None)
         return self
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Tell all callbacks, and only then take over what they have assigned, and stop where one wants to."""
+        super().notify(method_name, **cb_kwargs)
+        if len(self.callbacks_) > len(OWN_CALLBACKS) and hasattr(self, "_tie"):
+            self._tie.restore()
+        if method_name in STOPPING_EVENTS and dict(self.callbacks_)["best_epoch"].stopped_ is not None:
+            raise StopTraining
 
     @property
     def vector_(self) -> nn.Parameter:

@@ -44,6 +44,9 @@ def resume(
     result = TableNet.__new__(TableNet)
     result.__dict__.update(vars(net), module_=module, optimizer_=optimizer, iterator_train__order=order)
     result.history = copy.copy(net.history)
+    if len(result.history):
+        # Training goes on by dropping its batches, which the other net keeps.
+        result.history[-1] = {**net.history[-1], "batches": list(net.history[-1]["batches"])}
     _set_callbacks(result, watch, callbacks)
     result.__dict__.update(
         lr=lr, optimizer__weight_decay=weight_decay, batch_size=batch_size, max_epochs=max_epochs, verbose=verbose

@@ -23,11 +23,8 @@ def member_of_entries(module: nn.Module, n_members: int) -> torch.Tensor:
     return torch.cat(owners)
 
 
-@contextmanager
-def tied(module: nn.Module, vector: nn.Parameter) -> Iterator[None]:
-    """Inside the block the module's parameters and gradients are parts of ``vector`` and its gradient.
-
-    Only there, because a pickle of parts would hold the whole for each.
+class Tie:
+    """The parameters and gradients of a module as parts of a vector and its gradient.
 
     Parameters
     ----------
@@ -36,15 +33,63 @@ def tied(module: nn.Module, vector: nn.Parameter) -> Iterator[None]:
     vector : torch.nn.Parameter of shape (n_parameters,)
         What an optimizer takes for the parameter, as `parameter_vector` made it.
     """
-    parameters = list(module.parameters())
-    vector.data.copy_(parameter_vector(module))
-    vector.grad = torch.zeros_like(vector)
-    sizes = [parameter.numel() for parameter in parameters]
-    for parameter, data, grad in zip(parameters, torch.split(vector.data, sizes), torch.split(vector.grad, sizes), strict=True):
-        parameter.data, parameter.grad = data.view_as(parameter), grad.view_as(parameter)
-    try:
+
+    def __init__(self, module: nn.Module, vector: nn.Parameter) -> None:
+        self.parameters = list(module.parameters())
+        self.vector = vector
+        self.gradient = torch.zeros_like(vector)
+        vector.data.copy_(parameter_vector(module))
+        sizes = [parameter.numel() for parameter in self.parameters]
+        parts = zip(self.parameters, torch.split(vector.data, sizes), torch.split(self.gradient, sizes), strict=True)
+        self.parts = [(parameter, data.view_as(parameter), grad.view_as(parameter)) for parameter, data, grad in parts]
+        self._tie()
+
+    def _tie(self) -> None:
+        self.vector.grad = self.gradient
+        for parameter, data, grad in self.parts:
+            parameter.data, parameter.grad = data, grad
+
+    def restore(self) -> None:
+        """Take over what somebody has put in the place of a part; no gradient is one of zeros."""
+        if self.vector.grad is not self.gradient:
+            _take_over(self.gradient, self.vector.grad)
+        for parameter, data, grad in self.parts:
+            if parameter.data.data_ptr() != data.data_ptr():
+                data.copy_(parameter.data)
+            if parameter.grad is None or parameter.grad.data_ptr() != grad.data_ptr():
+                _take_over(grad, parameter.grad)
+        self._tie()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Leave the parameters that need no gradient as they are: an optimizer of the vector would let all decay."""
+        kept = [(data, data.clone()) for parameter, data, _ in self.parts if not parameter.requires_grad]
         yield
-    finally:
-        vector.grad = None
-        for parameter in parameters:
+        for data, before in kept:
+            data.copy_(before)
+
+    def untie(self) -> None:
+        """Leave the module with parameters of its own."""
+        self.vector.grad = None
+        for parameter in self.parameters:
             parameter.data, parameter.grad = parameter.data.clone(), None
+
+
+@contextmanager
+def tied(module: nn.Module, vector: nn.Parameter) -> Iterator[Tie]:
+    """Tie a module to a vector inside the block.
+
+    Only there, because a pickle of parts would hold the whole for each.
+    """
+    tie = Tie(module, vector)
+    try:
+        yield tie
+    finally:
+        tie.untie()
+
+
+def _take_over(gradient: torch.Tensor, assigned: torch.Tensor | None) -> None:
+    if assigned is None:
+        gradient.zero_()
+    else:
+        gradient.copy_(assigned)

@@ -1,9 +1,9 @@
 """An expression is a tuple of nodes in prefix order, and everything about it is one fold."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
-from sklearn_taskneurons.formula.functions import ARITIES, FUNCTIONS, NUMBER, VECTOR, X
+from sklearn_taskneurons.formula.functions import ARITIES, FUNCTIONS, NUMBER, VECTOR, X, portable, restored
 
 Vector: TypeAlias = tuple[float, ...]
 Type: TypeAlias = Literal["S", "V"]
@@ -15,6 +15,9 @@ class Node(NamedTuple):
 
     opcode: int
     value: float | Vector | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (Node, portable(self.opcode), self.value)
 
 
 Expression: TypeAlias = tuple[Node, ...]

@@ -32,7 +32,7 @@ class Function:
 
     def __reduce__(self) -> tuple[Callable[..., "Function"], tuple[Any, ...]]:
         # Where it is restored, it takes its place in the table.
-        return _restored, tuple(getattr(self, field.name) for field in fields(self))
+        return _known, tuple(getattr(self, field.name) for field in fields(self))
 
 
 # Functions of the user's own come behind these.
@@ -61,6 +61,8 @@ FUNCTIONS: Final[list[Function]] = [
     Function("sqrt", 1, "sqrt", latex=r"\sqrt{{{0}}}"),
     Function("abs", 1, "abs", latex=r"\lvert {0} \rvert"),
 ]
+
+N_BUILT_IN: Final = len(FUNCTIONS)
 
 # As many rows the table can have; programs keep an opcode in a byte.
 MAX_FUNCTIONS: Final = 64
@@ -93,6 +95,16 @@ def add_function(function: Function) -> Function:
     return known
 
 
+def portable(opcode: int) -> "int | Function":
+    """Return what an opcode is to be pickled as: functions of the user's own have other opcodes in other processes."""
+    return FUNCTIONS[opcode] if opcode >= N_BUILT_IN else opcode
+
+
+def restored(kind: Callable[..., Any], function: "int | Function", *values: Any) -> Any:
+    """Return a ``kind`` of values behind an opcode that was pickled by `portable`."""
+    return kind(OPCODES[function.name] if isinstance(function, Function) else function, *values)
+
+
 def is_called(name: str) -> bool:
     """Return whether a name is that of a function that is written as a call."""
     return name in OPCODES and FUNCTIONS[OPCODES[name]].arity > 0 and FUNCTIONS[OPCODES[name]].symbol is None
@@ -116,7 +128,7 @@ def _broadcasting(function: Callable[..., Any], library: Any) -> Callable[..., A
     return lambda *arguments: function(*broadcast(*arguments))
 
 
-def _restored(*values: Any) -> Function:
+def _known(*values: Any) -> Function:
     return add_function(Function(*values))
 
 

@@ -10,3 +10,12 @@ def check_width(x: Tensor, width: int) -> None:
     # A graph that is being traced would warn of the comparison.
     if not is_recorded() and x.shape[-1] != width:
         raise ValueError(f"x must have {width} features along its last axis, got the shape {tuple(x.shape)}")
+
+
+def check_members(x: Tensor, n_members: int) -> None:
+    """Raise ValueError unless an input has rows for all members, (N, D), or for each, (M, N, D)."""
+    if not is_recorded() and not (x.ndim == 2 or (x.ndim == 3 and x.shape[0] == n_members)):
+        raise ValueError(
+            f"x must have the shape (N, in_features) or ({n_members}, N, in_features), for {n_members} members, "
+            f"got the shape {tuple(x.shape)}"
+        )

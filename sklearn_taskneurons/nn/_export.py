@@ -42,7 +42,7 @@ def _product(product: Product, maps: list[Expression], unit: int) -> Summand:
 
 
 def _function(function: FunctionOfSums, maps: list[Expression], unit: int) -> Expression:
-    return applied(function.opcode, *(_sum(argument, maps, unit) for argument in function.arguments))
+    return applied(function.plan.opcode, *(_sum(argument, maps, unit) for argument in function.arguments))
 
 
 def _inner_product(row: Tensor, expression: Expression) -> Expression:

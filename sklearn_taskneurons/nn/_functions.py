@@ -8,8 +8,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from sklearn_taskneurons.formula import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, OPCODES, SUB, SUM
-from sklearn_taskneurons.formula.functions import array_function
+from sklearn_taskneurons.formula import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, OPCODES, SUB, SUM, Expression
+from sklearn_taskneurons.formula.functions import N_BUILT_IN, array_function
 
 # A hidden unit can come arbitrarily close to a pole, or leave the domain of log and sqrt, and one row that
 # does would end the training with nan.  Nearer to the pole than this a function is continued, farther it is exact.
@@ -90,24 +90,7 @@ def torch_function(opcode: int) -> Callable[..., Any]:
 
 @functools.cache
 def _own_function(opcode: int) -> Callable[..., Any]:
-    """Return a function of the user's own, tried once.
-
-    Raises
-    ------
-    ValueError
-        If it is not differentiable on tensors.
-    """
-    function, name, arity = array_function(opcode, torch), FUNCTIONS[opcode].name, FUNCTIONS[opcode].arity
-    trial = torch.linspace(-2.0, 2.0, 6 * arity).reshape(arity, 2, 3).requires_grad_()
-    try:
-        with torch.enable_grad():
-            value = function(*trial)
-    except Exception as error:  # whatever the user's code raises
-        raise ValueError(
-            f"{name} must take tensors to be part of a neuron; make_function(torch_function=) can do so"
-        ) from error
-    if not isinstance(value, Tensor) or value.shape != trial[0].shape or not value.requires_grad:
-        raise ValueError(f"{name} must return a differentiable tensor of the shape of its argument to be part of a neuron")
+    function = array_function(opcode, torch)
 
     def of_tensors(*arguments: Any) -> Tensor:
         some = next(argument for argument in arguments if isinstance(argument, Tensor))
@@ -116,6 +99,28 @@ def _own_function(opcode: int) -> Callable[..., Any]:
         return result
 
     return of_tensors
+
+
+def check_functions(expression: Expression) -> None:
+    """Raise ValueError if a function of the user's own in an expression is not differentiable on tensors."""
+    for opcode in {node.opcode for node in expression}:
+        if opcode >= N_BUILT_IN:
+            _try(opcode)
+
+
+def _try(opcode: int) -> None:
+    name, arity = FUNCTIONS[opcode].name, FUNCTIONS[opcode].arity
+    try:
+        # A layer may be made where nothing has gradients.
+        with torch.inference_mode(False), torch.enable_grad():
+            trial = torch.linspace(-2.0, 2.0, 6 * arity).reshape(arity, 2, 3).requires_grad_()
+            value = torch_function(opcode)(*trial)
+    except Exception as error:  # whatever the user's code raises
+        raise ValueError(
+            f"{name} must take tensors to be part of a neuron; make_function(torch_function=) can do so"
+        ) from error
+    if not isinstance(value, Tensor) or value.shape != trial[0].shape or not value.requires_grad:
+        raise ValueError(f"{name} must return a differentiable tensor of the shape of its argument to be part of a neuron")
 
 
 def composite_function(opcode: int) -> Callable[..., Tensor]:

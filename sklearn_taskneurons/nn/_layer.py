@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula, Node, X
 from sklearn_taskneurons.nn._functions import bound as bound_inputs
+from sklearn_taskneurons.nn._functions import check_functions
 from sklearn_taskneurons.nn._maps import ElementwiseMaps
 from sklearn_taskneurons.nn._operations import LinearOperation
 from sklearn_taskneurons.nn._plan import make_plan
@@ -34,10 +35,12 @@ class TaskNeuronLayer(WeightedSum, ABC):
         n_members: int | None = None,
         **factory_kwargs: Any,
     ) -> None:
-        for name, number in (("in_features", in_features), ("bound", bound), ("n_members", n_members)):
+        sizes = {"in_features": in_features, "out_features": out_features, "n_members": n_members, "bound": bound}
+        for name, number in sizes.items():
             if number is not None and not number > 0:
                 raise ValueError(f"{name} must be larger than 0, got {number}")
         formula = Formula(formula)
+        check_functions(formula.expression)
         expressions, plan = make_plan(formula.terms)
         if not plan.n_terms:
             raise ValueError(f"formula must depend on x, got {str(formula)!r}")
@@ -88,7 +91,14 @@ class TaskNeuronLayer(WeightedSum, ABC):
         -------
         TaskNeuronLayer
             The layer itself. Its parameters are as before, so what it computes has changed.
+
+        Raises
+        ------
+        ValueError
+            If the sample is empty.
         """
+        if not x.numel():
+            raise ValueError(f"x must have at least one row, got the shape {tuple(x.shape)}")
         self.set_scales(self._maps_of(x))
         return self
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sklearn_taskneurons.formula import Formula
-from sklearn_taskneurons.nn._checks import check_width
+from sklearn_taskneurons.nn._checks import check_members, check_width
 from sklearn_taskneurons.nn._export import unit_expression
 from sklearn_taskneurons.nn._layer import TaskNeuronLayer
 from sklearn_taskneurons.nn._members import member_state
@@ -150,6 +150,8 @@ class TaskNeuronLinear(TaskNeuronLayer):
         torch.Tensor
         """
         check_width(x, self.in_features)
+        if self.n_members is not None:
+            check_members(x, self.n_members)
         return x if self.n_members is None or x.ndim == 3 else x.expand(self.n_members, -1, -1)
 
     @torch.no_grad()
@@ -165,12 +167,13 @@ class TaskNeuronLinear(TaskNeuronLayer):
         -------
         TaskNeuronLinear
             The layer itself. The weights of the other terms are there, but multiply zeros, until `calibrate` or
-            `reset_parameters` sets the scales of all terms anew.
+            `reset_parameters` sets the scales of all terms anew. The scales, which are part of the state, then have an axis
+            of members.
 
         Raises
         ------
         ValueError
-            If there are not as many formulas as members, or a term is not one of the layer's.
+            If there are not as many formulas as members, a term is not one of the layer's, or members are restricted already.
 
         Examples
         --------
@@ -183,6 +186,8 @@ class TaskNeuronLinear(TaskNeuronLayer):
         """
         if len(formulas) != self.n_members:
             raise ValueError(f"there must be a formula for each of {self.n_members} members, got {len(formulas)}")
+        if any((scale == 0).any() for name, scale in self.named_buffers() if name.endswith("scale")):
+            raise ValueError("the members must have all terms, but are restricted already; calibrate gives the terms back")
         shares = term_shares(self.formula, [Formula(formula) for formula in formulas])
         self.scale_terms(next(self.parameters()).new_tensor(shares))
         return self
@@ -248,7 +253,7 @@ class TaskNeuronLinear(TaskNeuronLayer):
         IndexError
             If there is no such unit.
         FormulaSyntaxError
-            If the weights are too many for one formula.
+            If the weights are too many for one formula, or its powers and those that a bound brings too high.
         ValueError
             If the layer has members.
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import DOT, MUL, NUMBER, POW, SUM, VECTOR, Expression, Node, X
 from sklearn_taskneurons.formula._expression import fold
+from sklearn_taskneurons.formula.functions import portable, restored
 from sklearn_taskneurons.nn._functions import torch_function
 from sklearn_taskneurons.nn._members import vector_parameter
 from sklearn_taskneurons.nn._powers import LARGE, exponents_of, powers
@@ -20,6 +21,9 @@ class _Instruction(NamedTuple):
     opcode: int
     value: Any
     arguments: tuple[int, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (_Instruction, portable(self.opcode), self.value, self.arguments)
 
 
 class _Compiler:

@@ -303,6 +303,8 @@ class TaskNeuronMLP(nn.Module):
         return f"activation={self.activation!r}"
 
 
-def _is_watched(layer: nn.Module) -> bool:
+def _is_watched(layer: TaskNeuronLinear) -> bool:
     """Return whether somebody may keep what the layer returns: then it must not be written over."""
-    return bool(layer._forward_hooks or nn.modules.module._global_forward_hooks)
+    # What a layer returns may be what its only product has returned.
+    parts = (layer, *layer.products)
+    return bool(nn.modules.module._global_forward_hooks) or any(part._forward_hooks for part in parts)

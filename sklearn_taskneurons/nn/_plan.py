@@ -5,9 +5,11 @@ The constants of the formula are dropped here: a neuron keeps a formula's form a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sklearn_taskneurons.formula import Composite, Expression, Formula, RowSum, Term
 from sklearn_taskneurons.formula._terms import sum_expression
+from sklearn_taskneurons.formula.functions import portable, restored
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class FunctionPlan:
 
     opcode: int
     arguments: tuple[SumPlan, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (FunctionPlan, portable(self.opcode), self.arguments)
 
 
 def neuron_form(formula: Formula) -> dict[tuple[Expression, ...], Term]:

@@ -227,7 +227,7 @@ class FunctionOfSums(nn.Module):
 
     def __init__(self, plan: FunctionPlan, operation: LinearOperation, out_features: int, **factory_kwargs: Any) -> None:
         super().__init__()
-        self.opcode = plan.opcode
+        self.plan = plan
         self.arguments = nn.ModuleList(  # type: ignore[assignment]
             WeightedSum(argument, operation, out_features, argument.constant, **factory_kwargs) for argument in plan.arguments
         )
@@ -240,18 +240,18 @@ class FunctionOfSums(nn.Module):
             argument.draw()
         points, density = _normal_points(len(self.arguments), at_least_single(self.scale.dtype), self.scale.device)
         first = self.arguments[0]
-        if self.opcode == DIV and first.bias is not None:
+        if self.plan.opcode == DIV and first.bias is not None:
             # As in 1 / (1 + x**2): start away from the pole.
             first.draw(0.25)
             first.bias.fill_(1.0)
             points = 1.0 + 0.5 * points
-        self.scale.copy_(inverse_rms(composite_function(self.opcode)(*points[:, :, None].unbind(1)), density))
+        self.scale.copy_(inverse_rms(composite_function(self.plan.opcode)(*points[:, :, None].unbind(1)), density))
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         return self._value(maps) * self.scale
 
     def _value(self, maps: list[Tensor]) -> Tensor:
-        return composite_function(self.opcode)(*(argument.combine(maps) for argument in self.arguments))
+        return composite_function(self.plan.opcode)(*(argument.combine(maps) for argument in self.arguments))
 
     @torch.no_grad()
     def set_scales(self, maps: list[Tensor], density: Tensor | None = None) -> None:

@@ -104,6 +104,17 @@ def test_what_a_hook_keeps_stays_as_it_is(activation):
     torch.testing.assert_close(kept[0], kept[1])
 
 
+def test_what_a_hook_of_the_only_product_keeps_stays_as_it_is():
+    network, kept = TaskNeuronMLP(4, (6,), 1, "dot(w, x)*dot(w, x)", elementwise_affine=False), []
+    network.layers[0].bias = None  # so that the sum is the product
+    network.layers[0].products[0].register_forward_hook(lambda module, inputs, output: kept.append(output))
+    x = torch.randn(6, 4)
+    network(x)
+    with torch.no_grad():
+        network(x)
+    torch.testing.assert_close(kept[0], kept[1])
+
+
 @pytest.mark.parametrize(
     "parametrized", [parametrizations.weight_norm, parametrizations.spectral_norm, parametrizations.orthogonal]
 )

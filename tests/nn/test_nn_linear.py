@@ -264,7 +264,9 @@ def test_inputs_of_another_width_are_refused(formula, width):
             layer(torch.randn(2, width))
 
 
-@pytest.mark.parametrize("parameter", [{"in_features": 0}, {"bound": 0.0}, {"bound": -3.0}, {"n_members": 0}])
+@pytest.mark.parametrize(
+    "parameter", [{"in_features": 0}, {"out_features": 0}, {"bound": 0.0}, {"bound": -3.0}, {"n_members": 0}]
+)
 def test_sizes_and_bounds_are_positive(parameter):
     with pytest.raises(ValueError, match=f"{next(iter(parameter))} must be larger than 0"):
         TaskNeuronLinear(**{"in_features": 2, "out_features": 2, "formula": "x**2"} | parameter)
@@ -316,3 +318,8 @@ def test_calibrated_product_of_equal_maps_has_unit_second_moment():
     layer = TaskNeuronLinear(1, 4000, "dot(w, x)*dot(w, x)", bias=False, dtype=torch.float64)
     x = torch.randn(500, 1, dtype=torch.float64)
     assert layer.calibrate(x)(x).square().mean() == pytest.approx(1.0, rel=0.15)
+
+
+def test_nothing_is_calibrated_by_no_rows():
+    with pytest.raises(ValueError, match=r"at least one row, got the shape \(0, 3\)"):
+        TaskNeuronLinear(3, 2, "x**2 + x").calibrate(torch.empty(0, 3))

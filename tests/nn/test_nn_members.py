@@ -211,3 +211,18 @@ def test_the_variance_of_few_terms_is_that_of_all():
 def test_what_is_no_part_of_the_formula_is_refused(formulas):
     with pytest.raises(ValueError, match=r"formula for each|must be some"):
         TaskNeuronLinear(4, 3, "x**2 + x", n_members=2).restrict(formulas)
+
+
+def test_members_are_restricted_once():
+    layer = TaskNeuronLinear(4, 3, "x**2 + x", n_members=2).restrict(["x", "x"])
+    with pytest.raises(ValueError, match="restricted already"):
+        layer.restrict(["x**2", "x"])
+    layer.calibrate(torch.randn(20, 4)).restrict(["x**2", "x"])
+    assert layer(torch.randn(5, 4))[0].any()
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+@pytest.mark.parametrize("shape", [(3,), (3, 5, 3), (2, 2, 5, 3)])
+def test_members_refuse_rows_of_other_members(n_members, shape):
+    with pytest.raises(ValueError, match=rf"\(N, in_features\) or \({n_members}, N, in_features\)"):
+        TaskNeuronLinear(3, 2, "x**2 + x", bias=False, n_members=n_members)(torch.ones(shape))

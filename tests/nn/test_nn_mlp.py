@@ -129,7 +129,7 @@ def test_calibration_goes_from_layer_to_layer():
     [
         ({"n_scalings": 0}, "n_scalings must be at least 1, got 0"),
         ({"embedding_size": -1}, "embedding_size must be at least 0, got -1"),
-        ({"hidden_layer_sizes": (0,)}, "in_features must be larger than 0, got 0"),
+        ({"hidden_layer_sizes": (0,)}, "out_features must be larger than 0, got 0"),
     ],
 )
 def test_sizes_are_large_enough(options, message):

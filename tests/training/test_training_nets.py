@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, Freezer
 
 from sklearn_taskneurons._training import OWN_CALLBACKS, fit_column_scaler, make_net, make_table, predict, train
 
@@ -63,7 +63,12 @@ def test_the_loss_of_the_held_out_rows_does_not_depend_on_their_batches(data):
     for valid_batch_size in (7, 300):
         net, table = small_net(valid_batch_size=valid_batch_size), make_table(X, y, weight)
         rows = torch.arange(300)[:, None]
-        losses += train(net, table.subset(rows[:200]), table.subset(rows[200:]), max_epochs=3).best_losses
+        training = train(net, table.subset(rows[:200]), table.subset(rows[200:]), max_epochs=3)
+        losses += training.best_losses
+        curve = training.validation_loss_curve
+        assert curve == net.history[:, "valid_loss"]
+        assert min(curve) == pytest.approx(losses[-1], rel=1e-5)
+        assert net.history[:, "valid_loss_best"] == [loss < min(curve[:i], default=math.inf) for i, loss in enumerate(curve)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     expected = np.average((predict(net, X[200:])[:, 0] - y[200:])[:, 0] ** 2, weights=weight[200:])
     assert losses[1] == pytest.approx(expected, rel=1e-5)
@@ -265,6 +270,60 @@ def test_callbacks_of_the_user_may_stop(data):
     training = train(net, make_table(X, y), max_epochs=100)
     assert training.stopped == "callback"
     assert dict(net.callbacks_)["mine"].misses_ == 2
+
+
+class Heard(Callback):
+    """How many epochs and steps a callback has been told of, behind the one that stops the training."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.epochs = self.steps = 0
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        self.steps += training
+
+    def on_epoch_end(self, net, **kwargs):
+        self.epochs += 1
+
+
+def test_callbacks_hear_of_the_last_epoch(data):
+    X, y = data
+    net = small_net(lr=0.1, callbacks=[("heard", Heard())])
+    training = train(net, make_table(X[:50], y[:50]), make_table(X[50:], y[50:]), max_epochs=500, n_iter_no_change=5)
+    assert training.stopped == "converged"
+    assert dict(net.callbacks_)["heard"].epochs == training.n_iter
+
+
+def test_callbacks_hear_of_the_last_step(data):
+    X, y = data
+    net = small_net(callbacks=[("heard", Heard())])
+    training = train(net, make_table(X, y), max_epochs=5, deadline=0.0)
+    assert (training.stopped, dict(net.callbacks_)["heard"].steps) == ("time", 1)
+
+
+class Assign(Callback):
+    """Put the gradients in new tensors, as callbacks that change them may."""
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        for _, parameter in named_parameters:
+            parameter.grad = parameter.grad * 1.0
+
+
+def test_assigned_gradients_are_stepped_along(data):
+    X, y = data
+    curves = [
+        train(small_net(callbacks=callbacks), make_table(X, y), max_epochs=5).loss_curve for callbacks in ([], [Assign()])
+    ]
+    assert curves[0] == curves[1]
+
+
+def test_frozen_layers_stay(data):
+    X, y = data
+    net = small_net(weight_decay=0.5, callbacks=[Freezer("layers.0.*")])
+    before = [parameter.detach().clone() for parameter in net.module_.parameters()]
+    train(net, make_table(X, y), max_epochs=5)
+    kept = [torch.equal(old, new.detach()) for old, new in zip(before, net.module_.parameters(), strict=True)]
+    first = [name.startswith("layers.0.") for name, _ in net.module_.named_parameters()]
+    assert kept == first
 
 
 @pytest.mark.parametrize("validated", [False, True])

@@ -38,6 +38,7 @@ def test_a_resumed_net_goes_on_as_the_other_would_have_and_leaves_it_alone(data)
         assert torch.equal(weights_of(second), weights_of(whole))
         assert (len(first.history), len(second.history)) == (2, 6)
     assert (pickle.dumps(first.optimizer_.state_dict()), len(first.history)) == (before[0], 2)
+    assert [len(row["batches"]) for row in first.history] == [0, 1]
     assert torch.equal(weights_of(first), before[1])
 
 
