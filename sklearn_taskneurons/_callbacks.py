@@ -1,22 +1,42 @@
 """scikit-learn's callbacks: the tasks of a fit, told as the protocol of scikit-learn 1.9 wants them; before, there are none."""
 
+import functools
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn import callback
+    from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn before 1.9
+    callback = None
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing: there is no callback to support."""
 
-    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the method as it is."""
-        return method
-
 
 __all__ = ["CallbackSupportMixin", "FitTasks", "with_callbacks"]
+
+
+def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that ends its callbacks in any case, and tells `FitTasks` what rows it was given."""
+    if callback is None:
+        return method
+    managed, signature = callback.with_callbacks(method), inspect.signature(method)
+
+    @functools.wraps(method)
+    def telling(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(estimator, *args, **kwargs).arguments
+        weight = given.get("sample_weight")
+        metadata = None if weight is None else {"sample_weight": weight}
+        estimator._rows_of_fit = {"X": given["X"], "y": given.get("y"), "metadata": metadata}
+        try:
+            return managed(estimator, *args, **kwargs)
+        finally:
+            estimator.__dict__.pop("_rows_of_fit", None)  # or they would be pickled with the estimator
+
+    return telling
 
 
 class FitTasks:
@@ -30,8 +50,6 @@ class FitTasks:
         What an iteration is called.
     n_tasks : int or None
         The largest number of iterations, where it is known.
-    data : dict
-        ``X``, ``y`` and ``metadata``, as the hooks take them.
     fitted : callable
         Returns the attributes with which an estimator predicts as if the fit ended here; called when a callback wants one.
     """
@@ -41,12 +59,11 @@ class FitTasks:
         estimator: Any,
         name: str,
         n_tasks: int | None,
-        data: dict[str, Any],
         fitted: Callable[[], dict[str, Any] | None],
     ) -> None:
         self._name = name
         self._left = math.inf if n_tasks is None else n_tasks
-        self._data = {"estimator": estimator, **data}
+        self._data = {"estimator": estimator, **getattr(estimator, "_rows_of_fit", {})}
         self._fitted = fitted
         self._fit: Any = None
         self._iteration: Any = None

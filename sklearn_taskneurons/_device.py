@@ -67,10 +67,11 @@ def seeded_torch(seed: int) -> Iterator[None]:
 
 @dataclass
 class _Blocks:
-    """How many blocks of `single_torch_thread` are open in each thread, and what was set before the first of them."""
+    """How many blocks of `single_torch_thread` are open in each thread, and what was set before: in it, and before all."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     depths: Counter[int] = field(default_factory=Counter)
+    own: dict[int, int] = field(default_factory=dict)
     n_threads: int = 1
 
 
@@ -89,6 +90,8 @@ def single_torch_thread() -> Iterator[None]:
         with _blocks.lock:
             current = torch.get_num_threads()  # only after this does a thread that has just begun keep what is set
             _blocks.n_threads = _blocks.n_threads if _blocks.depths else current
+            # A thread that has begun since then has the 1 of the others' blocks.
+            _blocks.own.setdefault(thread, current if current > 1 else _blocks.n_threads)
             _blocks.depths[thread] += 1
             torch.set_num_threads(1)
         yield
@@ -97,4 +100,4 @@ def single_torch_thread() -> Iterator[None]:
             _blocks.depths[thread] -= 1
             if not _blocks.depths[thread]:
                 del _blocks.depths[thread]
-                torch.set_num_threads(_blocks.n_threads)
+                torch.set_num_threads(_blocks.own.pop(thread))

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.utils import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
@@ -16,6 +17,15 @@ def check_weights(sample_weight: ArrayLike | None, X: NDArray[Any]) -> NDArray[n
     if not np.any(weights):
         raise ValueError("Sample weights must contain at least one non-zero number, got only zeros")
     return weights
+
+
+def check_numbers(y: NDArray[Any]) -> NDArray[np.float64]:
+    """Return targets as float64; raise ValueError if they are labels, or sparse."""
+    if issparse(y):
+        raise ValueError(f"y must be a dense array, got a sparse one of the shape {y.shape}; its toarray() is one")
+    if y.dtype.kind not in "biuf":
+        raise ValueError(f"y must be numbers, got {str(y.flat[0])!r} of type {y.dtype}")
+    return y.astype(np.float64, copy=False)
 
 
 def class_weights(
@@ -33,6 +43,6 @@ def class_weights(
         return shares[numbers]
     classes = np.unique(y) if classes is None else classes
     of_class: NDArray[np.float64] = compute_class_weight(class_weight, classes=classes, y=y)
-    if of_class.min() < 0:
-        raise ValueError(f"class_weight must hold weights of at least 0, got {class_weight}")
+    if not (np.isfinite(of_class) & (of_class >= 0)).all():
+        raise ValueError(f"class_weight must hold finite weights of at least 0, got {class_weight}")
     return of_class[np.searchsorted(classes, y)]

@@ -75,5 +75,14 @@ class TestClassWeights:
 
     def test_negative_ones_are_refused(self):
         X, y = np.arange(8.0)[:, None], [0, 1] * 4
-        with pytest.raises(ValueError, match="class_weight must hold weights of at least 0"):
-            TaskNeuronClassifier("x", class_weight={0: -1, 1: 1}).fit(X, y)
+        for weight in (-1, np.nan, np.inf):
+            with pytest.raises(ValueError, match="class_weight must hold finite weights of at least 0"):
+                TaskNeuronClassifier("x", class_weight={0: weight, 1: 1}).fit(X, y)
+
+    def test_only_the_ratios_count(self):
+        X, y = load_iris(return_X_y=True)
+        huge, plain = (
+            TaskNeuronClassifier("x", max_epochs=3, random_state=0, class_weight=weight).fit(X, y)
+            for weight in (dict.fromkeys(range(3), 2.0**1023), None)
+        )
+        assert_array_equal(huge.predict_proba(X), plain.predict_proba(X))

@@ -64,6 +64,19 @@ class FailAt(Callback):
             raise self.error
 
 
+@pytest.mark.parametrize("size", [1, 30])
+def test_a_target_that_is_constant_at_first_is_learned(size):
+    X = np.random.default_rng(0).normal(size=(120, 1))
+    y = 1000 + 10 * X[:, 0]
+    model = TaskNeuronRegressor("x", hidden_layer_sizes=(), lr=0.05, n_members=1, random_state=0)
+    model.partial_fit(X[:2], [5.0, 5.0])
+    for _ in range(20 if size > 1 else 2):
+        for start in range(0, len(X), size):
+            model.partial_fit(X[start : start + size], y[start : start + size])
+    assert np.sqrt(np.mean((model.predict(X) - y) ** 2)) < 0.2 * 1000
+    assert model.target_scaler_.scale[0] > 100
+
+
 class TestFailures:
     @pytest.mark.parametrize("estimator", CLASSIFIERS + REGRESSORS)
     def test_a_refit_that_is_refused_changes_nothing(self, estimator, digits):

@@ -298,7 +298,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         )
 
     def _train(self, table, validation, max_epochs, deadline):
-        tasks = FitTasks(self, "epoch", max_epochs, {}, self._predicting)
+        tasks = FitTasks(self, "epoch", max_epochs, self._predicting)
         tasks.begin()
 
         def on_epoch():

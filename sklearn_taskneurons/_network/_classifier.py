@@ -61,7 +61,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         continues = self._continues()
         X, y, weights = self._validated(X, y, sample_weight, first=not continues)
         if not continues:
-            self.classes_ = unique_labels(y)
+            self.classes_ = _classes(y)
         return self._fit(X, *self._numbers_and_weights(y, weights))
 
     @all_or_nothing
@@ -102,9 +102,9 @@ class NetworkClassifierMixin(ClassifierMixin):
             raise ValueError("classes must be given in the first call of partial_fit, got None")
         X, y, weights = self._validated(X, y, sample_weight, first)
         if first:
-            self.classes_ = unique_labels(classes)
-        elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
-            raise ValueError(f"classes must be those of the first call, {self.classes_}, got {unique_labels(classes)}")
+            self.classes_ = _classes(classes)
+        elif classes is not None and not np.array_equal(_classes(classes), self.classes_):
+            raise ValueError(f"classes must be those of the first call, {self.classes_}, got {_classes(classes)}")
         return self._partial_fit(X, *self._numbers_and_weights(y, weights))
 
     def predict(self, X):
@@ -165,7 +165,8 @@ class NetworkClassifierMixin(ClassifierMixin):
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"y must have labels of {self.classes_} only, got {unknown}")
-        return np.searchsorted(self.classes_, y), weights * class_weights(self.class_weight, y, weights, self.classes_)
+        of_classes = class_weights(self.class_weight, y, weights, self.classes_)
+        return np.searchsorted(self.classes_, y), weights * in_range(of_classes)
 
     def _loss_options(self):
         return {"label_smoothing": self.label_smoothing}
@@ -182,3 +183,9 @@ class NetworkClassifierMixin(ClassifierMixin):
         if len(self.classes_) <= 2:
             return y.astype(np.float64)
         return np.eye(len(self.classes_))[y]
+
+
+def _classes(labels):
+    """Return the distinct labels, sorted, of the type that they have."""
+    unique_labels(labels)  # which says what cannot be labels
+    return np.unique(column_or_1d(labels))

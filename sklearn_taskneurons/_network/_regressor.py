@@ -8,7 +8,7 @@ from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._network._weights import in_range
 from sklearn_taskneurons._training import fit_target_scaler
-from sklearn_taskneurons._validation import check_weights
+from sklearn_taskneurons._validation import check_numbers, check_weights
 
 
 class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
@@ -100,6 +100,7 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
     def _validated(self, X, y, sample_weight, first):
         least = 2 if first else 1
         X, y = self._validate(X, y, reset=first, multi_output=True, y_numeric=True, ensure_min_samples=least)
+        y = check_numbers(y)
         n_outputs = 1 if y.ndim == 1 else y.shape[1]
         if not first and n_outputs != self.n_outputs_:
             raise ValueError(f"y must have {self.n_outputs_} outputs, as in the first fit, got {n_outputs}")

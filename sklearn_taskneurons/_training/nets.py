@@ -1,5 +1,6 @@
 """The skorch net of the estimators: a multi-layer perceptron of task-based neurons, seeded and ready to train."""
 
+import pickle
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, TypeAlias
 
@@ -111,6 +112,12 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             self._tie.restore()
         if method_name in STOPPING_EVENTS and dict(self.callbacks_)["best_epoch"].stopped_ is not None:
             raise StopTraining
+
+    def __getstate__(self) -> dict[str, Any]:
+        if torch.device(self.device).type != "cpu":
+            return super().__getstate__()  # type: ignore[no-any-return]
+        # Not skorch's pickle within the pickle, in which cloudpickle could not take functions of the user's own along.
+        return {**vars(self), "__cuda_dependent_attributes__": pickle.dumps({})}
 
     @property
     def vector_(self) -> nn.Parameter:

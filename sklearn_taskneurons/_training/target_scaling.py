@@ -29,14 +29,14 @@ class TargetScaler:
     def covering(self, y: NDArray[Any]) -> "TargetScaler":
         """Return the scaler of a range in which further targets (N, O) are too.
 
-        A target that was constant is scaled by the first targets among which it is not.
+        A target that was constant is scaled by that constant and the first targets that are others.
         """
-        scale = self.scale
+        center, scale = self.center, self.scale
         if not scale.all():
-            scale = np.where(scale == 0, fit_target_scaler(y).scale, scale)
-        return replace(
-            self, scale=scale, lower=np.minimum(self.lower, y.min(axis=0)), upper=np.maximum(self.upper, y.max(axis=0))
-        )
+            anew = fit_target_scaler(np.vstack([center, y]))
+            center, scale = (np.where(scale == 0, new, old) for new, old in ((anew.center, center), (anew.scale, scale)))
+        lower, upper = np.minimum(self.lower, y.min(axis=0)), np.maximum(self.upper, y.max(axis=0))
+        return replace(self, center=center, scale=scale, lower=lower, upper=upper)
 
     def transform(self, y: NDArray[Any]) -> FloatArray:
         """Return the standardized targets (N, O)."""

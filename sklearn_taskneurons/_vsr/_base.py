@@ -350,7 +350,7 @@ class _Watcher:
         self.y_ndim = y_ndim
         self.state = None
         self.progress = ProgressLine() if estimator.verbose else None
-        self.tasks = FitTasks(estimator, "generation", None, {}, self.attributes)
+        self.tasks = FitTasks(estimator, "generation", None, self.attributes)
         self.tasks.begin()
 
     def see(self, state):

@@ -12,13 +12,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import LOSS_NAMES, POLYNOMIAL_FUNCTIONS
-from sklearn_taskneurons._validation import check_weights
+from sklearn_taskneurons._validation import check_numbers, check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows, function_names
 from sklearn_taskneurons._vsr._blocks import N_FOLDS, RowBlocks
 from sklearn_taskneurons._vsr._cluster import cluster_settings, is_on_cluster, search_on_cluster
 from sklearn_taskneurons._vsr._losses import check_outputs, is_squared_error
 from sklearn_taskneurons._vsr._pareto import best_first
-from sklearn_taskneurons._vsr._targets import check_numbers
 
 
 def _is_scored_from_moments(estimator):

@@ -17,13 +17,6 @@ def are_numbers(y: Any) -> bool:
     return values.dtype.kind in "iufc"
 
 
-def check_numbers(y: NDArray[Any]) -> NDArray[np.float64]:
-    """Return targets as float64; raise ValueError if they are labels."""
-    if y.dtype.kind not in "biuf":
-        raise ValueError(f"y must be numbers, got {str(y.flat[0])!r} of type {y.dtype}")
-    return y.astype(np.float64, copy=False)
-
-
 def check_labels(y: Any) -> NDArray[Any]:
     """Return labels in one dimension; raise ValueError if they cannot be labels."""
     labels: NDArray[Any] = column_or_1d(y, warn=True)

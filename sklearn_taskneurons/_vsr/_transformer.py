@@ -11,7 +11,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import LOSS_NAMES, TermColumns, distinct_terms
-from sklearn_taskneurons._validation import check_weights
+from sklearn_taskneurons._validation import check_numbers, check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
 from sklearn_taskneurons._vsr._cluster import (
     ClusterRows,
@@ -26,7 +26,6 @@ from sklearn_taskneurons._vsr._targets import (
     are_numbers,
     check_finite,
     check_labels,
-    check_numbers,
     class_indicators,
     class_numbers,
 )

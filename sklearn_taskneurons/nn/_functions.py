@@ -2,13 +2,13 @@
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 
-from sklearn_taskneurons.formula import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, OPCODES, SUB, SUM, Expression
+from sklearn_taskneurons.formula import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, OPCODES, SUB, SUM
 from sklearn_taskneurons.formula.functions import N_BUILT_IN, array_function
 
 # A hidden unit can come arbitrarily close to a pole, or leave the domain of log and sqrt, and one row that
@@ -101,9 +101,9 @@ def _own_function(opcode: int) -> Callable[..., Any]:
     return of_tensors
 
 
-def check_functions(expression: Expression) -> None:
-    """Raise ValueError if a function of the user's own in an expression is not differentiable on tensors."""
-    for opcode in {node.opcode for node in expression}:
+def check_functions(opcodes: Iterable[int]) -> None:
+    """Raise ValueError if one of these is a function of the user's own that is not differentiable on tensors."""
+    for opcode in sorted(set(opcodes)):
         if opcode >= N_BUILT_IN:
             _try(opcode)
 

@@ -40,7 +40,7 @@ class TaskNeuronLayer(WeightedSum, ABC):
             if number is not None and not number > 0:
                 raise ValueError(f"{name} must be larger than 0, got {number}")
         formula = Formula(formula)
-        check_functions(formula.expression)
+        check_functions(node.opcode for node in formula.expression)
         expressions, plan = make_plan(formula.terms)
         if not plan.n_terms:
             raise ValueError(f"formula must depend on x, got {str(formula)!r}")

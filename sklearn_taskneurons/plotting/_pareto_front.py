@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
 from sklearn_taskneurons.plotting._axes import axes_or_new, line_style, spans_decades
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class ParetoFrontDisplay:
         """
         complexity, loss, formulas = _columns(front, "complexity", "loss", "formula")
         first = [formula[0] if isinstance(formula, tuple) else formula for formula in formulas]
-        places = [place for place, formula in enumerate(first) if formula == selected or str(formula) == selected]
+        places = [place for place, formula in enumerate(first) if selected is not None and _is_same(formula, selected)]
         display = cls(complexity, loss, formulas, selected=places[0] if places else None)
         return display.plot(ax, **kwargs)
 
@@ -151,6 +152,16 @@ def _columns(front: Any, *names: str) -> list[list[Any]]:
         return [list(front[name]) for name in names]
     rows: list[Any] = list(front)
     return [[row[name] if isinstance(row, Mapping) else getattr(row, name) for row in rows] for name in names]
+
+
+def _is_same(formula: Any, selected: Any) -> bool:
+    """Return whether one of them, a formula or a text, is the other or is written differently."""
+    if str(formula) == str(selected):
+        return True
+    try:
+        return Formula(str(formula)) == Formula(str(selected))
+    except FormulaSyntaxError:
+        return False
 
 
 def _text(formula: Any) -> str:

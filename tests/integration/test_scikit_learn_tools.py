@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
@@ -231,3 +232,43 @@ def test_string_labels_come_back(classifier):
     assert_array_equal(model.classes_, ["setosa", "versicolor", "virginica"])
     assert model.score(X, names) > 0.9
     assert_array_equal(model.predict(X), model.classes_[model.predict_proba(X).argmax(axis=1)])
+
+
+@pytest.mark.parametrize("dtype", [object, "U10"])
+def test_labels_keep_their_type(dtype):
+    X, y = load_iris(return_X_y=True)
+    model = small_classifier(max_epochs=1).fit(X, np.array(["setosa", "versicolor", "virginica"], dtype=dtype)[y])
+    assert model.classes_.dtype == model.predict(X).dtype == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("regressor", [ESTIMATORS["regressor"], ESTIMATORS["vsr"]], ids=["network", "vsr"])
+@pytest.mark.parametrize(
+    ("convert", "message"),
+    [
+        (lambda y: y.astype(str), "y must be numbers, got"),
+        (lambda y: np.array("2026-01-01", dtype="datetime64[D]") + np.arange(len(y)), "y must be numbers, got"),
+        (lambda y: csr_array(y[:, None]), "y must be a dense array"),
+    ],
+    ids=["text", "dates", "sparse"],
+)
+def test_targets_that_are_no_numbers_are_refused(regressor, convert, message, regression):
+    X, y = regression
+    with pytest.raises(ValueError, match=message):
+        clone(regressor).fit(X, convert(y))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", ["vsr", "regressor", "classifier"])
+def test_scores_along_the_fit(name, weighted, regression, classification):
+    callback = pytest.importorskip("sklearn.callback")
+    estimator = clone(ESTIMATORS[name])
+    X, y = classification if is_classifier(estimator) else regression
+    metadata = {"sample_weight": np.linspace(0.5, 2.0, len(y))} if weighted else {}
+    scoring = "accuracy" if is_classifier(estimator) else "r2"
+    monitor = callback.ScoringMonitor(scoring=scoring)
+    estimator.set_callbacks(monitor).fit(X, y, **metadata)
+    logs = monitor.get_logs().data
+    (of_fit,) = (log for log in logs if log["task_name"] == "fit")
+    assert len(logs) > 2
+    assert of_fit[scoring] == pytest.approx(estimator.score(X, y, **metadata))
+    assert not any("rows" in name for name in vars(estimator) if name not in ("_n_rows", "_blocks"))

@@ -62,6 +62,14 @@ def test_an_estimator_predicts_the_same_in_another_process():
     np.testing.assert_allclose(predicted, model.predict(X), rtol=1e-6)
 
 
+def test_cloudpickle_takes_functions_along_that_have_no_name():
+    make_function(lambda a: 1 / (1 + a * a), name="nameless")
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    model = TaskNeuronRegressor(formula="nameless(x) + x", max_epochs=2, random_state=0).fit(X, X[:, 0])
+    predicted = elsewhere(lambda model, X: model.partial_fit(X, X[:, 0]).predict(X), model, X)
+    np.testing.assert_allclose(predicted, model.partial_fit(X, X[:, 0]).predict(X), rtol=1e-6)
+
+
 def test_a_layer_can_be_made_and_used_where_nothing_has_gradients():
     make_function(lambda a: a / (2 + a * a), name="never_used_before")
     with torch.inference_mode():

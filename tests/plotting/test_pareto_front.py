@@ -54,6 +54,11 @@ def test_a_selected_formula_that_is_not_on_the_front_is_not_marked():
     assert ParetoFrontDisplay.from_front(ROWS).selected_line_ is None
 
 
+@pytest.mark.parametrize("selected", ["x**2+x", Formula("x + x**2")])
+def test_a_selected_formula_may_be_written_differently(selected):
+    assert ParetoFrontDisplay.from_front(ROWS, selected=selected).selected == 1
+
+
 @pytest.mark.parametrize(("losses", "scale"), [([2.0, 0.1], "log"), ([2.0, 1.0], "linear"), ([1.0, 0.0], "linear")])
 def test_the_axis_is_logarithmic_only_where_losses_are_positive_and_span_decades(losses, scale):
     assert ParetoFrontDisplay([1, 2], losses).plot().ax_.get_yscale() == scale

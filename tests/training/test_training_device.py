@@ -100,3 +100,24 @@ def test_overlapping_blocks_of_threads_leave_the_number_that_was_before():
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_thread_gets_back_the_number_of_its_own():
+    before = torch.get_num_threads()
+    seen = []
+
+    def other():
+        torch.set_num_threads(2)
+        with single_torch_thread():
+            pass
+        seen.append(torch.get_num_threads())
+
+    torch.set_num_threads(3)
+    try:
+        with single_torch_thread():
+            thread = threading.Thread(target=other)
+            thread.start()
+            thread.join()
+        assert [*seen, torch.get_num_threads()] == [2, 3]
+    finally:
+        torch.set_num_threads(before)
