@@ -1,9 +1,23 @@
 """What a search may and may not go on with, and how a callback ends it."""
 
+import pickle
+import subprocess
+import sys
+
+import cloudpickle
 import numpy as np
 import pytest
 
-from sklearn_taskneurons import VSRRegressor, VSRTransformer
+from sklearn_taskneurons import VSRRegressor, VSRTransformer, make_function
+
+OTHER_PROCESS = """
+import pickle, sys
+from sklearn_taskneurons import make_function
+for index in range(2):
+    make_function(lambda a: a**5, name=f"earlier_{'ab'[index]}")
+model, X, y = pickle.load(sys.stdin.buffer)
+sys.stdout.buffer.write(pickle.dumps([point.loss for point in model.fit(X, y).pareto_front_]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +48,16 @@ class TestWarmStart:
             model.fit(*table)
         with pytest.raises(ValueError, match="function_set"):  # before the data are looked at
             model.fit(None, None)
+
+    def test_functions_of_ones_own_may_have_other_places(self, table):
+        make_function(lambda a: a / 3, name="a_third")
+        bell = make_function(lambda a: 1 / (1 + a * a), name="a_bell")
+        model = small(warm_start=True, function_set=("add", "mul", bell)).fit(*table)
+        sent = cloudpickle.dumps((model, *table))
+        result = subprocess.run([sys.executable, "-c", OTHER_PROCESS], input=sent, capture_output=True)
+        assert result.returncode == 0, result.stderr.decode()
+        here = [point.loss for point in model.fit(*table).pareto_front_]
+        np.testing.assert_allclose(pickle.loads(result.stdout), here)
 
     def test_their_order_is_no_other_set(self, table):
         model = small(warm_start=True, function_set=("add", "mul")).fit(*table)

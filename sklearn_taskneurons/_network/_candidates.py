@@ -10,7 +10,7 @@ from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
 from sklearn_taskneurons._vsr._pareto import ParetoPoint, neuron_formulas
 from sklearn_taskneurons.formula import ADD, Formula
 from sklearn_taskneurons.formula._build import call
-from sklearn_taskneurons.formula.functions import OPCODES
+from sklearn_taskneurons.formula.functions import opcodes_of
 from sklearn_taskneurons.nn._functions import check_functions
 from sklearn_taskneurons.nn._plan import neuron_form
 
@@ -71,7 +71,7 @@ def default_search(n_features: int, n_rows: int, max_degree: int) -> VSRRegresso
 def check_search(search: VSRRegressor | VSRClassifier) -> None:
     """Raise ValueError if a search could not begin, or could find what cannot be part of a neuron."""
     search._validate_params()
-    check_functions(OPCODES[name] for name in search._settings().function_set)
+    check_functions(opcodes_of(search._settings().function_set).values())
 
 
 def n_splits(n_rows: int) -> int:

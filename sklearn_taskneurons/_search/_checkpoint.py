@@ -118,7 +118,7 @@ def save(path: str | os.PathLike[str], saved: Saved) -> None:
         "fingerprint": saved.fingerprint,
         "generation": state.generation,
         "unimproved": state.unimproved,
-        "function_set": sorted(state.function_set),
+        "opcodes": state.opcodes,
         "history": saved.history,
         "generators": [island.rng.bit_generator.state for island in state.islands],
     }
@@ -174,7 +174,7 @@ def _from_arrays(arrays: dict[str, NDArray[Any]], text: dict[str, Any]) -> Saved
             scores = Scores(arrays[f"{index}.loss"], arrays[f"{index}.complexity"].astype(np.intp))
             island.known = arrays[f"{index}.hashes"], scores
         islands.append(island)
-    state = SearchState(islands, arrays["bank"], front, text["generation"], text["unimproved"], frozenset(text["function_set"]))
+    state = SearchState(islands, arrays["bank"], front, text["generation"], text["unimproved"], text["opcodes"])
     return Saved(state, text["history"], text["fingerprint"])
 
 

@@ -20,6 +20,7 @@ from sklearn_taskneurons._search._scores import FrontEntry, Scorer
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons._search._state import Island, Record, SearchState, generators
 from sklearn_taskneurons._threads import single_blas_thread
+from sklearn_taskneurons.formula.functions import opcodes_of
 
 Callback: TypeAlias = Callable[[Record], object]
 
@@ -196,7 +197,7 @@ def _first_state(grammar: Grammar, n_features: int, rngs: list[np.random.Generat
     shape = (settings.n_vectors, n_features) if settings.has_vectors else (0, n_features)
     bank = rngs[0].standard_normal(shape)
     islands = [Island(grammar.ramped(rng, settings.population_size, settings.init_depth), rng) for rng in rngs]
-    return SearchState(islands, bank, Front(), function_set=frozenset(settings.function_set))
+    return SearchState(islands, bank, Front(), opcodes=opcodes_of(settings.function_set))
 
 
 def check_state(state: SearchState | None, settings: SearchSettings, n_islands: int) -> None:
@@ -205,7 +206,7 @@ def check_state(state: SearchState | None, settings: SearchSettings, n_islands: 
         return
     if len(state.islands) != n_islands:
         raise ValueError(f"the state is of a search on {len(state.islands)} islands; got n_islands={n_islands}")
-    before, wanted = state.function_set, frozenset(settings.function_set)
+    before, wanted = state.opcodes.keys(), opcodes_of(settings.function_set).keys()
     if before != wanted:
         raise ValueError(
             f"the state is of a search with function_set={sorted(before)}; got one with {sorted(wanted - before)} besides and "
@@ -222,11 +223,14 @@ def _resumed(state: SearchState, scorer: Scorer, rngs: list[np.random.Generator]
     """Return an earlier search's state, its front scored anew: the data may have changed."""
     if state.bank.shape[1] != scorer.n_features:
         raise ValueError(f"the state is of a search on {state.bank.shape[1]} features; the data has {scorer.n_features}")
+    opcodes = opcodes_of(state.opcodes)
+    moves = {state.opcodes[name]: opcode for name, opcode in opcodes.items()}
     front = Front()
     if state.front.programs is not None:
-        front.update(state.front.programs, scorer.score(state.front.programs, state.bank))
-    islands = [Island(island.population, rng) for island, rng in zip(state.islands, rngs, strict=True)]
-    return replace(state, islands=islands, front=front, unimproved=0)
+        programs = state.front.programs.moved(moves)
+        front.update(programs, scorer.score(programs, state.bank))
+    islands = [Island(island.population.moved(moves), rng) for island, rng in zip(state.islands, rngs, strict=True)]
+    return replace(state, islands=islands, front=front, unimproved=0, opcodes=opcodes)
 
 
 def _has_converged(state: SearchState, settings: SearchSettings) -> bool:

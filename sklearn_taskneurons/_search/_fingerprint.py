@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from sklearn_taskneurons._search._scores import Scorer
 from sklearn_taskneurons._search._settings import SearchSettings
-from sklearn_taskneurons.formula.functions import OPCODES
+from sklearn_taskneurons.formula.functions import opcodes_of
 
 Fingerprint: TypeAlias = dict[str, Any]
 
@@ -20,7 +20,7 @@ def fingerprint(scorer: Scorer, settings: SearchSettings, n_islands: int, migrat
     """Return all that must be equal for a search to go on as if it had never stopped, but for the generator."""
     evolution = {name: value for name, value in asdict(settings).items() if name not in _STOPPING_RULES}
     # Programs are kept as opcodes, which own functions have been given in the order of their definition.
-    opcodes = {"opcodes": {name: OPCODES[name] for name in settings.function_set}}
+    opcodes = {"opcodes": opcodes_of(settings.function_set)}
     islands = {"n_islands": n_islands, "migration_interval": migration_interval if n_islands > 1 else None}
     data = {"n_features": scorer.n_features, "n_outputs": scorer.n_outputs, **scorer.fingerprint()}
     # As it will be read from a file: tuples have become lists.

@@ -1,6 +1,6 @@
 """A population of programs: three arrays in prefix order, one row a program."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -77,6 +77,12 @@ class Population:
             else:
                 nodes.append(Node(opcode))
         return tuple(nodes)
+
+    def moved(self, opcodes: Mapping[int, int]) -> "Population":
+        """Return the same programs where functions have other opcodes, those that these have become."""
+        table = np.arange(256, dtype=np.uint8)
+        table[list(opcodes)] = list(opcodes.values())
+        return Population(table[self.opcode], self.value, self.size)
 
     @classmethod
     def concatenate(cls, populations: Sequence["Population"]) -> "Population":

@@ -1,6 +1,6 @@
 """Where a search stands."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,8 +49,9 @@ class SearchState:
         Generations scored so far.
     unimproved : int
         Generations since the front last improved.
-    function_set : frozenset of str
-        The functions of the programs.
+    opcodes : dict of str to int
+        The functions of the programs, and the opcodes that they have there: those of the user's own have others in other
+        processes.
     """
 
     islands: list[Island]
@@ -58,7 +59,7 @@ class SearchState:
     front: Front
     generation: int = 0
     unimproved: int = 0
-    function_set: frozenset[str] = frozenset()
+    opcodes: dict[str, int] = field(default_factory=dict)
 
 
 def copied(rng: np.random.Generator) -> np.random.Generator:

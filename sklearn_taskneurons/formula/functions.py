@@ -5,7 +5,7 @@ value for each row. Elementwise functions keep the type of their arguments, a sc
 element of a vector; ``dot`` and ``sum`` take vectors and return a scalar.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -93,6 +93,11 @@ def add_function(function: Function) -> Function:
             f"name must be one that no other function has, nor an earlier version of this one, given {function.name!r}"
         )
     return known
+
+
+def opcodes_of(names: Iterable[str]) -> dict[str, int]:
+    """Return the functions of these names with the opcodes that they have in this process."""
+    return {name: OPCODES[name] for name in names}
 
 
 def portable(opcode: int) -> "int | Function":
