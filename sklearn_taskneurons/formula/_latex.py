@@ -3,6 +3,7 @@
 from typing import Final
 
 from sklearn_taskneurons.formula._expression import Node, Type
+from sklearn_taskneurons.formula._latex_templates import filled, template_level
 from sklearn_taskneurons.formula._printer import (
     ATOM_LEVEL,
     POWER_LEVEL,
@@ -93,9 +94,16 @@ class LatexPrinter(Printer):
             return template.format(self.wrap(parts[0], POWER_LEVEL if parts[0].opcode != MUL else PRODUCT_LEVEL)), SIGN_LEVEL
         if opcode == POW:
             exponent = f"{_CIRCLE if kind == 'V' else ''}{int(value)}"  # type: ignore[arg-type]
-            base = parts[0] if parts[0].opcode != DIV else parts[0]._replace(level=PRODUCT_LEVEL)
-            return template.format(self.wrap(base, ATOM_LEVEL), exponent), POWER_LEVEL
+            return template.format(self.wrap(self._base(parts[0]), ATOM_LEVEL), exponent), POWER_LEVEL
+        if FUNCTIONS[opcode].numpy_function is not None:
+            wrapped = [self.wrap(self._base(part), ATOM_LEVEL) for part in parts]
+            return filled(template, [part.text for part in parts], wrapped), template_level(template)
         return template.format(*(part.text for part in parts)), ATOM_LEVEL
+
+    @staticmethod
+    def _base(piece: Piece) -> Piece:
+        """Return a piece as it is before an exponent, which would seem to be that of a fraction's numerator alone."""
+        return piece._replace(level=PRODUCT_LEVEL) if piece.opcode == DIV else piece
 
     def _product(self, left: Piece, right: Piece) -> str:
         first = self.wrap(left, PRODUCT_LEVEL)
