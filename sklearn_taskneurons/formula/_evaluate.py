@@ -83,7 +83,9 @@ def row_values(expression: Expression, X: Any, n_features: int | None) -> Any:
     library = array_library(values)
     result = evaluate(expression, values)
     if expression_type(expression) == "S":
-        return library.broadcast_to(result, (values.shape[0], 1))[:, 0]
+        n_rows = values.shape[0]
+        # each row of a constant gets a number of its own, so that the caller may write into the values
+        return (result if len(result) == n_rows else library.tile(result, (n_rows, 1)))[:, 0]
     with np.errstate(all="ignore"):
         return library.broadcast_to(result, values.shape).sum(-1)
 
