@@ -76,8 +76,7 @@ class LatexPrinter(Printer):
         if opcode == X:
             return super().node(node, kind)
         if opcode == NUMBER:
-            text = self.number(value)  # type: ignore[arg-type]
-            return text, SIGN_LEVEL if text.startswith("-") else PRODUCT_LEVEL if r"\cdot" in text else ATOM_LEVEL
+            return self._number(self.number(value))  # type: ignore[arg-type]
         if opcode == VECTOR:
             return (self._vector(value) if isinstance(value, tuple) else template), ATOM_LEVEL
         if opcode == MUL:
@@ -91,7 +90,9 @@ class LatexPrinter(Printer):
         if opcode == DIV:
             return template.format(*(part.text for part in parts)), ATOM_LEVEL
         if opcode == NEG:
-            return template.format(self.wrap(parts[0], POWER_LEVEL if parts[0].opcode != MUL else PRODUCT_LEVEL)), SIGN_LEVEL
+            # a product stands as it is, unless it would put one sign after another
+            is_product = parts[0].opcode == MUL and not parts[0].text.startswith("-")
+            return template.format(self.wrap(parts[0], PRODUCT_LEVEL if is_product else POWER_LEVEL)), SIGN_LEVEL
         if opcode == POW:
             exponent = f"{_CIRCLE if kind == 'V' else ''}{int(value)}"  # type: ignore[arg-type]
             return template.format(self.wrap(self._base(parts[0]), ATOM_LEVEL), exponent), POWER_LEVEL
@@ -99,6 +100,12 @@ class LatexPrinter(Printer):
             wrapped = [self.wrap(self._base(part), ATOM_LEVEL) for part in parts]
             return filled(template, [part.text for part in parts], wrapped), template_level(template)
         return template.format(*(part.text for part in parts)), ATOM_LEVEL
+
+    @staticmethod
+    def _number(text: str) -> tuple[str, int]:
+        """Return the text of a number and how tightly it holds together; a power of ten may be all of it."""
+        level = PRODUCT_LEVEL if r"\cdot" in text else POWER_LEVEL if "^" in text else ATOM_LEVEL
+        return text, SIGN_LEVEL if text.startswith("-") else level
 
     @staticmethod
     def _base(piece: Piece) -> Piece:
