@@ -233,6 +233,20 @@ def test_bounds_are_those_of_the_documentation():
         Formula("1e200*x*1e200")
 
 
+def test_what_can_be_made_can_be_read_again():
+    formula = Formula(f"[0{',0.125' * 14_284},1]*x**3")
+    assert len(str(formula)) == 100_000 - 1
+    assert pickle.loads(pickle.dumps(formula)) == Formula(str(formula)) == formula
+    # a comma alone is enough where a text is read, and a formula prints a space after it
+    with pytest.raises(FormulaSyntaxError, match="at most 100000 characters as it prints itself, given 100006"):
+        Formula(f"[0{',0.125' * 14_285},1]*x**3")
+    with pytest.raises(FormulaSyntaxError, match="as it prints itself, given 100006") as caught:
+        Formula.from_expression([(MUL, None), (VECTOR, [0, *[0.125] * 14_285, 1]), (POW, 3), (X, None)])
+    assert len(caught.value.text) == 100_000
+    with pytest.raises(FormulaSyntaxError, match="as it prints itself"):
+        Formula(f"({[0.5, 0.25] * 1000}*x + 1)**16").expand()
+
+
 def test_a_coefficient_too_small_for_a_number_is_nothing():
     assert Formula("1e-200*x*1e-200 + x") == Formula("x")
     assert Formula("1e-200*x*1e-200").terms == ()
