@@ -245,7 +245,8 @@ class Formula(Immutable):
         Raises
         ------
         ValueError
-            If `digits` is less than 1.
+            If `digits` is less than 1, or so small that the rounded formula has no value, as where two numbers whose
+            difference divides become equal; :meth:`report` and :meth:`latex`, which only write numbers shorter, can show it.
 
         Examples
         --------
@@ -254,7 +255,12 @@ class Formula(Immutable):
         Formula('0.068*x**3 + 1200')
         """
         check_digits(digits)
-        return type(self).from_expression(rounded_expression(self._expression, digits))
+        rounded = rounded_expression(self._expression, digits)
+        try:
+            return type(self).from_expression(rounded)
+        except ValueError as error:
+            message = f"rounded to {digits} significant digits the formula has no value, and more must be kept: {error}"
+            raise ValueError(message) from None
 
     def report(self, feature_names: Sequence[str] | None = None, digits: int | None = 3) -> str:
         """Return the canonical form for a reader: a line for each term, the features by their names.

@@ -290,6 +290,25 @@ def test_round(text, digits, rounded):
     assert Formula(rounded).expression == formula.expression
 
 
+@pytest.mark.parametrize(
+    ("text", "digits", "reason"),
+    [
+        ("x/(1.2345*x - 1.2312*x)", 2, "nothing may be divided by zero"),
+        ("x/(sum(x) - 1.001*sum(x))", 3, "nothing may be divided by zero"),
+        ("log(1.004 - 1)*x", 2, "real and finite"),
+        ("1.7976931348623157e308*x", 2, "must be finite"),
+    ],
+)
+def test_what_has_no_value_once_rounded_says_so_and_can_be_shown(text, digits, reason):
+    formula = Formula(text)
+    with pytest.raises(ValueError, match=f"rounded to {digits} significant digits the formula has no value, .*{reason}"):
+        formula.round(digits)
+    assert formula.round(17) == formula
+    assert formula.report(digits=digits)
+    assert formula.latex(digits=digits)
+    assert formula._repr_latex_()
+
+
 @pytest.mark.parametrize("digits", [0, -1, 1.5, True, "3"])
 @pytest.mark.parametrize("method", ["round", "report", "latex"])
 def test_digits_are_counted(method, digits):
