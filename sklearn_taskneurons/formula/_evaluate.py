@@ -46,8 +46,10 @@ def evaluate(expression: Expression, X: Any, vectors: Sequence[Any] | None = Non
     Raises
     ------
     ValueError
-        If the number of `vectors` is not that of the free ``w`` in the expression, or a vector's length
-        is not the number of features.
+        If the number of `vectors` is not that of the free ``w`` in the expression, a vector's length is
+        not the number of features, or values of X are masked.
+    TypeError
+        If X has complex numbers.
 
     Examples
     --------
@@ -152,9 +154,22 @@ def as_floating(values: Any) -> Any:
     """Return `values` as they are, or in the default floating type when they are whole numbers."""
     library = array_library(values)
     if library is np:
+        if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+            raise ValueError("X must have no masked values; X.filled gives them a value")
         array = np.asarray(values)
-        return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float64)
-    return values if values.is_floating_point() else values.to(library.get_default_dtype())
+        if np.issubdtype(array.dtype, np.floating):
+            return array
+        _check_real(array.dtype.kind == "c", array.dtype)
+        return array.astype(np.float64)
+    if values.is_floating_point():
+        return values
+    _check_real(values.is_complex(), values.dtype)
+    return values.to(library.get_default_dtype())
+
+
+def _check_real(is_complex: bool, dtype: Any) -> None:
+    if is_complex:
+        raise TypeError(f"X must have real numbers, given {dtype}")
 
 
 def _power(base: Any, exponent: int) -> Any:

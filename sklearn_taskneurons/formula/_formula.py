@@ -384,7 +384,10 @@ class Formula(Immutable):
         Raises
         ------
         ValueError
-            If X has not two axes or not the number of features that the formula demands, or the formula has free vectors.
+            If X has not two axes or not the number of features that the formula demands, or masked values, or the formula has
+            free vectors.
+        TypeError
+            If X has complex numbers.
         """
         return row_values(self._expression, X, self._n_features)
 

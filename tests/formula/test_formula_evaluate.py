@@ -77,6 +77,20 @@ def test_the_values_belong_to_the_caller(text, n_rows):
     np.testing.assert_array_equal(data, DATA[:n_rows])
 
 
+@pytest.mark.parametrize(
+    "data", [DATA + 1j, (DATA + 1j).tolist(), torch.from_numpy(DATA + 1j)], ids=["array", "list", "tensor"]
+)
+def test_complex_numbers_are_refused(data):
+    with pytest.raises(TypeError, match=r"X must have real numbers, given .*complex128"):
+        Formula("x")(data)
+
+
+def test_masked_values_are_refused():
+    with pytest.raises(ValueError, match="X must have no masked values"):
+        Formula("x")(np.ma.masked_greater(DATA, 1.0))
+    np.testing.assert_array_equal(Formula("x")(np.ma.masked_greater(DATA, 9.0)), DATA.sum(1))
+
+
 def test_no_rows_have_no_values():
     assert Formula("sin(x) + 3")(np.empty((0, 4))).shape == (0,)
     assert Formula("3")(torch.empty(0, 4)).shape == (0,)
