@@ -353,7 +353,8 @@ class Formula(Immutable):
         ImportError
             If SymPy is not installed.
         ValueError
-            If the number of features is neither given nor demanded, or not the formula's, or not that of the symbols.
+            If the number of features is neither given nor demanded, or not the formula's, or not that of the symbols, or a
+            symbol has the name of one of a free vector.
 
         Examples
         --------

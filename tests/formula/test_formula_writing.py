@@ -178,6 +178,14 @@ def test_sympy_takes_symbols_and_needs_a_number_of_features():
         Formula("x").to_sympy(2, [a])
 
 
+@pytest.mark.parametrize("symbols", ["w1_", ["a", "w0_1"], [sympy.Symbol("a"), 2 * sympy.Symbol("w0_1", positive=True)]])
+def test_sympy_keeps_features_and_free_vectors_apart(symbols):
+    with pytest.raises(ValueError, match=r"other names than the free vectors' w[01]_"):
+        Formula("w*x + dot(w, x**2)").to_sympy(2, symbols)
+    assert Formula("2*x").to_sympy(2, ["w0_0", "w0_1"]) == 2 * sympy.Symbol("w0_0") + 2 * sympy.Symbol("w0_1")
+    assert Formula("w*x").to_sympy(1, ["w1_0"]) == sympy.Symbol("w0_0") * sympy.Symbol("w1_0")
+
+
 def test_without_sympy_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sympy", None)
     with pytest.raises(ImportError, match=r"sklearn_taskneurons\[sympy\]"):
