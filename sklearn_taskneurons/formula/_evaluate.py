@@ -46,8 +46,10 @@ def evaluate(expression: Expression, X: Any, vectors: Sequence[Any] | None = Non
     Raises
     ------
     ValueError
-        If the number of `vectors` is not that of the free ``w`` in the expression, or a vector's length
-        is not the number of features.
+        If the number of `vectors` is not that of the free ``w`` in the expression, a vector's length is
+        not the number of features, or values of X are masked.
+    TypeError
+        If X has complex numbers.
 
     Examples
     --------
@@ -83,7 +85,9 @@ def row_values(expression: Expression, X: Any, n_features: int | None) -> Any:
     library = array_library(values)
     result = evaluate(expression, values)
     if expression_type(expression) == "S":
-        return library.broadcast_to(result, (values.shape[0], 1))[:, 0]
+        n_rows = values.shape[0]
+        # each row of a constant gets a number of its own, so that the caller may write into the values
+        return (result if len(result) == n_rows else library.tile(result, (n_rows, 1)))[:, 0]
     with np.errstate(all="ignore"):
         return library.broadcast_to(result, values.shape).sum(-1)
 
@@ -150,9 +154,22 @@ def as_floating(values: Any) -> Any:
     """Return `values` as they are, or in the default floating type when they are whole numbers."""
     library = array_library(values)
     if library is np:
+        if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+            raise ValueError("X must have no masked values; X.filled gives them a value")
         array = np.asarray(values)
-        return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float64)
-    return values if values.is_floating_point() else values.to(library.get_default_dtype())
+        if np.issubdtype(array.dtype, np.floating):
+            return array
+        _check_real(array.dtype.kind == "c", array.dtype)
+        return array.astype(np.float64)
+    if values.is_floating_point():
+        return values
+    _check_real(values.is_complex(), values.dtype)
+    return values.to(library.get_default_dtype())
+
+
+def _check_real(is_complex: bool, dtype: Any) -> None:
+    if is_complex:
+        raise TypeError(f"X must have real numbers, given {dtype}")
 
 
 def _power(base: Any, exponent: int) -> Any:

@@ -4,20 +4,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from sklearn_taskneurons.formula._build import rounded_expression
-from sklearn_taskneurons.formula._canonical import canonical_terms
-from sklearn_taskneurons.formula._checks import check_bounds, check_digits, normal_nodes, vector_length
-from sklearn_taskneurons.formula._errors import ExpansionError, FormulaSyntaxError
+from sklearn_taskneurons.formula._checks import check_digits, normal_nodes
+from sklearn_taskneurons.formula._contents import contents
 from sklearn_taskneurons.formula._evaluate import row_values
-from sklearn_taskneurons.formula._expression import Expression, Node, Type, depth, expression_type
+from sklearn_taskneurons.formula._expression import Expression, Node, Type, depth
 from sklearn_taskneurons.formula._identity import fingerprint
 from sklearn_taskneurons.formula._immutable import Immutable
 from sklearn_taskneurons.formula._latex import LatexPrinter
-from sklearn_taskneurons.formula._limits import MAX_LENGTH
 from sklearn_taskneurons.formula._parser import parse
-from sklearn_taskneurons.formula._printer import expression_text
 from sklearn_taskneurons.formula._report import checked_names, report_text
 from sklearn_taskneurons.formula._sympy import sympy_sum
-from sklearn_taskneurons.formula._terms import Term, demanding_expression, expanded_expression
+from sklearn_taskneurons.formula._terms import Term, demanding_expression
 from sklearn_taskneurons.formula.functions import FUNCTIONS, VECTOR, Function
 
 _FIELDS: Final = ("_expanded", "_expression", "_key", "_n_features", "_terms", "_text", "_type")
@@ -32,7 +29,8 @@ class Formula(Immutable):
     Parameters
     ----------
     formula : str or Formula
-        The text, in the language of the Notes; at most 100,000 characters, 1000 nodes and 256 terms of degree 32.
+        The text, in the language of the Notes; at most 100,000 characters, as given and as the formula prints itself, 1000
+        nodes and 256 terms of degree 32.
 
     Raises
     ------
@@ -131,24 +129,9 @@ class Formula(Immutable):
         return formula
 
     def _set(self, expression: Expression, text: str | None, positions: Sequence[int] | None) -> None:
-        try:
-            check_bounds(expression)
-            kind = expression_type(expression)
-            n_features = vector_length(expression)
-            terms = canonical_terms(expression, n_features)
-            expanded = expanded_expression(terms)
-            if len(expanded) > MAX_LENGTH:
-                raise ExpansionError(f"a formula must expand to at most {MAX_LENGTH} nodes, given {len(expanded)}")
-        except ExpansionError as error:
-            position = None if positions is None or error.index is None else positions[error.index]
-            if text is None and len(expression) <= MAX_LENGTH:
-                text = expression_text(expression)
-            raise FormulaSyntaxError(error.message, text, position) from None
-        except TypeError as error:  # a scalar where a vector must stand
-            raise FormulaSyntaxError(str(error), text) from None
-        values = (expanded, expression, None, n_features, terms, expression_text(expression), kind)
-        for name, value in zip(_FIELDS, values, strict=True):
-            object.__setattr__(self, name, value)
+        for name, value in contents(expression, text, positions)._asdict().items():
+            object.__setattr__(self, f"_{name}", value)
+        object.__setattr__(self, "_key", None)
 
     def __reduce__(self) -> tuple[Callable[..., "Formula"], tuple[Any, ...]]:
         # Functions of the user's own go along: without them the text would mean nothing elsewhere.
@@ -228,6 +211,11 @@ class Formula(Immutable):
         Formula
             Equal to this one. Equal formulas without known constant vectors expand to the same text.
 
+        Raises
+        ------
+        FormulaSyntaxError
+            If the canonical form is longer than 100,000 characters, as products of long constant vectors can be.
+
         Examples
         --------
         >>> from sklearn_taskneurons.formula import Formula
@@ -257,7 +245,8 @@ class Formula(Immutable):
         Raises
         ------
         ValueError
-            If `digits` is less than 1.
+            If `digits` is less than 1, or so small that the rounded formula has no value, as where two numbers whose
+            difference divides become equal; :meth:`report` and :meth:`latex`, which only write numbers shorter, can show it.
 
         Examples
         --------
@@ -266,7 +255,12 @@ class Formula(Immutable):
         Formula('0.068*x**3 + 1200')
         """
         check_digits(digits)
-        return type(self).from_expression(rounded_expression(self._expression, digits))
+        rounded = rounded_expression(self._expression, digits)
+        try:
+            return type(self).from_expression(rounded)
+        except ValueError as error:
+            message = f"rounded to {digits} significant digits the formula has no value, and more must be kept: {error}"
+            raise ValueError(message) from None
 
     def report(self, feature_names: Sequence[str] | None = None, digits: int | None = 3) -> str:
         """Return the canonical form for a reader: a line for each term, the features by their names.
@@ -359,7 +353,8 @@ class Formula(Immutable):
         ImportError
             If SymPy is not installed.
         ValueError
-            If the number of features is neither given nor demanded, or not the formula's, or not that of the symbols.
+            If the number of features is neither given nor demanded, or not the formula's, or not that of the symbols, or a
+            symbol has the name of one of a free vector.
 
         Examples
         --------
@@ -390,7 +385,10 @@ class Formula(Immutable):
         Raises
         ------
         ValueError
-            If X has not two axes or not the number of features that the formula demands, or the formula has free vectors.
+            If X has not two axes or not the number of features that the formula demands, or masked values, or the formula has
+            free vectors.
+        TypeError
+            If X has complex numbers.
         """
         return row_values(self._expression, X, self._n_features)
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from sklearn_taskneurons.formula._expression import Node, Type
+from sklearn_taskneurons.formula._latex_templates import filled, template_level
 from sklearn_taskneurons.formula._printer import (
     ATOM_LEVEL,
     POWER_LEVEL,
@@ -75,8 +76,7 @@ class LatexPrinter(Printer):
         if opcode == X:
             return super().node(node, kind)
         if opcode == NUMBER:
-            text = self.number(value)  # type: ignore[arg-type]
-            return text, SIGN_LEVEL if text.startswith("-") else PRODUCT_LEVEL if r"\cdot" in text else ATOM_LEVEL
+            return self._number(self.number(value))  # type: ignore[arg-type]
         if opcode == VECTOR:
             return (self._vector(value) if isinstance(value, tuple) else template), ATOM_LEVEL
         if opcode == MUL:
@@ -90,12 +90,27 @@ class LatexPrinter(Printer):
         if opcode == DIV:
             return template.format(*(part.text for part in parts)), ATOM_LEVEL
         if opcode == NEG:
-            return template.format(self.wrap(parts[0], POWER_LEVEL if parts[0].opcode != MUL else PRODUCT_LEVEL)), SIGN_LEVEL
+            # a product stands as it is, unless it would put one sign after another
+            is_product = parts[0].opcode == MUL and not parts[0].text.startswith("-")
+            return template.format(self.wrap(parts[0], PRODUCT_LEVEL if is_product else POWER_LEVEL)), SIGN_LEVEL
         if opcode == POW:
             exponent = f"{_CIRCLE if kind == 'V' else ''}{int(value)}"  # type: ignore[arg-type]
-            base = parts[0] if parts[0].opcode != DIV else parts[0]._replace(level=PRODUCT_LEVEL)
-            return template.format(self.wrap(base, ATOM_LEVEL), exponent), POWER_LEVEL
+            return template.format(self.wrap(self._base(parts[0]), ATOM_LEVEL), exponent), POWER_LEVEL
+        if FUNCTIONS[opcode].numpy_function is not None:
+            wrapped = [self.wrap(self._base(part), ATOM_LEVEL) for part in parts]
+            return filled(template, [part.text for part in parts], wrapped), template_level(template)
         return template.format(*(part.text for part in parts)), ATOM_LEVEL
+
+    @staticmethod
+    def _number(text: str) -> tuple[str, int]:
+        """Return the text of a number and how tightly it holds together; a power of ten may be all of it."""
+        level = PRODUCT_LEVEL if r"\cdot" in text else POWER_LEVEL if "^" in text else ATOM_LEVEL
+        return text, SIGN_LEVEL if text.startswith("-") else level
+
+    @staticmethod
+    def _base(piece: Piece) -> Piece:
+        """Return a piece as it is before an exponent, which would seem to be that of a fraction's numerator alone."""
+        return piece._replace(level=PRODUCT_LEVEL) if piece.opcode == DIV else piece
 
     def _product(self, left: Piece, right: Piece) -> str:
         first = self.wrap(left, PRODUCT_LEVEL)

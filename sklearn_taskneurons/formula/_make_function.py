@@ -41,8 +41,10 @@ def make_function(
         The same for tensors, differentiable; what neurons compute. None where `function` takes tensors as well, as one
         of arithmetic alone does.
     latex : str, default=None
-        How LaTeX writes it, with ``{0}`` for the argument, as in ``r"\sigma({0})"``, and ``{1}`` for a second one; by
-        default by its name.
+        How LaTeX writes it, with ``{0}`` for the argument, as in ``r"\sigma({0})"`` or ``r"\frac{1}{1 + {0}^2}"``, and
+        ``{1}`` for a second one, so that the number 1 in braces is then ``{1 }``; by default by its name. All other braces,
+        doubled ones too, remain as they are. An argument is put in parentheses where it needs them, but not between
+        brackets, commas or further braces, as in ``r"\sqrt{{0}}"``, and so is the function in a larger formula.
 
     Returns
     -------
@@ -79,7 +81,7 @@ def make_function(
         raise ValueError(f"arity must be 1 or 2, given {arity!r}")
     _try(function, name, arity)
     places = _PLACES[arity]
-    template = rf"\operatorname{{{{{name.replace('_', chr(92) + '_')}}}}}({', '.join(places)})" if latex is None else latex
+    template = rf"\operatorname{{{name.replace('_', chr(92) + '_')}}}({', '.join(places)})" if latex is None else latex
     if not all(place in template for place in places):
         raise ValueError(f"latex must contain {' and '.join(places)} for what the function is of, given {latex!r}")
     return add_function(Function(name, arity, latex=template, numpy_function=function, torch_function=torch_function))

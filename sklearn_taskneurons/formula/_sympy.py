@@ -21,7 +21,11 @@ def sympy_sum(expression: Expression, n_features: int, symbols: str | Sequence[A
     inputs = [sympy.Symbol(str(symbol)) if isinstance(symbol, str) else symbol for symbol in given]
     if len(inputs) != n_features:
         raise ValueError(f"symbols must have one entry for each of the {n_features} features, given {len(inputs)}")
-    value = fold(expression, _Translator(sympy, inputs, expression).node)
+    translator = _Translator(sympy, inputs, expression)
+    taken = {str(symbol) for entry in inputs for symbol in getattr(entry, "free_symbols", ())} & translator.free_names()
+    if taken:
+        raise ValueError(f"symbols must have other names than the free vectors' {', '.join(sorted(taken))}")
+    value = fold(expression, translator.node)
     return sympy.Add(*value) if isinstance(value, list) else value
 
 
@@ -35,6 +39,10 @@ class _Translator:
         self.n_free = sum(node == Node(VECTOR) for node in expression)
         self.free = count(1)
 
+    def free_names(self) -> set[str]:
+        """Return the names of the symbols of all free vectors."""
+        return {name for index in range(self.n_free) for name in self._names(index)}
+
     def node(self, node: Node, *arguments: Any) -> Any:
         """Return the value of a node."""
         opcode, value = node
@@ -46,11 +54,14 @@ class _Translator:
             if isinstance(value, tuple):
                 return [self._number(entry) for entry in value]
             index = self.n_free - next(self.free)
-            return [self.sympy.Symbol(f"w{index}_{j}") for j in range(len(self.inputs))]
+            return [self.sympy.Symbol(name) for name in self._names(index)]
         if opcode in (DOT, SUM):
             products = self._map(lambda a, b: a * b, *arguments) if opcode == DOT else arguments[0]
             return self.sympy.Add(*products)
         return self._map(self._function(node), *arguments)
+
+    def _names(self, index: int) -> list[str]:
+        return [f"w{index}_{j}" for j in range(len(self.inputs))]
 
     def _function(self, node: Node) -> Callable[..., Any]:
         operations: dict[int, Callable[..., Any]] = {

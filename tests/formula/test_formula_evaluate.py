@@ -65,6 +65,32 @@ def test_whole_numbers_are_taken_as_floating_point():
     assert Formula("0.5*x")(torch.from_numpy(data)).tolist() == [1.5, 6.0]
 
 
+@pytest.mark.parametrize("text", ["x", "3", "x**0", "dot([0.5, -2, 3], x)", "sum([1, 2, 3])", "[1, 2, 3]", "sum(x) + 1"])
+@pytest.mark.parametrize("n_rows", [1, 7])
+def test_the_values_belong_to_the_caller(text, n_rows):
+    formula, data = Formula(text), DATA[:n_rows].copy()
+    for convert in (np.asarray, torch.from_numpy):
+        values = formula(convert(data))
+        expected = np.asarray(values) - np.arange(n_rows)
+        values -= convert(np.arange(n_rows, dtype=float))
+        np.testing.assert_array_equal(np.asarray(values), expected)
+    np.testing.assert_array_equal(data, DATA[:n_rows])
+
+
+@pytest.mark.parametrize(
+    "data", [DATA + 1j, (DATA + 1j).tolist(), torch.from_numpy(DATA + 1j)], ids=["array", "list", "tensor"]
+)
+def test_complex_numbers_are_refused(data):
+    with pytest.raises(TypeError, match=r"X must have real numbers, given .*complex128"):
+        Formula("x")(data)
+
+
+def test_masked_values_are_refused():
+    with pytest.raises(ValueError, match="X must have no masked values"):
+        Formula("x")(np.ma.masked_greater(DATA, 1.0))
+    np.testing.assert_array_equal(Formula("x")(np.ma.masked_greater(DATA, 9.0)), DATA.sum(1))
+
+
 def test_no_rows_have_no_values():
     assert Formula("sin(x) + 3")(np.empty((0, 4))).shape == (0,)
     assert Formula("3")(torch.empty(0, 4)).shape == (0,)

@@ -11,6 +11,8 @@ import sympy
 import torch
 
 from sklearn_taskneurons import Formula, FormulaSyntaxError, make_function
+from sklearn_taskneurons.formula._latex_templates import filled, template_level
+from sklearn_taskneurons.formula._printer import ATOM_LEVEL, POWER_LEVEL, SUM_LEVEL
 from sklearn_taskneurons.nn import TaskNeuronLinear
 
 
@@ -46,6 +48,50 @@ def test_text_latex_and_sympy_name_it():
     assert r"\operatorname{hinge}" in Formula("hinge(x)").latex()
     x0 = sympy.Symbol("x0")
     assert formula.to_sympy(1) == sympy.Function("bump")(x0) + x0**2
+
+
+def test_latex_has_all_braces_but_those_of_places_as_they_are():
+    make_function(lambda a: 2 / (1 + a * a), name="bell", latex=r"\mathrm{bell}({0})")
+    make_function(lambda a: 3 / (1 + a * a), name="witch", latex=r"\frac{1}{1 + {0}^2}")
+    x = r"\mathbf{x}"
+    assert Formula("bell(x + 1)**2").latex() == rf"\mathrm{{bell}}({x} + 1)^{{\circ 2}}"
+    assert Formula("2*witch(x)")._repr_latex_() == rf"$2\,\frac{{1}}{{1 + {{{x}}}^2}}$"
+    # an exponent would seem to be the numerator's
+    assert Formula("witch(x/2)**2").latex() == (
+        rf"\left(\frac{{1}}{{1 + {{\left(\frac{{{x}}}{{2}}\right)}}^2}}\right)^{{\circ 2}}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "latex"),
+    [
+        (r"\sigma({0})", r"\sigma(a)"),
+        (r"\left[ {0} \right]", r"\left[ a \right]"),
+        (r"\lvert {0} \rvert", r"\lvert a \rvert"),
+        (r"\max(0, {0})", r"\max(0, a)"),
+        (r"({0} \rightarrow 1)", r"({(a)} \rightarrow 1)"),
+        (r"\sqrt{{0}}", r"\sqrt{a}"),
+        (r"\sqrt{0}", r"\sqrt{(a)}"),
+        (r"{{c}} + {1} + {0}^{x_{0}}", r"{{c}} + {1} + {(a)}^{x_{(a)}}"),
+    ],
+)
+def test_an_argument_in_latex_has_the_parentheses_it_needs(template, latex):
+    assert filled(template, ["a"], ["(a)"]) == latex
+
+
+@pytest.mark.parametrize(
+    ("level", "templates"),
+    [
+        (
+            ATOM_LEVEL,
+            [r"\sigma({0})", r"\sigma_{a}'\!\left({0}\right)", r"\operatorname{f\_g}[{0}]", r"\lfloor {0} \rfloor", "({0})"],
+        ),
+        (POWER_LEVEL, [r"\frac{0}{2}", r"\sqrt[3]{0}", "e^{-{0}^2}", "{0}^2", r"\left({0}\right)^2"]),
+        (SUM_LEVEL, ["-{0}", "{0}!", r"\sin{0}", r"\sigma({0})\tau({0})", "1 + f({0})", "2f({0})", "f({0}"]),
+    ],
+)
+def test_functions_in_latex_hold_together_as_tightly_as_they_look(level, templates):
+    assert {template: template_level(template) for template in templates} == dict.fromkeys(templates, level)
 
 
 def test_a_formula_takes_its_functions_along():

@@ -233,6 +233,20 @@ def test_bounds_are_those_of_the_documentation():
         Formula("1e200*x*1e200")
 
 
+def test_what_can_be_made_can_be_read_again():
+    formula = Formula(f"[0{',0.125' * 14_284},1]*x**3")
+    assert len(str(formula)) == 100_000 - 1
+    assert pickle.loads(pickle.dumps(formula)) == Formula(str(formula)) == formula
+    # a comma alone is enough where a text is read, and a formula prints a space after it
+    with pytest.raises(FormulaSyntaxError, match="at most 100000 characters as it prints itself, given 100006"):
+        Formula(f"[0{',0.125' * 14_285},1]*x**3")
+    with pytest.raises(FormulaSyntaxError, match="as it prints itself, given 100006") as caught:
+        Formula.from_expression([(MUL, None), (VECTOR, [0, *[0.125] * 14_285, 1]), (POW, 3), (X, None)])
+    assert len(caught.value.text) == 100_000
+    with pytest.raises(FormulaSyntaxError, match="as it prints itself"):
+        Formula(f"({[0.5, 0.25] * 1000}*x + 1)**16").expand()
+
+
 def test_a_coefficient_too_small_for_a_number_is_nothing():
     assert Formula("1e-200*x*1e-200 + x") == Formula("x")
     assert Formula("1e-200*x*1e-200").terms == ()
@@ -274,6 +288,25 @@ def test_round(text, digits, rounded):
     formula = Formula(text).round(digits)
     assert str(formula) == rounded
     assert Formula(rounded).expression == formula.expression
+
+
+@pytest.mark.parametrize(
+    ("text", "digits", "reason"),
+    [
+        ("x/(1.2345*x - 1.2312*x)", 2, "nothing may be divided by zero"),
+        ("x/(sum(x) - 1.001*sum(x))", 3, "nothing may be divided by zero"),
+        ("log(1.004 - 1)*x", 2, "real and finite"),
+        ("1.7976931348623157e308*x", 2, "must be finite"),
+    ],
+)
+def test_what_has_no_value_once_rounded_says_so_and_can_be_shown(text, digits, reason):
+    formula = Formula(text)
+    with pytest.raises(ValueError, match=f"rounded to {digits} significant digits the formula has no value, .*{reason}"):
+        formula.round(digits)
+    assert formula.round(17) == formula
+    assert formula.report(digits=digits)
+    assert formula.latex(digits=digits)
+    assert formula._repr_latex_()
 
 
 @pytest.mark.parametrize("digits", [0, -1, 1.5, True, "3"])

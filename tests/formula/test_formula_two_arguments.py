@@ -88,6 +88,22 @@ def test_text_latex_and_sympy_name_them():
     assert "damped(age, 2)" in Formula("dot([1, 3], damped(x, 2))").report(["age", "rooms"])
 
 
+def test_latex_reads_as_the_formula_that_it_is():
+    make_function(lambda a, b: a / (2 + b * b), name="star", arity=2, latex=r"{0} \star {1}")
+    x = r"\mathbf{x}"
+    assert Formula("star(x, x)").latex() == rf"{{{x}}} \star {{{x}}}"
+    assert Formula("star(x + 1, 2)**2*star(x, -x)").latex() == (
+        rf"\left({{\left({x} + 1\right)}} \star {{2}}\right)^{{\circ 2}} \odot "
+        rf"\left({{{x}}} \star {{\left(-{x}\right)}}\right)"
+    )
+
+
+def test_arguments_come_into_latex_all_at_once():
+    make_function(lambda a, b: a / (3 + b * b), name="pair", arity=2, latex=r"({1}, {0})")
+    assert Formula("pair(exp(dot([1, 0], x)), 2)").latex(["{1}", "{0}"]) == r"(2, \exp(\mathrm{\{1\}}))"
+    assert Formula("pair(pair(x, 1), 2)").latex() == r"(2, (1, \mathbf{x}))"
+
+
 @pytest.mark.parametrize("n_members", [None, 2])
 def test_neurons_compute_them_of_the_input(n_members):
     layer = TaskNeuronLinear(3, 2, "damped(x, 2) + damped(x**2, sum(x))", n_members=n_members, dtype=torch.float64)

@@ -30,6 +30,12 @@ x = r"\mathbf{x}"
         ("x*3", rf"{x} \cdot 3"),
         ("1e-7*x", rf"10^{{-7}}\,{x}"),
         ("2.5e-7*x", rf"2.5 \cdot 10^{{-7}}\,{x}"),
+        ("x*1e22**2", rf"{x}\,\left(10^{{22}}\right)^{{2}}"),
+        ("(-1e22)**2*x", rf"\left(-1 \cdot 10^{{22}}\right)^{{2}}\,{x}"),
+        ("-1e22 - 1e22", r"-1 \cdot 10^{22} - 10^{22}"),
+        ("-(-3*x)", rf"-\left(-3\,{x}\right)"),
+        ("-(-3e-7*x)", rf"-\left(-3 \cdot 10^{{-7}}\,{x}\right)"),
+        ("-(3*x)", rf"-3\,{x}"),
         ("x/(x + 1)", rf"\frac{{{x}}}{{{x} + 1}}"),
         ("(x/2)**2", rf"\left(\frac{{{x}}}{{2}}\right)^{{\circ 2}}"),
         ("dot(w, x)*dot(w, x)", rf"\langle \mathbf{{w}}, {x} \rangle\,\langle \mathbf{{w}}, {x} \rangle"),
@@ -62,7 +68,14 @@ def test_latex_names_features():
 
 @pytest.mark.parametrize(
     "text",
-    ["0.068*x**3 - 0.15*x/(x^2 + 1)", "dot(w, x)**2*sqrt(abs(x))", "dot([1, -2e-9], sin(x))", "exp(-x)*sum(x*2)", "--(-3)**2"],
+    [
+        "0.068*x**3 - 0.15*x/(x^2 + 1)",
+        "dot(w, x)**2*sqrt(abs(x))",
+        "dot([1, -2e-9], sin(x))",
+        "exp(-x)*sum(x*2)",
+        "--(-3)**2",
+        "1e22**2",
+    ],
 )
 def test_latex_can_be_set(text):
     # matplotlib knows no \lvert; what it does know, it must be able to set
@@ -163,6 +176,14 @@ def test_sympy_takes_symbols_and_needs_a_number_of_features():
         Formula("dot([1, 2], x)").to_sympy(3)
     with pytest.raises(ValueError, match="each of the 2 features, given 1"):
         Formula("x").to_sympy(2, [a])
+
+
+@pytest.mark.parametrize("symbols", ["w1_", ["a", "w0_1"], [sympy.Symbol("a"), 2 * sympy.Symbol("w0_1", positive=True)]])
+def test_sympy_keeps_features_and_free_vectors_apart(symbols):
+    with pytest.raises(ValueError, match=r"other names than the free vectors' w[01]_"):
+        Formula("w*x + dot(w, x**2)").to_sympy(2, symbols)
+    assert Formula("2*x").to_sympy(2, ["w0_0", "w0_1"]) == 2 * sympy.Symbol("w0_0") + 2 * sympy.Symbol("w0_1")
+    assert Formula("w*x").to_sympy(1, ["w1_0"]) == sympy.Symbol("w0_0") * sympy.Symbol("w1_0")
 
 
 def test_without_sympy_the_error_names_the_extra(monkeypatch):
