@@ -7,7 +7,7 @@ from sklearn_taskneurons.formula._canonical import canonical_terms
 from sklearn_taskneurons.formula._checks import check_bounds, vector_length
 from sklearn_taskneurons.formula._errors import ExpansionError, FormulaSyntaxError
 from sklearn_taskneurons.formula._expression import Expression, Type, expression_type
-from sklearn_taskneurons.formula._limits import MAX_CHARACTERS, MAX_LENGTH
+from sklearn_taskneurons.formula._limits import MAX_LENGTH
 from sklearn_taskneurons.formula._printer import expression_text
 from sklearn_taskneurons.formula._terms import Term, expanded_expression
 
@@ -29,10 +29,6 @@ def contents(expression: Expression, text: str | None, positions: Sequence[int] 
         check_bounds(expression)
         kind = expression_type(expression)
         n_features = vector_length(expression)
-        printed = expression_text(expression)
-        if len(printed) > MAX_CHARACTERS:  # it could not be read again, nor a pickle of it
-            message = f"a formula must have at most {MAX_CHARACTERS} characters as it prints itself, given {len(printed)}"
-            raise ExpansionError(message)
         terms = canonical_terms(expression, n_features)
         expanded = expanded_expression(terms)
         if len(expanded) > MAX_LENGTH:
@@ -40,8 +36,8 @@ def contents(expression: Expression, text: str | None, positions: Sequence[int] 
     except ExpansionError as error:
         position = None if positions is None or error.index is None else positions[error.index]
         if text is None and len(expression) <= MAX_LENGTH:
-            text = expression_text(expression)[:MAX_CHARACTERS]
+            text = expression_text(expression)
         raise FormulaSyntaxError(error.message, text, position) from None
     except TypeError as error:  # a scalar where a vector must stand
         raise FormulaSyntaxError(str(error), text) from None
-    return Contents(expanded, expression, n_features, terms, printed, kind)
+    return Contents(expanded, expression, n_features, terms, expression_text(expression), kind)

@@ -11,6 +11,7 @@ from sklearn_taskneurons.formula._expression import Expression, Node, Type, dept
 from sklearn_taskneurons.formula._identity import fingerprint
 from sklearn_taskneurons.formula._immutable import Immutable
 from sklearn_taskneurons.formula._latex import LatexPrinter
+from sklearn_taskneurons.formula._limits import MAX_CHARACTERS
 from sklearn_taskneurons.formula._parser import parse
 from sklearn_taskneurons.formula._report import checked_names, report_text
 from sklearn_taskneurons.formula._sympy import sympy_sum
@@ -24,13 +25,13 @@ class Formula(Immutable):
     """A formula over the input vector of a neuron.
 
     A formula is immutable and hashable, prints itself as text that parses back to the same formula, and pickles as
-    that text. Its value is one number for each row of the input.
+    that text; one of vectors so long that the text exceeds the bound for texts pickles as its nodes. Its value is one
+    number for each row of the input.
 
     Parameters
     ----------
     formula : str or Formula
-        The text, in the language of the Notes; at most 100,000 characters, as given and as the formula prints itself, 1000
-        nodes and 256 terms of degree 32.
+        The text, in the language of the Notes; at most 100,000 characters, 1000 nodes and 256 terms of degree 32.
 
     Raises
     ------
@@ -134,6 +135,8 @@ class Formula(Immutable):
         object.__setattr__(self, "_key", None)
 
     def __reduce__(self) -> tuple[Callable[..., "Formula"], tuple[Any, ...]]:
+        if len(self._text) > MAX_CHARACTERS:
+            return type(self).from_expression, (self._expression,)
         # Functions of the user's own go along: without them the text would mean nothing elsewhere.
         own = dict.fromkeys(FUNCTIONS[node.opcode] for node in self._expression if FUNCTIONS[node.opcode].numpy_function)
         return (_restored, (type(self), self._text, *own)) if own else (type(self), (self._text,))
@@ -210,11 +213,6 @@ class Formula(Immutable):
         -------
         Formula
             Equal to this one. Equal formulas without known constant vectors expand to the same text.
-
-        Raises
-        ------
-        FormulaSyntaxError
-            If the canonical form is longer than 100,000 characters, as products of long constant vectors can be.
 
         Examples
         --------
