@@ -16,6 +16,7 @@ from sklearn_taskneurons._search._islands import check_islands, emigrants_after,
 from sklearn_taskneurons._search._operators import with_factors
 from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._random_trees import Grammar
+from sklearn_taskneurons._search._report import Report, end_of_generations, reported
 from sklearn_taskneurons._search._scores import FrontEntry, Scorer
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons._search._state import Island, Record, SearchState, generators
@@ -100,7 +101,8 @@ def search(
     watch : callable, optional
         Called with the state after each round, before its generations are reported.
     deadline : float, optional
-        Time of :func:`time.monotonic` at which the search stops, after a few programs of each island at least.
+        Time of :func:`time.monotonic` at which the search stops, after a few programs of each island and the formula of one
+        at least. Where programs are scored on the rows, a tenth of the time until then is kept for the formulas.
     state : SearchState, optional
         State of an earlier search with the same settings and number of islands, to go on from.
 
@@ -129,7 +131,7 @@ def search(
             state = _beginning(grammar, scorer, rng, n_islands, state)
         else:
             state, history, _ = saved
-        clock = Clock(deadline, _seconds(history))
+        clock = Clock(end_of_generations(scorer, deadline), _seconds(history))
         stopped = interrupted = timed_out = False
         converged = bool(history) and _has_converged(state, settings)
         try:
@@ -146,7 +148,7 @@ def search(
                     stopped = _told(callback, watch, state, records)
                     converged = _has_converged(state, settings)
                     timed_out = timed_out or clock.is_over
-            programs, bank = _polished(scorer, grammar, state, deadline)
+            programs, bank = _polished(scorer, grammar, state, clock.deadline)
         except KeyboardInterrupt:
             if state.front.programs is None:
                 raise
@@ -154,9 +156,9 @@ def search(
             interrupted = True
         if keeper is not None:
             keeper.write()
-        front = [] if programs is None else scorer.report(programs, bank)
-    front = front or [scorer.constant()]
-    return SearchResult(front, history, state, interrupted, timed_out, converged)
+        found = Report([]) if programs is None else reported(scorer, programs, _losses(state, programs), bank, Clock(deadline))
+    front = found.front or [scorer.constant()]
+    return SearchResult(front, history, state, interrupted or found.interrupted, timed_out or found.timed_out, converged)
 
 
 def _told(
@@ -176,6 +178,11 @@ def _polished(scorer: Scorer, grammar: Grammar, state: SearchState, deadline: fl
         return programs, bank
     polished, bank = scorer.optimizer.polish(with_factors(programs, grammar), bank, deadline)
     return Population.concatenate([polished, programs]), bank
+
+
+def _losses(state: SearchState, programs: Population) -> Floats:
+    """Return the losses of the programs of the front, which those of the same with better constants are at most."""
+    return np.resize(state.front.loss, len(programs))
 
 
 def _seconds(history: list[Record]) -> float:

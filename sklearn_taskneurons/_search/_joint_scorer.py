@@ -21,6 +21,7 @@ class JointScorer:
     """
 
     optimizer: Optimizer | None = None  # as in each form
+    reports_at_once = True
 
     def __init__(self, forms: Sequence[RefitScorer]) -> None:
         self.forms = tuple(forms)

@@ -1,7 +1,7 @@
 """Fits columns to the rows by the least mean loss: iteratively reweighted least squares, to its end."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -17,17 +17,28 @@ from sklearn_taskneurons._search._rows import Rows
 _SMALLEST_RESIDUAL: Final = 1e-12
 _NO_RESIDUAL: Final = 1e-9  # so small is rounding
 _MOST_STEPS: Final = 100
+_SHARES: Final = 2.0**-20, 2.0**10  # of a step, at least and at most; a larger one would show the rounding of residuals
+_LEAST_GAIN: Final = 0.25  # of what the slope promises for a step; losses that grow no faster than squares give half of it
 _TOLERANCE: Final = 3e-4  # of a residual
+_LOSS_TOLERANCE: Final = 1e-6
 
 Columns = Callable[[Floats], Floats]
+
+
+class _Fit(NamedTuple):
+    """A solution with its loss, and its residuals, shape (N,)."""
+
+    solution: Solution
+    residuals: Floats
 
 
 class LossFitter:
     """Minimises the weighted mean loss of residuals over the coefficients of columns, for one output.
 
     Each step solves the least squares problem in which a row also has the weight that the loss gives its last residual [1]_,
-    beginning with equal ones, until the mean loss falls no more or half of the residuals stand still. For a convex loss this
-    is its minimum but for the tolerance; for others one near the fit by least squares.
+    beginning with equal ones, until the mean loss falls no more, or hardly and half of the residuals stand still. A step is
+    halved that goes too far, as for losses that grow faster than squares, and one that does not go far enough is doubled. For
+    a convex loss this is its minimum but for the tolerance; for others one near the fit by least squares.
 
     Parameters
     ----------
@@ -91,28 +102,19 @@ class LossFitter:
             columns = lambda X: matrix  # noqa: E731
         own = self._rows.root_weight**2
         weights = own
-        before: Floats = np.full(self._rows.n_rows, np.inf)
-        best: Solution | None = None
+        best: _Fit | None = None
         for _ in range(_MOST_STEPS):
-            solution = self._weighted(columns, size, weights)
-            if solution is None:
+            found = self._weighted(columns, size, weights)
+            if found is None:
                 break
-            coefficients = np.concatenate([solution.intercept - self._rows.shift, solution.coefficients[:, 0]])
-            residuals = self._residuals(columns, size, coefficients)
-            loss = self._loss_of(residuals)
-            if best is not None and not loss < best.loss:
+            before, best = best, found if best is None else self._step(best, found, weights)
+            if best is before or best.solution.loss == 0.0 or (before is not None and self._has_settled(before, best)):
                 break
-            best = solution._replace(loss=loss)
-            # Not the loss, to which the rows that fit well would be nothing beside gross errors.
-            moves = np.abs(residuals - before) > _TOLERANCE * np.maximum(np.abs(residuals), self.smallest)
-            if loss == 0.0 or 2.0 * (own @ moves) <= self._rows.total_weight:
-                break
-            before = residuals
-            weights = own * to_array(self._loss.weights(to_tensor(residuals, torch.float64), self.smallest))
-        return best
+            weights = own * to_array(self._loss.weights(to_tensor(best.residuals, torch.float64), self.smallest))
+        return None if best is None else best.solution
 
-    def _weighted(self, columns: Columns, size: int, weights: Floats) -> Solution | None:
-        """Return the least squares solution for these weights, None where there is none."""
+    def _weighted(self, columns: Columns, size: int, weights: Floats) -> _Fit | None:
+        """Return the least squares fit for these weights, None where there is none."""
         if not (weights.any() and np.isfinite(weights).all()):
             return None
         factor = self._rows.factor(columns, size, np.sqrt(weights))
@@ -121,9 +123,54 @@ class LossFitter:
         n_columns = factor.shape[1] - 1
         targets = Targets(factor, n_columns, float(weights.sum()), self._rows.shift)
         solution = LeastSquares(factor[:, :n_columns], targets).solve(np.arange(n_columns - 1))
-        # Below that the weights tell nothing.
-        intercept = np.where(np.abs(solution.intercept) <= self.smallest, 0.0, solution.intercept)
-        return solution._replace(intercept=intercept)
+        solution = solution._replace(intercept=self._rounded(solution.intercept))
+        coefficients = np.concatenate([solution.intercept - self._rows.shift, solution.coefficients[:, 0]])
+        residuals = self._residuals(columns, size, coefficients)
+        return _Fit(solution._replace(loss=self._loss_of(residuals)), residuals)
+
+    def _step(self, before: _Fit, after: _Fit, weights: Floats) -> _Fit:
+        """Return the fit on the way from one to the next, and on beyond it, that halving and doubling find.
+
+        Where none lowers the loss enough, as where rounding alone is left to gain, it is the fit before.
+        """
+        slope = float(self.normalised((weights * before.residuals) @ (before.residuals - after.residuals)))
+        best, share = after, 1.0
+        while not best.solution.loss < before.solution.loss - _LEAST_GAIN * share * slope:
+            share /= 2.0
+            if share < _SHARES[0]:
+                return before
+            best = self._between(before, after, share)
+        while 1.0 <= share < _SHARES[1]:
+            share *= 2.0
+            further = self._between(before, after, share)
+            if not further.solution.loss < best.solution.loss:
+                break
+            best = further
+        return best
+
+    def _between(self, before: _Fit, after: _Fit, share: float) -> _Fit:
+        """Return the fit that is a share of the way from one to the other, for which no column is needed."""
+        ours, theirs = before.solution, after.solution
+        intercept = self._rounded(ours.intercept + share * (theirs.intercept - ours.intercept))
+        coefficients = ours.coefficients + share * (theirs.coefficients - ours.coefficients)
+        residuals = before.residuals + share * (after.residuals - before.residuals)
+        return _Fit(Solution(self._loss_of(residuals), theirs.rank, intercept, coefficients), residuals)
+
+    def _has_settled(self, before: _Fit, after: _Fit) -> bool:
+        """Return whether half of the residuals stand still, and the loss hardly falls.
+
+        Not the loss alone, to which the rows that fit well would be nothing beside gross errors; nor the residuals alone, for
+        a step may be a short one, and the other half may be what matters.
+        """
+        own, residuals = self._rows.root_weight**2, after.residuals
+        moves = np.abs(residuals - before.residuals) > _TOLERANCE * np.maximum(np.abs(residuals), self.smallest)
+        falls = before.solution.loss - after.solution.loss > _LOSS_TOLERANCE * after.solution.loss
+        return not falls and bool(2.0 * (own @ moves) <= self._rows.total_weight)
+
+    def _rounded(self, intercept: Floats) -> Floats:
+        """Return an intercept, or 0 where it is so small that the weights tell nothing."""
+        rounded: Floats = np.where(np.abs(intercept) <= self.smallest, 0.0, intercept)
+        return rounded
 
     def _residuals(self, columns: Columns, size: int, coefficients: Floats) -> Floats:
         """Return the residuals of a combination of columns, shape (N,)."""

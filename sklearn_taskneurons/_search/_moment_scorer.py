@@ -54,6 +54,7 @@ class MomentScorer:
     """
 
     optimizer: Optimizer | None = None  # all that a polynomial's coefficients can be is solved or left to evolution
+    reports_at_once = True
 
     def __init__(self, moments: Moments, *, linear_scaling: bool = True) -> None:
         if moments.per_feature:

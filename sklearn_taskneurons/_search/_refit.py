@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -81,8 +82,9 @@ class FormulaFitter:
         self._n_symbols = n_symbols
         self._loss = loss
 
+    @cached_property
     def constant(self) -> FrontEntry:
-        """Return the best constant."""
+        """The best constant."""
         if self._loss is None:
             return constant_entry(self._rows.targets)._replace(cv_loss=self.cv_loss([]))
         loss, _, intercept, _ = self._loss.constant

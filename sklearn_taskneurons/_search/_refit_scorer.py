@@ -51,6 +51,7 @@ class RefitScorer:
     """
 
     optimizer: Optimizer | None = None  # all that a polynomial's coefficients can be is solved or left to evolution
+    reports_at_once = True
 
     def __init__(self, moments: Moments, folds: Sequence[Moments] = ()) -> None:
         self.n_features = moments.n_features

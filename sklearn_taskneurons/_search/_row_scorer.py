@@ -75,6 +75,8 @@ class RowScorer:
         Among how many symbols the search chooses each node of a program.
     """
 
+    reports_at_once = False
+
     def __init__(
         self,
         rows: Rows,
@@ -196,7 +198,7 @@ class RowScorer:
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""
-        return self._fitter.constant()
+        return self._fitter.constant
 
     def _score(self, sums: Sequence[Sum]) -> None:
         """Find the losses of sums, longest first, of half after half if even a few rows of all would be too many numbers."""

@@ -86,6 +86,7 @@ class Scorer(Protocol):
     n_features: int
     n_outputs: int
     optimizer: Optimizer | None  # of constants that scoring takes as they are; None where there is nothing to optimise
+    reports_at_once: bool  # whether the formulas of all programs take hardly any time
 
     def score(self, population: Population, bank: Floats) -> Scores:
         """Score all programs; ``bank`` holds the constant vectors, shape (M, D)."""

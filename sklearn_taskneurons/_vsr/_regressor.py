@@ -118,7 +118,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         no second pass over the data; the knee of the front, where the logarithm of the loss lies farthest below the
         line from the simplest formula to the last [5]_; or the one with the least loss.
     max_time : float or None, default=None
-        After how many seconds, above 0, the search ends with the best so far.
+        After how many seconds, above 0, the search ends with the best so far. Where programs are evaluated on the rows, a
+        tenth of it is kept for the formulas of the front, of which the best are fitted first.
     checkpoint : str, path or None, default=None
         A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
         from there and ends in the same formula as without a stop. Searches on other data, such as the folds of a

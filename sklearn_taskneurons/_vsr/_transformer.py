@@ -113,7 +113,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         row i in fold i modulo 5, which costs no second pass over the data; the knee of the front, where the log of the
         loss lies farthest below the line from the simplest formula to the last [5]_; or that with the least loss.
     max_time : float or None, default=None
-        After how many seconds, above 0, the search ends with the best so far.
+        After how many seconds, above 0, the search ends with the best so far. Where programs are evaluated on the rows, a
+        tenth of it is kept for the formulas of the front, of which the best are fitted first.
     checkpoint : str, path or None, default=None
         A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
         from there and ends in the same formula as without a stop. Searches on other data, such as the folds of a

@@ -75,6 +75,32 @@ class TestFits:
         found = coefficients(LossFitter(Rows(X, y, weights), Loss("huber")).solve(columns, 10**6))
         assert_allclose(weights @ huber(matrix @ found - y), reference.fun, rtol=1e-6)
 
+    @pytest.mark.parametrize(
+        ("function", "slope"),
+        [
+            (lambda r: abs(r) ** 3, lambda r: 3.0 * r * np.abs(r)),
+            (lambda r: r**4, lambda r: 4.0 * r**3),
+            (lambda r: r**6, lambda r: 6.0 * r**5),
+            (lambda r: torch.cosh(torch.as_tensor(r)) - 1.0, np.sinh),
+        ],
+    )
+    @pytest.mark.parametrize("n_features", [0, 3])
+    def test_losses_that_grow_faster_than_squares_are_those_of_a_gradient_method(self, n_features, function, slope):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(200, 3))
+        y = X @ [1.0, -2.0, 0.5] + rng.exponential(size=200)
+        weights = rng.integers(1, 4, 200).astype(float)
+        matrix = columns(X)[:, : 1 + n_features]
+        reference = minimize(
+            lambda c: float(weights @ np.asarray(function(matrix @ c - y))),
+            np.linalg.lstsq(matrix, y, rcond=None)[0],
+            jac=lambda c: matrix.T @ (weights * slope(matrix @ c - y)),
+            method="BFGS",
+        )
+        fitter = LossFitter(Rows(X, y, weights), Loss(function))
+        found = coefficients(fitter.solve(columns, 10**6) if n_features else fitter.constant)[: 1 + n_features]
+        assert_allclose(weights @ np.asarray(function(matrix @ found - y)), reference.fun, rtol=1e-6)
+
     def test_squares_give_least_squares(self, data):
         X, y, weights = data
         root = np.sqrt(weights)
@@ -108,6 +134,24 @@ class TestFits:
         assert_allclose(fitter.constant.intercept, 3.0, rtol=1e-9)
         assert fitter.constant.loss == 1.0
         assert LossFitter(Rows(np.zeros((5, 1)), np.full(5, 2.5)), Loss("absolute_error")).constant.loss == 0.0
+
+    @pytest.mark.parametrize("tail", [1.0, 3.0])
+    def test_the_best_constant_of_any_rows_is_a_weighted_median(self, tail):
+        for seed in range(20):
+            rng = np.random.default_rng(seed)
+            y = np.exp(tail * rng.normal(size=50))
+            weights = rng.integers(1, 4, 50).astype(float)
+            found = LossFitter(Rows(np.zeros((50, 1)), y, weights), Loss("absolute_error")).constant.intercept
+            best = np.median(np.repeat(y, weights.astype(int)))
+            assert_allclose(weights @ np.abs(found - y), weights @ np.abs(best - y), rtol=2e-6)
+
+    @pytest.mark.parametrize(("loss", "most"), [("absolute_error", 25), ("huber", 12)])
+    def test_few_passes_over_the_rows_are_enough(self, loss, most, data):
+        fitter = LossFitter(Rows(*data), Loss(loss))
+        calls = []
+        fitter.solve(lambda X: calls.append(len(X)) or columns(X), len(data[0]) - 1)
+        # For each step a pass for the factor and one for the residuals, each in two blocks.
+        assert len(calls) <= 4 * most
 
     @pytest.mark.parametrize("value", [0.0, 2.5, -1e-13, 1e-30, 1e100])
     def test_a_constant_target_is_its_own_best_constant(self, value):
