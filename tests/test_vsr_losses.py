@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from joblib import parallel_config
 from numpy.testing import assert_allclose
 from sklearn.utils import get_tags
@@ -123,6 +124,17 @@ class TestSearch:
         assert small(**how, checkpoint=path).fit(X, y).pareto_front_ == expected.pareto_front_
         with pytest.raises(ValueError, match="loss: 'huber' then, 'absolute_error' now"):
             small(**how | {"loss": "absolute_error"}, checkpoint=path).fit(X, y)
+
+    def test_a_checkpoint_goes_on_with_a_copy_of_a_loss_and_no_other_of_its_name(self, table, tmp_path):
+        def pinball(share):
+            return lambda r: torch.where(r > 0, (1 - share) * r, -share * r)
+
+        X, y, _ = table
+        how = {"coefficients": "shared", "checkpoint": tmp_path / "search.npz"}
+        expected = small(**how, loss=pinball(0.3)).fit(X, y)
+        with pytest.raises(ValueError, match=r"code of the loss: .* then, .* now"):
+            small(**how, loss=pinball(0.7)).fit(X, y)
+        assert small(**how, loss=pinball(0.3)).fit(X, y).pareto_front_ == expected.pareto_front_
 
 
 class TestErrors:

@@ -124,7 +124,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     checkpoint : str, path or None, default=None
         A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
         from there and ends in the same formula as without a stop. Searches on other data, such as the folds of a
-        cross-validation, need files of their own; of the parameters only `generations` and `n_iter_no_change` may change.
+        cross-validation, need files of their own; of what steers a search only `generations` and `n_iter_no_change` may change.
+        The file also holds the generators of random numbers, so that another `random_state` is without effect.
     warm_start : bool, default=False
         Whether `fit` and `partial_fit` continue with the last population.
     callbacks : list of callable or None, default=None
