@@ -5,6 +5,9 @@ import math
 from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sklearn_taskneurons._search._scores import Scorer
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons.formula._origin import digest
@@ -26,7 +29,7 @@ def fingerprint(scorer: Scorer, settings: SearchSettings, n_islands: int, migrat
     islands = {"n_islands": n_islands, "migration_interval": migration_interval if n_islands > 1 else None}
     data = {"n_features": scorer.n_features, "n_outputs": scorer.n_outputs, **scorer.fingerprint()}
     # As it will be read from a file: tuples have become lists.
-    result: Fingerprint = json.loads(json.dumps({**evolution, **opcodes, **own, **islands, **data}))
+    result: Fingerprint = json.loads(json.dumps({**evolution, **opcodes, **own, **islands, **data}, default=plain))
     return result
 
 
@@ -34,6 +37,11 @@ def _own_functions(settings: SearchSettings) -> dict[str, tuple[object, object]]
     """Return what the functions of the user's own among those of a search compute, by their names."""
     functions = [FUNCTIONS[OPCODES[name]] for name in settings.function_set]
     return {own.name: (own.numpy_function, own.torch_function) for own in functions if own.numpy_function is not None}
+
+
+def plain(value: NDArray[Any] | np.generic) -> Any:
+    """Return the number of a parameter with a type of NumPy, or those of an array, as the state of some generators is."""
+    return value.tolist()
 
 
 def differences(saved: Fingerprint, current: Fingerprint) -> list[str]:
