@@ -88,6 +88,17 @@ class TestFront:
         for point in expected.pareto_front_:
             assert_allclose(own[point.complexity], point.loss, rtol=1e-6)
 
+    @pytest.mark.parametrize("loss", ["squared_error", square])
+    def test_polynomials_are_compared_by_the_same_criterion_as_with_squared_errors(self, loss):
+        X = np.random.default_rng(0).uniform(-1, 1, size=(300, 2))
+        y = X.sum(axis=1) + np.sin(7 * X).sum(axis=1)
+        front = small(loss=loss, coefficients="shared", max_degree=3).fit(X, y).pareto_front_
+        assert len(front) > 2
+        degrees = [{term.degree for term in point.formula.terms} for point in front]
+        n_coefficients = np.array([len(found | {0}) for found in degrees])
+        score = -300 * np.log([point.loss for point in front]) - n_coefficients * np.log(300)
+        assert_allclose(np.diff([point.score for point in front]), np.diff(score), atol=1e-3)
+
     def test_constants_that_evolve_need_no_fit(self, table):
         X, y, _ = table
         model = small(loss="absolute_error", refit_constants=False, linear_scaling=False, coefficients="shared").fit(X, y)
