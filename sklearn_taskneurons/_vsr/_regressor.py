@@ -68,7 +68,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
         would be more than a third of the rows, or more than 1024 numbers. With ``coefficients="auto"`` such numbers have
-        this lower degree whatever `max_degree` is, and are left out where there are as many features as rows.
+        this lower degree whatever `max_degree` is, and are left out where there are as many features as rows. It is without
+        effect where `function_set` has functions that are no polynomials.
     population_size : int, default=500
         The number of programs of a generation, at least 2.
     generations : int, default=80
