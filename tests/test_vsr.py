@@ -300,6 +300,8 @@ class TestIslandsAndCheckpoints:
         how = {"population_size": 30, "generations": 8, "n_iter_no_change": None, "random_state": 0}
         expected = VSRRegressor(**how).fit(X, y)
         path = tmp_path / "search.npz"
+        # Numbers have the types of NumPy where they are drawn from an array, as a grid of parameters.
+        how |= {"population_size": np.int64(30), "init_depth": (np.int64(2), 6), "p_mutation": np.float32(0.5)}
         calls = []
         stopping = VSRRegressor(**how, checkpoint=path, callbacks=[lambda record: calls.append(record) or len(calls) == 3])
         assert stopping.fit(X, y).n_iter_ == 3

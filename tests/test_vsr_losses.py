@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from joblib import parallel_config
 from numpy.testing import assert_allclose
 from sklearn.utils import get_tags
@@ -87,6 +88,17 @@ class TestFront:
         for point in expected.pareto_front_:
             assert_allclose(own[point.complexity], point.loss, rtol=1e-6)
 
+    @pytest.mark.parametrize("loss", ["squared_error", square])
+    def test_polynomials_are_compared_by_the_same_criterion_as_with_squared_errors(self, loss):
+        X = np.random.default_rng(0).uniform(-1, 1, size=(300, 2))
+        y = X.sum(axis=1) + np.sin(7 * X).sum(axis=1)
+        front = small(loss=loss, coefficients="shared", max_degree=3).fit(X, y).pareto_front_
+        assert len(front) > 2
+        degrees = [{term.degree for term in point.formula.terms} for point in front]
+        n_coefficients = np.array([len(found | {0}) for found in degrees])
+        score = -300 * np.log([point.loss for point in front]) - n_coefficients * np.log(300)
+        assert_allclose(np.diff([point.score for point in front]), np.diff(score), atol=1e-3)
+
     def test_constants_that_evolve_need_no_fit(self, table):
         X, y, _ = table
         model = small(loss="absolute_error", refit_constants=False, linear_scaling=False, coefficients="shared").fit(X, y)
@@ -123,6 +135,17 @@ class TestSearch:
         assert small(**how, checkpoint=path).fit(X, y).pareto_front_ == expected.pareto_front_
         with pytest.raises(ValueError, match="loss: 'huber' then, 'absolute_error' now"):
             small(**how | {"loss": "absolute_error"}, checkpoint=path).fit(X, y)
+
+    def test_a_checkpoint_goes_on_with_a_copy_of_a_loss_and_no_other_of_its_name(self, table, tmp_path):
+        def pinball(share):
+            return lambda r: torch.where(r > 0, (1 - share) * r, -share * r)
+
+        X, y, _ = table
+        how = {"coefficients": "shared", "checkpoint": tmp_path / "search.npz"}
+        expected = small(**how, loss=pinball(0.3)).fit(X, y)
+        with pytest.raises(ValueError, match=r"code of the loss: .* then, .* now"):
+            small(**how, loss=pinball(0.7)).fit(X, y)
+        assert small(**how, loss=pinball(0.3)).fit(X, y).pareto_front_ == expected.pareto_front_
 
 
 class TestErrors:

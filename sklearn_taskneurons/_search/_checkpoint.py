@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_taskneurons._search._fingerprint import Fingerprint, differences
+from sklearn_taskneurons._search._fingerprint import Fingerprint, differences, plain
 from sklearn_taskneurons._search._front import Front
 from sklearn_taskneurons._search._population import Population
 from sklearn_taskneurons._search._scores import Scores
@@ -122,7 +122,7 @@ def save(path: str | os.PathLike[str], saved: Saved) -> None:
         "history": saved.history,
         "generators": [island.rng.bit_generator.state for island in state.islands],
     }
-    arrays["text"] = np.frombuffer(json.dumps(text, default=_listed).encode(), dtype=np.uint8)
+    arrays["text"] = np.frombuffer(json.dumps(text, default=plain).encode(), dtype=np.uint8)
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **arrays)
     _replace(path, content.getbuffer())
@@ -192,12 +192,6 @@ def _population(name: str, arrays: dict[str, NDArray[Any]]) -> Population:
     if not fits or population.opcode.max() >= len(FUNCTIONS) or population.length.min() < 1:
         raise ValueError(f"the arrays of the population {name!r} do not fit each other")
     return population
-
-
-def _listed(array: NDArray[Any]) -> list[Any]:
-    """Return the numbers of an array, which the state of some generators is."""
-    result: list[Any] = array.tolist()
-    return result
 
 
 def _replace(path: Path, content: memoryview) -> None:

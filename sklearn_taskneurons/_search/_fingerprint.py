@@ -5,9 +5,13 @@ import math
 from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sklearn_taskneurons._search._scores import Scorer
 from sklearn_taskneurons._search._settings import SearchSettings
-from sklearn_taskneurons.formula.functions import opcodes_of
+from sklearn_taskneurons.formula._origin import digest
+from sklearn_taskneurons.formula.functions import FUNCTIONS, opcodes_of
 
 Fingerprint: TypeAlias = dict[str, Any]
 
@@ -21,11 +25,23 @@ def fingerprint(scorer: Scorer, settings: SearchSettings, n_islands: int, migrat
     evolution = {name: value for name, value in asdict(settings).items() if name not in _STOPPING_RULES}
     # Programs are kept as opcodes, which own functions have been given in the order of their definition.
     opcodes = {"opcodes": opcodes_of(settings.function_set)}
+    own = {"code of own functions": {name: digest(code) for name, code in _own_functions(settings).items()}}
     islands = {"n_islands": n_islands, "migration_interval": migration_interval if n_islands > 1 else None}
     data = {"n_features": scorer.n_features, "n_outputs": scorer.n_outputs, **scorer.fingerprint()}
     # As it will be read from a file: tuples have become lists.
-    result: Fingerprint = json.loads(json.dumps({**evolution, **opcodes, **islands, **data}))
+    result: Fingerprint = json.loads(json.dumps({**evolution, **opcodes, **own, **islands, **data}, default=plain))
     return result
+
+
+def _own_functions(settings: SearchSettings) -> dict[str, tuple[object, object]]:
+    """Return what the functions of the user's own among those of a search compute, by their names."""
+    functions = [FUNCTIONS[opcode] for opcode in opcodes_of(settings.function_set).values()]
+    return {own.name: (own.numpy_function, own.torch_function) for own in functions if own.numpy_function is not None}
+
+
+def plain(value: NDArray[Any] | np.generic) -> Any:
+    """Return the number of a parameter with a type of NumPy, or those of an array, as the state of some generators is."""
+    return value.tolist()
 
 
 def differences(saved: Fingerprint, current: Fingerprint) -> list[str]:

@@ -6,6 +6,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from sklearn_taskneurons.formula._origin import digest
+
 _TRIAL: Final = (-2.0, -0.5, 0.0, 0.5, 2.0)
 
 
@@ -30,7 +32,7 @@ class Loss:
     Attributes
     ----------
     name : str
-        By what checkpoints know it: of a callable the qualified name.
+        By what messages know it: of a callable the qualified name.
 
     Raises
     ------
@@ -66,6 +68,11 @@ class Loss:
             flat = clamped.detach().clone().reshape(-1).requires_grad_()
             (slopes,) = torch.autograd.grad(self._function(flat).sum(), flat)
             return (slopes / flat.detach()).clamp(min=0.0).reshape(residuals.shape)
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return by what checkpoints know it: its name, and of a callable its code, which others of that name do not have."""
+        own = {} if self.name in _NAMED else {"code of the loss": digest(self._function)}
+        return {"loss": self.name, **own}
 
     def _check(self) -> None:
         """Raise ValueError unless a few residuals get losses as described."""

@@ -90,7 +90,8 @@ def make_scorer(
                 optimizer_iterations=optimizer_iterations,
                 loss=loss,
                 max_degree=degree if settings.is_polynomial else None,
-                n_symbols=len(settings.function_set) + 2,  # x and numbers
+                # x and numbers are symbols, too; as from moments, there are few polynomials to choose from, whatever the loss.
+                n_symbols=1 if settings.is_polynomial else len(settings.function_set) + 2,
             )
         n_rows = len(X) if sample_weight is None else int(np.count_nonzero(sample_weight))
         forms = forms_of(coefficients if refit_constants else "shared", degree, X.shape[1], n_rows)

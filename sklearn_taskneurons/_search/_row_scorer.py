@@ -185,7 +185,7 @@ class RowScorer:
         """Return what tells this scorer from one of other data or another kind."""
         how = {"linear_scaling": self.linear_scaling, "coefficients": self.coefficients, "dtype": str(self.dtype)}
         iterations = {"optimizer_iterations": self._optimizer_iterations}
-        loss = {} if self._loss is None else {"loss": self._loss.name, "max_degree": self._max_degree}
+        loss = {} if self._loss is None else {**self._loss.fingerprint(), "max_degree": self._max_degree}
         return {"scored by": "rows", **how, **iterations, **loss, **self._rows.fingerprint()}
 
     def split(self, count: int) -> "list[RowScorer]":

@@ -49,7 +49,8 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         The largest number of steps in which constants inside functions are optimised, as :class:`VSRRegressor` describes.
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
-        would be too many for the rows, as :class:`VSRRegressor` describes.
+        would be too many for the rows, as :class:`VSRRegressor` describes. It is without effect where `function_set` has
+        functions that are no polynomials.
     population_size : int, default=500
         The number of programs of a generation, at least 2.
     generations : int, default=80

@@ -67,7 +67,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
         would be more than a third of the rows, or more than 1024 numbers. With ``coefficients="auto"`` such numbers have
-        this lower degree whatever `max_degree` is, and are left out where there are as many features as rows.
+        this lower degree whatever `max_degree` is, and are left out where there are as many features as rows. It is without
+        effect where `function_set` has functions that are no polynomials.
     population_size : int, default=500
         The number of programs of a generation, at least 2.
     generations : int, default=80
@@ -123,7 +124,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     checkpoint : str, path or None, default=None
         A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
         from there and ends in the same formula as without a stop. Searches on other data, such as the folds of a
-        cross-validation, need files of their own; of the parameters only `generations` and `n_iter_no_change` may change.
+        cross-validation, need files of their own; of what steers a search only `generations` and `n_iter_no_change` may change.
+        The file also holds the generators of random numbers, so that another `random_state` is without effect.
     warm_start : bool, default=False
         Whether `fit` and `partial_fit` continue with the last population.
     callbacks : list of callable or None, default=None

@@ -1,5 +1,6 @@
 """What two copies of a function have in common: where its code stands, and what the code is."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from functools import partial
@@ -34,13 +35,18 @@ def origin(value: Any, *enclosing: Any) -> object:
     if isinstance(value, tuple | list):
         return type(value), tuple(map(inner, value))
     if isinstance(value, set | frozenset):
-        return type(value), frozenset(map(inner, value))
+        return type(value), tuple(sorted(map(inner, value), key=repr))  # in an order that is the same in every process
     if isinstance(value, dict):
         return dict, tuple((inner(key), inner(entry)) for key, entry in value.items())
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         return value.dtype.str, value.shape, value.tobytes()
     # the text of a float says whether 0 is negative, and is that of a NaN
     return type(value).__module__, type(value).__qualname__, _ADDRESS.sub("", repr(value))
+
+
+def digest(value: Any) -> str:
+    """Return the origin of a function, or of several, as a short text."""
+    return hashlib.blake2b(repr(origin(value)).encode(), digest_size=16).hexdigest()
 
 
 def _function(function: FunctionType, inner: Callable[[Any], object]) -> object:

@@ -1,16 +1,18 @@
 """A name stands for one function: what counts as the same one, and what as another."""
 
 import functools
+import os
 import pickle
 import subprocess
 import sys
+import textwrap
 
 import cloudpickle
 import numpy as np
 import pytest
 
 from sklearn_taskneurons import Formula, make_function
-from sklearn_taskneurons.formula._origin import origin
+from sklearn_taskneurons.formula._origin import digest, origin
 
 
 def scaled_by(factor, steps=(1, 2), knots=None):
@@ -93,6 +95,7 @@ PAIRS = {
 def test_functions_that_differ_have_another_origin(kind):
     first, second = PAIRS[kind]
     assert origin(first) != origin(second)
+    assert digest(first) != digest(second)
 
 
 @pytest.mark.parametrize("kind", PAIRS)
@@ -101,6 +104,23 @@ def test_copies_have_the_same_origin(kind):
     copy = pickle.loads(pickled(first))
     assert origin(copy) == origin(first)
     assert hash(origin(copy)) == hash(origin(first))
+    assert digest(copy) == digest(first)
+
+
+def test_a_digest_is_the_same_in_every_process():
+    # Texts are hashed in another way in each process, and with them sets are put in another order.
+    program = """
+        from sklearn_taskneurons.formula._origin import digest
+
+        print(digest([lambda a: str(a) in {"one", "two", "three", "four", "five"}, {"one", "two", "three", "four"}]))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    digests = [
+        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout
+        for seed in ("1", "2", "3")
+    ]
+    assert len(digests[0].strip()) == 32
+    assert digests == digests[:1] * 3
 
 
 def test_what_is_defined_later_is_no_content_yet():

@@ -12,9 +12,11 @@ import time
 import numpy as np
 import pytest
 
+from sklearn_taskneurons import make_function
 from sklearn_taskneurons._search import Moments, MomentScorer, RefitScorer, Rows, RowScorer, SearchSettings, make_scorer, search
 from sklearn_taskneurons._search import _checkpoint as checkpoint
 from sklearn_taskneurons._search._fingerprint import differences, fingerprint
+from sklearn_taskneurons.formula.functions import FUNCTIONS
 
 ISLANDS = {"n_islands": 2, "migration_interval": 3}
 FUNCTION_SETS = [("add", "sub", "mul", "neg"), ("add", "mul", "sin", "dot", "w")]
@@ -194,7 +196,7 @@ def test_an_interrupted_search_is_written(cubic, tmp_path):
     path = tmp_path / "search.npz"
     assert run(cubic, path, callback=interrupt).interrupted
     assert len(checkpoint.load(path).history) == 6
-    assert outcome(run(cubic, path)) == outcome(run(cubic))
+    assert outcome(run(cubic, path, seed=7)) == outcome(run(cubic))  # with the generators of the file
 
 
 def test_a_search_from_a_state_does_not_read_the_file_but_writes_it(cubic, tmp_path):
@@ -221,6 +223,19 @@ def test_other_settings_are_refused(cubic, tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         run(cubic, path, **changes)
     assert path.read_bytes() == before
+
+
+def test_another_function_of_the_same_name_is_refused(cubic, tmp_path, monkeypatch):
+    own = make_function(lambda a: np.exp(-a * a), name="checkpoint_own")
+    how = {"path": tmp_path / "search.npz", "function_set": ("add", "mul", own.name)}
+    first = run(cubic, **how, generations=3)
+    assert outcome(run(cubic, **how, generations=3)) == outcome(first)
+    # As in another process, in which the name and the place in the table are those of another function.
+    other = dataclasses.replace(own, numpy_function=lambda a: np.exp(-a * a / 2))
+    table = [other if function is own else function for function in FUNCTIONS]
+    monkeypatch.setattr("sklearn_taskneurons._search._fingerprint.FUNCTIONS", table)
+    with pytest.raises(ValueError, match=r"code of own functions: {'checkpoint_own': .* then, .* now"):
+        run(cubic, **how)
 
 
 @pytest.mark.parametrize("function_set", FUNCTION_SETS)
