@@ -110,6 +110,15 @@ class TestBlocks:
         unweighted = in_blocks(small(**parameters), 64, X, y)
         assert np.abs(model.predict(X) - unweighted.predict(X)).max() > 1e-3
 
+    def test_rows_of_weight_0_are_dealt_no_folds(self, table):
+        X, y = table
+        used = np.random.default_rng(1).random(200) < 0.6
+        expected = small(selection="cv").fit(X[used], y[used])
+        assert_same(small(selection="cv").fit(X, y, sample_weight=used), expected, X)
+        assert_same(in_blocks(small(selection="cv"), 64, X, y, used), expected, X)
+        on_rows = {"selection": "cv", "function_set": ("add", "sin"), "coefficients": "shared"}
+        assert_same(small(**on_rows).fit(X, y, sample_weight=used), small(**on_rows).fit(X[used], y[used]), X)
+
     def test_fit_may_be_the_first(self, table):
         X, y = table
         model = small().fit(X[:50], y[:50])

@@ -284,7 +284,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             refit_constants=self.refit_constants,
             coefficients=self._coefficients(),
             device=self.device,
-            folds=folds_of(len(X)) if self.selection == "cv" else None,
+            folds=folds_of(weights) if self.selection == "cv" else None,
             optimizer_iterations=self.optimizer_iterations,
             loss=make_loss(self),
         )

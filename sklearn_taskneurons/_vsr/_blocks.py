@@ -12,9 +12,12 @@ from sklearn_taskneurons._threads import single_blas_thread
 N_FOLDS = 5
 
 
-def folds_of(n_rows, start=0):
-    """Return the fold of each of some rows, of which there were ``start`` before: every fifth row is of the same."""
-    return (start + np.arange(n_rows)) % N_FOLDS
+def folds_of(weights, start=0):
+    """Return the fold of each row: every fifth that has a weight, of which there were ``start`` before, is of the same.
+
+    Rows of weight 0, which count like none, move no other into another fold.
+    """
+    return (start + np.cumsum(weights > 0) - 1) % N_FOLDS
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,9 @@ class RowBlocks:
     ----------
     parts : sequence of sequence of Moments
         One part, or where there is a cross-validation to come one for each fold; in each the moments for each form.
-    n_rows : int
-        How many rows have been added, whatever their weights: the folds of those that follow go on from there.
     """
 
     parts: Sequence[Sequence[Moments]]
-    n_rows: int = 0
 
     @classmethod
     def empty(cls, forms, n_folds):
@@ -43,7 +43,7 @@ class RowBlocks:
 
     def added(self, X, y, weights):
         """Return these rows and more."""
-        folds = folds_of(len(X), self.n_rows) % len(self.parts)
+        folds = folds_of(weights, self.n_used) % len(self.parts)
         with single_blas_thread():
             parts = [
                 [copy.copy(moments).update(*(data[folds == fold] for data in (X, y, weights))) for moments in part]
@@ -51,7 +51,7 @@ class RowBlocks:
                 else part
                 for fold, part in enumerate(self.parts)
             ]
-        return RowBlocks(parts, self.n_rows + len(X))
+        return RowBlocks(parts)
 
     @classmethod
     def on_cluster(cls, X, y, sample_weight, *, forms):
@@ -60,7 +60,7 @@ class RowBlocks:
 
     @property
     def n_used(self):
-        """How many rows of positive weight there are."""
+        """How many rows of positive weight there are: the folds of those that follow go on from there."""
         return sum(part[0].n_rows for part in self.parts)
 
     @property

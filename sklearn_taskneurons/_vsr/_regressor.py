@@ -115,9 +115,9 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         Polynomials are scored from moments, which takes no device, unless `loss` is another one.
     selection : {"bic", "cv", "knee", "loss"}, default="bic"
         Which formula of the Pareto front is taken: the one with the best Bayesian information criterion [4]_; the one
-        with the least error in 5-fold cross-validation of its refitted constants, row i in fold i modulo 5, which costs
-        no second pass over the data; the knee of the front, where the logarithm of the loss lies farthest below the
-        line from the simplest formula to the last [5]_; or the one with the least loss.
+        with the least error in 5-fold cross-validation of its refitted constants, row i of those of positive weight in
+        fold i modulo 5, which costs no second pass over the data; the knee of the front, where the logarithm of the loss
+        lies farthest below the line from the simplest formula to the last [5]_; or the one with the least loss.
     max_time : float or None, default=None
         After how many seconds, above 0, the search ends with the best so far. Where programs are evaluated on the rows, a
         tenth of it is kept for the formulas of the front, of which the best are fitted first.

@@ -111,8 +111,9 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     selection : {"bic", "cv", "knee", "loss"}, default="bic"
         Which formula of the Pareto front gives its terms, of those that depend on x: the one with the best Bayesian
         information criterion [4]_; the one with the least error in 5-fold cross-validation of its refitted constants,
-        row i in fold i modulo 5, which costs no second pass over the data; the knee of the front, where the log of the
-        loss lies farthest below the line from the simplest formula to the last [5]_; or that with the least loss.
+        row i of those of positive weight in fold i modulo 5, which costs no second pass over the data; the knee of the
+        front, where the log of the loss lies farthest below the line from the simplest formula to the last [5]_; or that
+        with the least loss.
     max_time : float or None, default=None
         After how many seconds, above 0, the search ends with the best so far. Where programs are evaluated on the rows, a
         tenth of it is kept for the formulas of the front, of which the best are fitted first.
