@@ -49,8 +49,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         The largest number of steps in which constants inside functions are optimised, as :class:`VSRRegressor` describes.
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
-        would be too many for the rows, as :class:`VSRRegressor` describes. It is without effect where `function_set` has
-        functions that are no polynomials.
+        would be too many for the rows, as :class:`VSRRegressor` describes; of other functions no bound.
     population_size : int, default=500
         The number of programs of a generation, at least 2.
     generations : int, default=80
@@ -98,8 +97,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         Weights of the classes, by label, at least 0; "balanced" weighs every class the same, whatever its number of rows. A
         class of weight 0 is left out.
     max_time : float or None, default=None
-        After how many seconds, above 0, the search ends with the best so far; the logits are fitted then. Where programs are
-        evaluated on the rows, a tenth of it is kept for the formulas of the front, of which the best are fitted first.
+        After how many seconds, above 0, the search ends with the best so far, as in :class:`VSRRegressor`; then come the logits.
     checkpoint : str, path or None, default=None
         A file that keeps the state of the search, from which `fit` goes on where it exists, as :class:`VSRRegressor` describes.
     warm_start : bool, default=False

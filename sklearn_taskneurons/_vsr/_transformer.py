@@ -65,9 +65,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         The largest number of steps in which constants inside functions are optimised, as :class:`VSRRegressor` describes.
     max_degree : int or "auto", default="auto"
         The highest power of x in a polynomial, in [1, 32]. "auto" is 8, or less where a number for each feature and power
-        would be more than a third of the rows, or more than 1024 numbers. With ``coefficients="auto"`` such numbers have
-        this lower degree whatever `max_degree` is, and are left out where there are as many features as rows. It is without
-        effect where `function_set` has functions that are no polynomials.
+        would be too many for the rows, as :class:`VSRRegressor` describes; of other functions no bound.
     population_size : int, default=500
         The number of programs of a generation, at least 2.
     generations : int, default=80
@@ -115,8 +113,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         front, where the log of the loss lies farthest below the line from the simplest formula to the last [5]_; or that
         with the least loss.
     max_time : float or None, default=None
-        After how many seconds, above 0, the search ends with the best so far. Where programs are evaluated on the rows, a
-        tenth of it is kept for the formulas of the front, of which the best are fitted first.
+        After how many seconds, above 0, the search ends with the best so far, as in :class:`VSRRegressor`.
     checkpoint : str, path or None, default=None
         A file that the state of the search is written to, about every second and at the end. Where it exists, `fit` goes on
         from there and ends in the same formula as without a stop. Searches on other data, such as the folds of a

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, EarlyStopping, Freezer
+from skorch.callbacks import Callback
 
 from sklearn_taskneurons._training import OWN_CALLBACKS, fit_column_scaler, make_net, make_table, predict, train
 
@@ -237,93 +237,6 @@ def test_deadline_leaves_the_best_so_far(data):
     training = train(net, make_table(X[:50], y[:50]), make_table(X[50:], y[50:]), max_epochs=100)
     assert (training.stopped, training.n_iter) == ("time", 5)
     assert error(net, X[50:], y[50:]) == pytest.approx(min(training.validation_loss_curve), rel=1e-5)
-
-
-class InterruptInEpoch(Callback):
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def on_batch_end(self, net, **kwargs):
-        if len(net.history) == self.epoch:
-            raise KeyboardInterrupt
-
-
-def test_interrupt_leaves_the_best_so_far(data):
-    X, y = data
-    net = small_net(lr=0.3, callbacks=[InterruptInEpoch(6)])
-    with pytest.warns(UserWarning, match="Training was interrupted"):
-        training = train(net, make_table(X[:50], y[:50]), make_table(X[50:], y[50:]), max_epochs=100, keep_interrupted=True)
-    assert (training.stopped, training.n_iter, len(net.history)) == ("interrupted", 5, 5)
-    assert error(net, X[50:], y[50:]) == pytest.approx(min(training.validation_loss_curve), rel=1e-5)
-
-
-def test_interrupt_is_passed_on_where_nothing_is_to_be_kept(data):
-    X, y = data
-    with pytest.raises(KeyboardInterrupt):
-        train(small_net(callbacks=[InterruptInEpoch(2)]), make_table(X, y), max_epochs=4)
-
-
-def test_callbacks_of_the_user_may_stop(data):
-    X, y = data
-    stopping = EarlyStopping(monitor="train_loss", patience=2, threshold=1.0, sink=lambda text: None)
-    net = small_net(callbacks=[("mine", stopping)])
-    training = train(net, make_table(X, y), max_epochs=100)
-    assert training.stopped == "callback"
-    assert dict(net.callbacks_)["mine"].misses_ == 2
-
-
-class Heard(Callback):
-    """How many epochs and steps a callback has been told of, behind the one that stops the training."""
-
-    def on_train_begin(self, net, **kwargs):
-        self.epochs = self.steps = 0
-
-    def on_batch_end(self, net, training=False, **kwargs):
-        self.steps += training
-
-    def on_epoch_end(self, net, **kwargs):
-        self.epochs += 1
-
-
-def test_callbacks_hear_of_the_last_epoch(data):
-    X, y = data
-    net = small_net(lr=0.1, callbacks=[("heard", Heard())])
-    training = train(net, make_table(X[:50], y[:50]), make_table(X[50:], y[50:]), max_epochs=500, n_iter_no_change=5)
-    assert training.stopped == "converged"
-    assert dict(net.callbacks_)["heard"].epochs == training.n_iter
-
-
-def test_callbacks_hear_of_the_last_step(data):
-    X, y = data
-    net = small_net(callbacks=[("heard", Heard())])
-    training = train(net, make_table(X, y), max_epochs=5, deadline=0.0)
-    assert (training.stopped, dict(net.callbacks_)["heard"].steps) == ("time", 1)
-
-
-class Assign(Callback):
-    """Put the gradients in new tensors, as callbacks that change them may."""
-
-    def on_grad_computed(self, net, named_parameters, **kwargs):
-        for _, parameter in named_parameters:
-            parameter.grad = parameter.grad * 1.0
-
-
-def test_assigned_gradients_are_stepped_along(data):
-    X, y = data
-    curves = [
-        train(small_net(callbacks=callbacks), make_table(X, y), max_epochs=5).loss_curve for callbacks in ([], [Assign()])
-    ]
-    assert curves[0] == curves[1]
-
-
-def test_frozen_layers_stay(data):
-    X, y = data
-    net = small_net(weight_decay=0.5, callbacks=[Freezer("layers.0.*")])
-    before = [parameter.detach().clone() for parameter in net.module_.parameters()]
-    train(net, make_table(X, y), max_epochs=5)
-    kept = [torch.equal(old, new.detach()) for old, new in zip(before, net.module_.parameters(), strict=True)]
-    first = [name.startswith("layers.0.") for name, _ in net.module_.named_parameters()]
-    assert kept == first
 
 
 @pytest.mark.parametrize("validated", [False, True])
