@@ -97,7 +97,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         Weights of the classes, by label, at least 0; "balanced" weighs every class the same, whatever its number of rows. A
         class of weight 0 is left out.
     max_time : float or None, default=None
-        After how many seconds, above 0, the search ends with the best so far, as in :class:`VSRRegressor`; then come the logits.
+        After how many seconds, above 0, the search ends with the best so far, as in :class:`VSRRegressor`; then the logits.
     checkpoint : str, path or None, default=None
         A file that keeps the state of the search, from which `fit` goes on where it exists, as :class:`VSRRegressor` describes.
     warm_start : bool, default=False
