@@ -58,6 +58,7 @@ def test_own_functions_go_with_their_opcodes(cubic):
         """A program is the better the more often it calls the second one."""
 
         n_features, n_outputs, optimizer = 4, 1, None
+        reports_at_once = True
 
         def score(self, population, bank):
             from sklearn_taskneurons.formula.functions import OPCODES  # of the process that this runs in
