@@ -17,6 +17,7 @@ from sklearn_taskneurons.formula.functions import NUMBER
 _MOST_ROWS: Final = 1024  # that constants are optimised on while a search goes on
 _MOST_PROGRAMS: Final = 1 << 15
 _MORE_STEPS: Final = 10  # times as many at the end, where vectors are far from what they will be
+_LEAST_GAIN: Final = 1e-9  # of the loss; constants that change nothing, as in 3*x*x beside a coefficient, gain by rounding
 _TOLERANCE: Final = 1e-15  # steps end where the constants stand still, be the loss as small as it may
 
 
@@ -104,5 +105,5 @@ class ConstantOptimizer:
                 gtol=_TOLERANCE,
                 max_nfev=1 + iterations,
             )
-        is_better = np.isfinite(result.x).all() and result.cost < 0.5 * before @ before
+        is_better = np.isfinite(result.x).all() and result.cost < 0.5 * (1.0 - _LEAST_GAIN) * before @ before
         return np.asarray(result.x) if is_better else program.start
