@@ -12,15 +12,15 @@ import torch
 from sklearn_taskneurons import TaskNeuronRegressor, make_function
 from sklearn_taskneurons.nn import TaskNeuronLinear
 
-FORMULAS = ["witch(x) + x", "witch(dot(w, x)) + x", "witch(w*x)*dot(w, x)"]
+FORMULAS = ["agnesi(x) + x", "agnesi(dot(w, x)) + x", "agnesi(w*x)*dot(w, x)"]
 
 
-def witch(a):
+def agnesi(a):
     return 1 / (1 + a * a)
 
 
 make_function(lambda a: a / 5, name="a_fifth")
-make_function(witch, name="witch")
+make_function(agnesi, name="agnesi")
 
 OTHER_PROCESS = """
 import pickle, sys
@@ -57,7 +57,7 @@ def test_a_layer_computes_the_same_in_another_process(formula):
 
 def test_an_estimator_predicts_the_same_in_another_process():
     X = np.random.default_rng(0).normal(size=(60, 2))
-    model = TaskNeuronRegressor(formula="witch(x) + x", max_epochs=2, random_state=0).fit(X, witch(X[:, 0]))
+    model = TaskNeuronRegressor(formula="agnesi(x) + x", max_epochs=2, random_state=0).fit(X, agnesi(X[:, 0]))
     predicted = elsewhere(lambda model, X: model.predict(X), model, X)
     np.testing.assert_allclose(predicted, model.predict(X), rtol=1e-6)
 
@@ -83,5 +83,5 @@ def test_a_restored_layer_can_be_used_in_a_transform_at_once():
 
         return torch.func.vmap(layer)(x).detach().numpy()
 
-    layer, x = TaskNeuronLinear(3, 2, "witch(x)"), torch.randn(4, 3)
+    layer, x = TaskNeuronLinear(3, 2, "agnesi(x)"), torch.randn(4, 3)
     np.testing.assert_allclose(elsewhere(per_row, layer, x), layer(x).detach().numpy(), rtol=1e-6)
