@@ -114,10 +114,13 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
             raise StopTraining
 
     def __getstate__(self) -> dict[str, Any]:
-        if torch.device(self.device).type != "cpu":
-            return super().__getstate__()  # type: ignore[no-any-return]
-        # Not skorch's pickle within the pickle, in which cloudpickle could not take functions of the user's own along.
-        return {**vars(self), "__cuda_dependent_attributes__": pickle.dumps({})}
+        if torch.device(self.device).type == "cpu":
+            # Not skorch's pickle within the pickle, in which cloudpickle could not take functions of the user's own along.
+            state = {**vars(self), "__cuda_dependent_attributes__": pickle.dumps({})}
+        else:
+            state = super().__getstate__()
+        state.pop("_tie", None)  # what a callback stores while the net is trained is not being trained
+        return state
 
     @property
     def vector_(self) -> nn.Parameter:

@@ -1,5 +1,7 @@
 """What callbacks may do to a training, and what they are told of it."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -101,3 +103,24 @@ def test_frozen_layers_stay(data):
     kept = [torch.equal(old, new.detach()) for old, new in zip(before, net.module_.parameters(), strict=True)]
     first = [name.startswith("layers.0.") for name, _ in net.module_.named_parameters()]
     assert kept == first
+
+
+class Store(Callback):
+    """Pickle the net after each epoch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        stored.append(pickle.dumps(net))
+
+
+stored = []
+
+
+def test_a_net_stored_while_it_is_trained_goes_on(data):
+    X, y = data
+    net = small_net(callbacks=[Store()])
+    train(net, make_table(X, y), max_epochs=2)
+    first = pickle.loads(stored[0])
+    assert "_tie" not in vars(first)
+    before = torch.cat([parameter.detach().flatten() for parameter in first.module_.parameters()])
+    train(first, make_table(X, y), max_epochs=1)
+    assert not torch.equal(before, torch.cat([parameter.detach().flatten() for parameter in first.module_.parameters()]))
