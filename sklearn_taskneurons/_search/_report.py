@@ -33,16 +33,19 @@ def reported(scorer: Scorer, programs: Population, loss: Floats, bank: Floats, c
 
     When the time is up, or at an interruption from the keyboard, it ends with those of the best programs.
     """
-    best_first = np.argsort(quantised(loss), kind="stable").tolist()
-    together = [slice(None)] if scorer.reports_at_once else []
-    found: dict[int, list[FrontEntry]] = {}
     interrupted = timed_out = False
-    for part in [*together, *(slice(row, row + 1) for row in best_first)]:
-        timed_out = bool(found) and not (together or interrupted) and clock.is_over
-        if found and (together or interrupted or timed_out):
+    if scorer.reports_at_once:
+        try:
+            return Report(pareto(scorer.report(programs, bank)))
+        except KeyboardInterrupt:
+            interrupted = True
+    found: dict[int, list[FrontEntry]] = {}
+    for row in np.argsort(quantised(loss), kind="stable").tolist():
+        if found and (interrupted or clock.is_over):
+            timed_out = not interrupted
             break
         try:
-            found[part.start or 0] = scorer.report(programs.take(part), bank)
+            found[row] = scorer.report(programs.take(slice(row, row + 1)), bank)
         except KeyboardInterrupt:
             interrupted = True
     # In the order of the programs, which decides among equals.
