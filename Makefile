@@ -59,31 +59,31 @@ docs: $(VENV)/.installed-docs
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
 
 bench-search: $(VENV)/.installed-bench
-	$(PY) benchmarks/speed/search.py
+	$(PY) -m benchmarks.speed.search
 
 bench-exhaustive: $(VENV)/.installed-bench
-	$(PY) benchmarks/speed/exhaustive.py $(if $(DATA_DIR),--data-dir '$(DATA_DIR)')
+	$(PY) -m benchmarks.speed.exhaustive $(if $(DATA_DIR),--data-dir '$(DATA_DIR)')
 
 bench-operators: $(VENV)/.installed-bench
-	$(PY) benchmarks/speed/operators.py
+	$(PY) -m benchmarks.speed.operators
 
 bench-training: $(VENV)/.installed-bench
-	$(PY) benchmarks/speed/training.py
+	$(PY) -m benchmarks.speed.training
 
 bench-defaults: $(VENV)/.installed-bench
-	$(PY) benchmarks/speed/defaults.py
+	$(PY) -m benchmarks.speed.defaults
 
 bench-convolution: $(VENV)/.installed-bench
-	$(PY) benchmarks/speed/convolution.py
+	$(PY) -m benchmarks.speed.convolution
 
 bench-ground-truth: $(VENV)/.installed-bench
-	$(PY) benchmarks/accuracy/ground_truth.py
+	$(PY) -m benchmarks.accuracy.ground_truth
 
 bench-high-dimension: $(VENV)/.installed-bench
-	$(PY) benchmarks/paper/high_dimension.py
+	$(PY) -m benchmarks.paper.high_dimension
 
 bench-recovery: $(VENV)/.installed-bench
-	$(PY) benchmarks/paper/recovery.py --data-dir '$(DATA_DIR)'
+	$(PY) -m benchmarks.paper.recovery --data-dir '$(DATA_DIR)'
 
 bench-images: $(VENV)/.installed-bench
 	$(PY) -m benchmarks.paper.images --out benchmarks/results/images.jsonl $(if $(DATA_DIR),--data-dir '$(DATA_DIR)',--sets digits)

@@ -1,6 +1,6 @@
 """Exact recovery: 20 formulas of known form, found from rows.
 
-python benchmarks/accuracy/ground_truth.py [--noise 0 0.01 0.1] [--max-time 60] [--problems 1 2 ...] [--peers gplearn pyoperon]
+python -m benchmarks.accuracy.ground_truth [--noise 0 0.01 0.1] [--max-time 60] [--problems 1 2 ...] [--peers gplearn pyoperon]
 
 Each problem is a formula over the whole input vector, with 2 to 200 features: polynomials, sines, inner products. Features
 are uniform on [-2, 2] (500 rows), the noise is normal with a standard deviation of 0, 0.01 or 0.1 of the target's. VSRRegressor
@@ -13,23 +13,14 @@ error on these rows is below a millionth of the target's spread. "form" says tha
 whatever their numbers.
 """
 
-import os
+import time
+import warnings
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"  # before the libraries are loaded
+import numpy as np
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import platform  # noqa: E402
-import time  # noqa: E402
-import warnings  # noqa: E402
-from importlib.metadata import version  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-import numpy as np  # noqa: E402
-
-import sklearn_taskneurons  # noqa: E402
-from sklearn_taskneurons import Formula, VSRRegressor  # noqa: E402
+from benchmarks.environment import limited, versions
+from benchmarks.script import line, make_parser, write
+from sklearn_taskneurons import Formula, VSRRegressor
 
 FUNCTIONS = ("add", "sub", "mul", "neg", "sin", "cos", "tanh", "dot", "sum")
 N_ROWS = 500
@@ -143,18 +134,17 @@ def as_peer(seconds, prediction, y_new, found):
 MODELS = {"sklearn_taskneurons": ours, "gplearn": gplearn, "pyoperon": pyoperon}
 
 
+@limited(1)
 def main():
     """Search, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "ground_truth.json")
     parser.add_argument("--noise", type=float, nargs="+", default=[0.0, 0.01, 0.1])
     parser.add_argument("--max-time", type=float, default=60.0)
     parser.add_argument("--problems", type=int, nargs="+", default=range(1, len(PROBLEMS) + 1))
     parser.add_argument("--peers", nargs="*", default=[], choices=sorted(set(MODELS) - {"sklearn_taskneurons"}))
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/ground_truth.json"))
     options = parser.parse_args()
-    versions = {"python": platform.python_version(), "sklearn_taskneurons": sklearn_taskneurons.__version__}
-    versions |= {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "sympy", *options.peers)}
-    print("  ".join(f"{name} {number}" for name, number in versions.items()), "  1 thread")
+    known = versions("numpy", "scipy", "scikit-learn", "sympy", *options.peers)
+    print(line(known), "  1 thread")
     results = []
     print(f"{'truth':28} {'D':>4} {'noise':>5} {'model':20} {'exact':>5} {'form':>5} {'error':>8} {'s':>6}")
     for noise in options.noise:
@@ -173,9 +163,7 @@ def main():
             mine = [result for result in results if result["model"] == name and result["noise"] == noise]
             exact, forms = (sum(bool(result[key]) for result in mine) for key in ("exact", "form"))
             print(f"noise {noise}: {name} found {exact} of {len(mine)} exactly, the form of {forms}")
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"versions": versions, "max_time": options.max_time, "results": results}, indent=2))
-    print(f"written to {options.output}")
+    write(options.output, {"versions": known, "max_time": options.max_time, "results": results})
 
 
 if __name__ == "__main__":

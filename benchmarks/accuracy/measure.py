@@ -5,14 +5,12 @@ import platform
 import time
 import warnings
 import zlib
-from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
-import torch
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits
+
+from benchmarks.environment import limited, versions
 
 PEERS = ("lightgbm", "pytabkit", "pykan")
 DISTRIBUTIONS = ("numpy", "scipy", "scikit-learn", "torch", "skorch", *PEERS)
@@ -21,27 +19,12 @@ FITTED = ("n_parameters_", "n_iter_")
 
 def environment(n_threads):
     """Return the versions, cores and threads that a record holds for."""
-    import sklearn_taskneurons
-
-    versions = {"python": platform.python_version(), "sklearn_taskneurons": sklearn_taskneurons.__version__}
-    for distribution in DISTRIBUTIONS:
-        try:
-            versions[distribution] = version(distribution)
-        except PackageNotFoundError:
-            versions[distribution] = None
-    return {"versions": versions, "machine": platform.machine(), "cores": os.cpu_count(), "threads": n_threads}
-
-
-@contextmanager
-def limited(n_threads):
-    """Let all libraries use that many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
-        with threadpool_limits(n_threads):
-            yield
-    finally:
-        torch.set_num_threads(before)
+    return {
+        "versions": versions(*DISTRIBUTIONS),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": n_threads,
+    }
 
 
 def model_seed(name, seed):

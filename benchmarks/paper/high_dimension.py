@@ -1,6 +1,6 @@
 """Symbolic regression from 2 to 500 features: VSR, which writes one computation for all of them, against gplearn and Operon.
 
-python benchmarks/paper/high_dimension.py [--features 2 10 50 200 500] [--peer-time 30] [--peers gplearn pyoperon]
+python -m benchmarks.paper.high_dimension [--features 2 10 50 200 500] [--peer-time 30] [--peers gplearn pyoperon]
 
 Two targets on normal features, each with noise of a tenth of its standard deviation: "shared" is a cubic of each feature,
 the same for all, summed; "own" the same with coefficients of each feature's own. 2,000 rows to search on, 1,000 to test. All
@@ -9,23 +9,14 @@ gplearn 500 programs a generation until the time is up (and the generation over)
 The experiment is the paper's 1.2, on data of our own, because its data are not public.
 """
 
-import os
+import time
+import warnings
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"  # before the libraries are loaded
+import numpy as np
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import platform  # noqa: E402
-import time  # noqa: E402
-import warnings  # noqa: E402
-from importlib.metadata import version  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-import numpy as np  # noqa: E402
-
-import sklearn_taskneurons  # noqa: E402
-from sklearn_taskneurons import VSRRegressor  # noqa: E402
+from benchmarks.environment import limited, versions
+from benchmarks.script import line, make_parser, write
+from sklearn_taskneurons import VSRRegressor
 
 N_TRAIN, N_TEST = 2000, 1000
 TARGETS = ("shared", "own")
@@ -99,18 +90,17 @@ def draw(results, path):
     figure.savefig(path, dpi=110)
 
 
+@limited(1)
 def main():
     """Search, print, draw, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "high_dimension.json")
     parser.add_argument("--features", type=int, nargs="+", default=[2, 10, 50, 200, 500])
     parser.add_argument("--peers", nargs="*", default=["gplearn", "pyoperon"], choices=sorted(set(MODELS) - {"VSR"}))
     parser.add_argument("--peer-time", type=float, default=30.0)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/high_dimension.json"))
     options = parser.parse_args()
-    versions = {"python": platform.python_version(), "sklearn_taskneurons": sklearn_taskneurons.__version__}
-    versions |= {name: version(name) for name in ("numpy", "scipy", "scikit-learn", *options.peers)}
-    print("  ".join(f"{name} {number}" for name, number in versions.items()), "  1 thread")
+    known = versions("numpy", "scipy", "scikit-learn", *options.peers)
+    print(line(known), "  1 thread")
     print(f"{'target':8} {'features':>8} {'model':10} {'test R2':>8} {'seconds':>8}   median of {options.seeds} seeds")
     results = []
     for target in TARGETS:
@@ -127,10 +117,9 @@ def main():
                 results.append({"target": target, "n_features": n_features, "model": name, **figures})
                 print(f"{target:8} {n_features:>8} {name:10} {figures['r2']:>8.4f} {figures['seconds']:>8.2f}", flush=True)
     setting = {"peer_time": options.peer_time, "seeds": options.seeds, "rows": N_TRAIN}
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"versions": versions, "threads": 1, **setting, "results": results}, indent=2))
+    write(options.output, {"versions": known, "threads": 1, **setting, "results": results})
     draw(results, options.output.with_suffix(".png"))
-    print(f"written to {options.output} and {options.output.with_suffix('.png')}")
+    print(f"drawn to {options.output.with_suffix('.png')}")
 
 
 if __name__ == "__main__":

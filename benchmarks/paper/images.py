@@ -31,6 +31,7 @@ from sklearn.model_selection import train_test_split
 
 from benchmarks.accuracy import measure, store
 from benchmarks.accuracy.equal_parameters import count, widest
+from benchmarks.environment import limited
 from benchmarks.paper.image_remedies import FirstBlockClassifier, SmallTermsClassifier
 from sklearn_taskneurons import ConvTaskNeuronClassifier
 
@@ -172,7 +173,7 @@ def run(options):
 def measure_model(parameters, rows, seed, options):
     """Train one network and return its figures."""
     X_fit, X_measure, y_fit, y_measure = rows
-    with measure.limited(1):
+    with limited(1):
         model = WithinBudget(parameters, options.width, options.steps, seed).fit(X_fit, y_fit)
         predicted = model.predict(X_measure)
     figures = {"accuracy": float(np.mean(predicted == y_measure)), "n_fit": len(y_fit), "n_measure": len(y_measure)}

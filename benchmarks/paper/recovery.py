@@ -1,6 +1,6 @@
 """Recovery of known formulas under noise: the 30 problems of the paper's first experiment.
 
-python benchmarks/paper/recovery.py --data-dir DIR [--max-degree 7] [--seed 0] [--output FILE]
+python -m benchmarks.paper.recovery --data-dir DIR [--max-degree 7] [--seed 0] [--output FILE]
 
 DIR holds epsilon_low.h5, epsilon_medium.h5 and epsilon_high.h5: ten problems each, 600 rows by 10 features, whose target
 is a polynomial of each feature, summed, with noise. Number k is the same problem in all three.
@@ -13,17 +13,14 @@ estimates on the same rows, and the formula that the search selects. Its dominan
 most over the rows; the error is that of its coefficient.
 """
 
-import argparse
-import json
-import platform
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-import sklearn_taskneurons
+from benchmarks.environment import versions
+from benchmarks.script import line, make_parser, write
 from sklearn_taskneurons import VSRRegressor
 
 LEVELS = ("low", "medium", "high")
@@ -115,15 +112,14 @@ def show(result):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Search, print, write."""
+    parser = make_parser(__doc__, "recovery.json")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--max-degree", type=int, default=7)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/recovery.json"))
     options = parser.parse_args()
-    versions = {"python": platform.python_version(), "sklearn_taskneurons": sklearn_taskneurons.__version__}
-    versions |= {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "h5py")}
-    print("  ".join(f"{name} {number}" for name, number in versions.items()))
+    known = versions("numpy", "scipy", "scikit-learn", "h5py")
+    print(line(known))
     print("noise  no  truth   least squares   degree  error    R2      time    formula")
     results = []
     for level in LEVELS:
@@ -135,10 +131,8 @@ def main():
         errors = [result["coefficient_error_percent"] for result in results if result["level"] == level]
         summary[f"largest_error_percent_{level}"] = max(errors)
     print("  ".join(f"{name} {value:.4g}" for name, value in summary.items()))
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    report = {"versions": versions, "max_degree": options.max_degree, "seed": options.seed, **summary, "results": results}
-    options.output.write_text(json.dumps(report, indent=2))
-    print(f"written to {options.output}")
+    setting = {"max_degree": options.max_degree, "seed": options.seed}
+    write(options.output, {"versions": known, **setting, **summary, "results": results})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Milliseconds of a training step of TaskNeuronConv2d with T terms, against T times that of torch's Conv2d.
 
-python benchmarks/speed/convolution.py [--batch 32] [--steps 5] [--repeats 9] [--threads 1] [--held 30]
+python -m benchmarks.speed.convolution [--batch 32] [--steps 5] [--repeats 9] [--threads 1] [--held 30]
                                        [--output FILE]
 
 A step is a call, the gradients with respect to weights and input, and an update by SGD, in float32. The formulas take turns
@@ -13,16 +13,13 @@ dropped so far for a measure of the memory to keep; without one, each step gives
 what is measured is the kernel, with torch's layers as with these. --held 0 leaves that out.
 """
 
-import argparse
-import json
-import platform
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 
-import sklearn_taskneurons
+from benchmarks.environment import versions
+from benchmarks.script import line, make_parser, write
 from sklearn_taskneurons.nn import TaskNeuronConv2d
 
 BAR = 1.15
@@ -67,23 +64,18 @@ def compare(shape, batch, n_steps, repeats):
 
 def main():
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "convolution.json")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--held", type=float, default=30.0)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/convolution.json"))
     arguments = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(arguments.threads)
     torch.empty(int(arguments.held * 2**18)).fill_(0.0)  # dropped at once
-    versions = {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "sklearn_taskneurons": sklearn_taskneurons.__version__,
-    }
-    print(versions, f"threads: {arguments.threads}")
+    known = versions("torch")
+    print(line(known), f"  threads {arguments.threads}")
     print(f"{'shape':>16}  {'formula':30} {'T':>1}  {'ms':>8}  {'of T x torch':>12}  {'lowest':>6}  {'highest':>7}")
     rows = []
     for shape in SHAPES:
@@ -108,10 +100,7 @@ def main():
                 flush=True,
             )
     setting = {name: value for name, value in vars(arguments).items() if name != "output"}
-    document = {"versions": versions, "bar": BAR, **setting, "steps_of_layers": rows}
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(document, indent=2))
-    print(f"written to {arguments.output}")
+    write(arguments.output, {"versions": known, "bar": BAR, **setting, "steps_of_layers": rows})
 
 
 if __name__ == "__main__":

@@ -1,30 +1,24 @@
 """Seconds of a fit with default settings, and rows predicted in a second, beside scikit-learn's MLP.
 
-python benchmarks/speed/defaults.py [--rows 500 20000] [--features 10] [--repeats 5] [--threads 1 2] [--output FILE]
+python -m benchmarks.speed.defaults [--rows 500 20000] [--features 10] [--repeats 5] [--threads 1 2] [--output FILE]
 
 The regressor searches its formula, or is given the cubic "x**3 + x**2 + x"; scikit-learn's has early stopping too. On 1,000,000
 other rows all of them predict. For every number of threads, which is set for PyTorch and for BLAS, the models take turns;
 figures are medians over the turns. Last, whole programs: a fresh interpreter imports what it needs, fits 500 rows and predicts.
 """
 
-import argparse
-import json
-import platform
 import subprocess
 import sys
 import time
 import warnings
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-import sklearn
-import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
-from threadpoolctl import threadpool_limits
 
-import sklearn_taskneurons
+from benchmarks.environment import limited, versions
+from benchmarks.script import line, make_parser, write
 from sklearn_taskneurons import TaskNeuronRegressor
 
 MODELS = {
@@ -86,29 +80,21 @@ def measure_programs(n_features, repeats):
 
 def main():
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "defaults.json")
     parser.add_argument("--rows", type=int, nargs="+", default=[500, 20_000])
     parser.add_argument("--features", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/defaults.json"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    versions = {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-        "scikit-learn": sklearn.__version__,
-        "sklearn_taskneurons": sklearn_taskneurons.__version__,
-    }
-    print(versions)
+    known = versions("numpy", "torch", "scikit-learn")
+    print(line(known))
     TaskNeuronRegressor("x", max_epochs=1).fit(*make_data(100, arguments.features))  # what is only loaded once
     results = {}
     print(f"{'threads':>7} {'rows':>7}  {'model':26} {'seconds of fit':>14}  {'rows predicted/s':>16}")
     for n_threads in arguments.threads:
-        torch.set_num_threads(n_threads)
         for n_rows in arguments.rows:
-            with threadpool_limits(n_threads, user_api="blas"):
+            with limited(n_threads):
                 figures = measure(n_rows, arguments.features, arguments.repeats)
             results[f"{n_threads} threads, {n_rows} rows"] = figures
             for name, row in figures.items():
@@ -118,11 +104,7 @@ def main():
     for name, seconds in programs.items():
         print(f"a fresh interpreter with {name}: {seconds:.2f} s")
     setting = {name: value for name, value in vars(arguments).items() if name != "output"}
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(
-        json.dumps({"versions": versions, **setting, "results": results, "programs": programs}, indent=2)
-    )
-    print(f"written to {arguments.output}")
+    write(arguments.output, {"versions": known, **setting, "results": results, "programs": programs})
 
 
 if __name__ == "__main__":

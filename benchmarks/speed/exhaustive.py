@@ -1,6 +1,6 @@
 """Fits of every set of powers of 20,640 rows and 8 features: the time, and the difference from numpy's least squares.
 
-python benchmarks/speed/exhaustive.py [--data-dir DIR] [--degree 8] [--repeats 5] [--output FILE]
+python -m benchmarks.speed.exhaustive [--data-dir DIR] [--degree 8] [--repeats 5] [--output FILE]
 
 The rows are those of California housing: `california_housing.csv.gz` in the folder, the target in the last column, else what
 scikit-learn downloads, with the logarithm of the target; without both, random numbers of the same shape.
@@ -15,25 +15,17 @@ the sets whose columns are alike, with a condition number of 1e10 and more, wher
 the eighth digit of the loss; "above" says in how many sets it is above 1e-8.
 """
 
-import os
+import statistics
+import time
+from pathlib import Path
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"  # before the libraries are loaded
+import numpy as np
+import pandas as pd
+from sklearn.datasets import fetch_california_housing
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import platform  # noqa: E402
-import statistics  # noqa: E402
-import time  # noqa: E402
-from importlib.metadata import version  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-from sklearn.datasets import fetch_california_housing  # noqa: E402
-
-import sklearn_taskneurons  # noqa: E402
-from sklearn_taskneurons._search import Moments, RefitScorer, search_exhaustively  # noqa: E402
+from benchmarks.environment import limited, versions
+from benchmarks.script import line, make_parser, write
+from sklearn_taskneurons._search import Moments, RefitScorer, search_exhaustively
 
 AGREEMENT = 1e-8
 ALIKE = 1e10
@@ -113,20 +105,19 @@ def compare(X, y, options, per_feature):
     }
 
 
+@limited(1)
 def main():
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "exhaustive.json")
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--degree", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/exhaustive.json"))
     options = parser.parse_args()
-    versions = {"python": platform.python_version(), "sklearn_taskneurons": sklearn_taskneurons.__version__}
-    versions |= {name: version(name) for name in ("numpy", "scipy")}
-    print("  ".join(f"{name} {number}" for name, number in versions.items()), "  1 thread")
+    known = versions("numpy", "scipy")
+    print(line(known), "  1 thread")
     X, y, source = load(options.data_dir)
     setting = {"data": source, "shape": X.shape, "degree": options.degree, "repeats": options.repeats}
-    print("  ".join(f"{name} {value}" for name, value in setting.items()))
+    print(line(setting))
     ours(X[:100], y[:100], options.degree, False)  # what is done once in a process
     print(f"{'coefficients':>12} {'pass s':>7} {'all s':>7} {'brute force s':>13} {'ratio':>6} {'difference':>10} "
           f"{'alike':>6} {'difference':>10} {'above':>6}")  # fmt: skip
@@ -139,9 +130,7 @@ def main():
             f"{result['sets_alike']:>2}/{result['sets']:<3} {result['difference_alike']:>10.1e} "
             f"{result['sets_above_1e-8']:>6}"
         )
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"versions": versions, "threads": 1, **setting, "results": results}, indent=1))
-    print(f"written to {options.output}")
+    write(options.output, {"versions": known, "threads": 1, **setting, "results": results})
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Programs a second with any operators: scoring by rows against gplearn, on one thread.
 
-python benchmarks/speed/operators.py [--rows 10000] [--population 1000] [--generations 20] [--repeats 3]
+python -m benchmarks.speed.operators [--rows 10000] [--population 1000] [--generations 20] [--repeats 3]
     [--tables search same_trees kernels memory] [--output FILE]
 
 The operators are add, sub, mul, neg, sin, cos, tanh, dot and constant vectors; gplearn gets those that it has, and a tanh
 made of NumPy's. Our vectors have 10 features, gplearn's variables are single ones. Four tables:
 
 1. The whole search: population * generations / seconds of `fit`, no constants fitted, the other settings those of
-   benchmarks/speed/search.py. The mean lengths of the programs, which differ, stand beside.
+   benchmarks.speed.search. The mean lengths of the programs, which differ, stand beside.
 2. The same trees: one population, scored by both, ours by a scorer that has seen nothing before. For gplearn each `x`
    is a feature drawn at random, `w` a number and `dot` a product. "random" are the first programs of a search, "evolved"
    those of the last generation of our search; "scaled" fits slope and intercept.
@@ -18,42 +18,32 @@ With --tables only some are measured, and the others stay as they are in the out
 Both take turns on the same data; tables show medians over the repeats.
 """
 
-import os
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"  # before the libraries are loaded
+import numpy as np
+import torch
+from gplearn._program import _Program
+from gplearn.fitness import _fitness_map
+from gplearn.functions import _function_map, make_function
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import platform  # noqa: E402
-import statistics  # noqa: E402
-import subprocess  # noqa: E402
-import sys  # noqa: E402
-import time  # noqa: E402
-import warnings  # noqa: E402
-from importlib.metadata import version  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from gplearn._program import _Program  # noqa: E402
-from gplearn.fitness import _fitness_map  # noqa: E402
-from gplearn.functions import _function_map, make_function  # noqa: E402
-from gplearn.genetic import SymbolicRegressor  # noqa: E402
-
-import sklearn_taskneurons  # noqa: E402
-from sklearn_taskneurons import VSRRegressor  # noqa: E402
-from sklearn_taskneurons._search import Rows, RowScorer, SearchSettings, make_scorer, search  # noqa: E402
-from sklearn_taskneurons._search._random_trees import Grammar  # noqa: E402
-from sklearn_taskneurons.formula.functions import FUNCTIONS as TABLE  # noqa: E402
-from sklearn_taskneurons.formula.functions import NUMBER, VECTOR, X  # noqa: E402
+from benchmarks.environment import limited, versions
+from benchmarks.script import line, make_parser, write
+from benchmarks.speed.searches import CONSTANTS, gplearn_search, our_search, time_of
+from sklearn_taskneurons._search import Rows, RowScorer, SearchSettings, make_scorer, search
+from sklearn_taskneurons._search._random_trees import Grammar
+from sklearn_taskneurons.formula.functions import FUNCTIONS as TABLE
+from sklearn_taskneurons.formula.functions import NUMBER, VECTOR, X
 
 N_FEATURES = 10
 FUNCTIONS = ("add", "sub", "mul", "neg", "sin", "cos", "tanh", "dot", "w")
 TANH = make_function(function=np.tanh, name="tanh", arity=1)
 PEER_FUNCTIONS = ("add", "sub", "mul", "neg", "sin", "cos", TANH)
 TABLES = ("search", "same_trees", "kernels", "memory")
-CONSTANTS = (-20.0, 20.0)
 
 
 def make_rows(n_rows, seed):
@@ -68,66 +58,6 @@ def settings(options):
     return SearchSettings(
         function_set=FUNCTIONS, population_size=options.population, generations=options.generations, const_range=CONSTANTS
     )
-
-
-def our_search(X, y, options, seed):
-    """Return what one search of VSRRegressor took, and the error of its formula."""
-    model = VSRRegressor(
-        function_set=FUNCTIONS,
-        coefficients="shared",
-        refit_constants=False,
-        linear_scaling=False,
-        population_size=options.population,
-        generations=options.generations,
-        n_iter_no_change=None,
-        tournament_size=15,
-        p_crossover=0.3,
-        p_mutation=0.5,
-        p_constant_mutation=0.1,
-        p_reproduction=0.1,
-        random_state=seed,
-    )
-    started = time.perf_counter()
-    model.fit(X, y)
-    seconds = time.perf_counter() - started
-    return {
-        "seconds": seconds,
-        "programs_per_second": options.population * model.n_iter_ / seconds,
-        "mean_length": statistics.mean(record["mean_length"] for record in model.history_),
-        "loss": float(np.mean((y - model.predict(X)) ** 2) / y.var()),
-    }
-
-
-def peer_search(X, y, options, seed):
-    """Return what one search of gplearn took, and the error of its formula."""
-    model = SymbolicRegressor(
-        population_size=options.population,
-        generations=options.generations,
-        tournament_size=15,
-        init_depth=(2, 6),
-        function_set=PEER_FUNCTIONS,
-        const_range=CONSTANTS,
-        metric="mse",
-        p_crossover=0.3,
-        p_subtree_mutation=0.3,
-        p_hoist_mutation=0.0,
-        p_point_mutation=0.3,
-        n_jobs=1,
-        random_state=seed,
-    )
-    started = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own overflows, and its use of scikit-learn's older interfaces
-        model.fit(X, y)
-        prediction = model.predict(X)
-    seconds = time.perf_counter() - started
-    generations = len(model.run_details_["generation"])
-    return {
-        "seconds": seconds,
-        "programs_per_second": options.population * generations / seconds,
-        "mean_length": statistics.mean(model.run_details_["average_length"]),
-        "loss": float(np.mean((y - prediction) ** 2) / y.var()),
-    }
 
 
 def populations(X, y, options, seed):
@@ -163,12 +93,6 @@ def peer_programs(population, seed):
         )
         programs.append(_Program(**dict(zip(names.split(), fixed, strict=True)), const_range=CONSTANTS, program=nodes))
     return programs
-
-
-def time_of(function):
-    started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
 
 
 def same_trees(X, y, options, seed):
@@ -216,9 +140,9 @@ def kernels():
 
 def peak(n_rows, generations, options):
     """Return the peak memory and the time of a search in a process of its own."""
-    arguments = ["--peak-of", str(n_rows), "--population", str(options.population)]
-    arguments += ["--generations", str(generations)]
-    done = subprocess.run([sys.executable, __file__, *arguments], check=True, capture_output=True, text=True)
+    command = [sys.executable, "-m", "benchmarks.speed.operators", "--peak-of", str(n_rows)]
+    command += ["--population", str(options.population), "--generations", str(generations)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
 
@@ -232,7 +156,7 @@ def search_and_tell(options):
     """Search once and print the peak memory of this process."""
     X, y = make_rows(options.peak_of, 0)
     before = peak_megabytes()
-    figures = our_search(X, y, options, 0)
+    _, figures = our_search(X, y, FUNCTIONS, options, 0)
     megabytes = {"peak_mb": peak_megabytes(), "peak_mb_of_libraries_and_data": before}
     setting = {"rows": options.peak_of, "generations": options.generations}
     print(json.dumps({**setting, **megabytes, "seconds": figures["seconds"], "loss": figures["loss"]}))
@@ -254,7 +178,8 @@ def measure(options):
     for seed in range(options.repeats):
         X, y = make_rows(options.rows, seed)
         if "search" in options.tables:
-            ours, theirs = our_search(X, y, options, seed), peer_search(X, y, options, seed)
+            _, ours = our_search(X, y, FUNCTIONS, options, seed)
+            theirs = gplearn_search(X, y, PEER_FUNCTIONS, options, seed)
             ratio = ours["programs_per_second"] / theirs["programs_per_second"]
             searches.append({"sklearn_taskneurons": ours, "gplearn": theirs, "ratio": ratio})
         if "same_trees" in options.tables:
@@ -299,8 +224,10 @@ def show(results):
             print(f"{run['rows']:>20} {run['generations']:>11} {run['peak_mb']:>8.0f} {before:>10.0f} {run['seconds']:>8.1f}")
 
 
+@limited(1)
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure, print, write."""
+    parser = make_parser(__doc__, "operators.json")
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--population", type=int, default=1000)
     parser.add_argument("--generations", type=int, default=20)
@@ -309,15 +236,12 @@ def main():
     parser.add_argument("--memory-generations", type=int, nargs="*", default=[20, 2])
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/operators.json"))
     options = parser.parse_args()
     if options.peak_of:
         search_and_tell(options)
         return
-    packages = ("numpy", "torch", "scipy", "scikit-learn", "gplearn")
-    versions = {"python": platform.python_version(), "sklearn_taskneurons": sklearn_taskneurons.__version__}
-    versions |= {name: version(name) for name in packages}
-    print("  ".join(f"{name} {number}" for name, number in versions.items()), "  1 thread")
+    known = versions("numpy", "torch", "scipy", "scikit-learn", "gplearn")
+    print(line(known), "  1 thread")
     setting = {
         "rows": options.rows,
         "features": N_FEATURES,
@@ -325,17 +249,15 @@ def main():
         "generations": options.generations,
         "repeats": options.repeats,
     }
-    print("  ".join(f"{name} {number}" for name, number in setting.items()), "\n")
+    print(line(setting), "\n")
     X, y = make_rows(100, 0)
-    our_search(X, y, options, 0)  # what is done once in a process
+    our_search(X, y, FUNCTIONS, options, 0)  # what is done once in a process
     results = measure(options)
     show(results)
     figures = json.loads(options.output.read_text()) if options.output.exists() else {}
     for name in results:
-        figures[name] = {"versions": versions, "threads": 1, **setting, "figures": results[name]}
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(figures, indent=2))
-    print(f"\nwritten to {options.output}")
+        figures[name] = {"versions": known, "threads": 1, **setting, "figures": results[name]}
+    write(options.output, figures)
 
 
 if __name__ == "__main__":

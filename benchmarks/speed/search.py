@@ -1,6 +1,6 @@
 """Programs a second: the search of VSRRegressor against gplearn and Operon, on one thread.
 
-python benchmarks/speed/search.py [--rows 600 20000 1000000] [--population 500] [--generations 80] [--repeats 3]
+python -m benchmarks.speed.search [--rows 600 20000 1000000] [--population 500] [--generations 80] [--repeats 3]
                                   [--peers gplearn pyoperon] [--peer-max-rows 20000] [--output FILE]
 
 The setting of the paper: 500 programs, 80 generations, tournaments of 15, of add, sub, mul and neg, with constants from
@@ -14,25 +14,15 @@ numpy.linalg.qr of a matrix with a column for each power sum, the constant and t
 mode="r", which does not form Q: medians of many.
 """
 
-import os
+import statistics
+import time
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"  # before the libraries are loaded
+import numpy as np
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import platform  # noqa: E402
-import statistics  # noqa: E402
-import time  # noqa: E402
-import warnings  # noqa: E402
-from importlib.metadata import version  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-import numpy as np  # noqa: E402
-
-import sklearn_taskneurons  # noqa: E402
-from sklearn_taskneurons import VSRRegressor  # noqa: E402
-from sklearn_taskneurons._search import Moments  # noqa: E402
+from benchmarks.environment import limited, versions
+from benchmarks.script import line, make_parser, write
+from benchmarks.speed.searches import gplearn_search, loss_of, our_search, time_of
+from sklearn_taskneurons._search import Moments
 
 N_FEATURES = 10
 FUNCTIONS = ("add", "sub", "mul", "neg")
@@ -48,70 +38,19 @@ def make_rows(n_rows, seed):
 
 
 def ours(X, y, options, seed):
-    """Return what one search of VSRRegressor took, and the error of its formula."""
-    model = VSRRegressor(
-        function_set=FUNCTIONS,
-        coefficients="shared",
-        refit_constants=False,
-        linear_scaling=False,
-        population_size=options.population,
-        generations=options.generations,
-        n_iter_no_change=None,
-        tournament_size=15,
-        p_crossover=0.3,
-        p_mutation=0.5,
-        p_constant_mutation=0.1,
-        p_reproduction=0.1,
-        random_state=seed,
-    )
-    started = time.perf_counter()
-    model.fit(X, y)
-    seconds = time.perf_counter() - started
+    """Return what one search of VSRRegressor took, with the pass over the data and without, and the error of its formula."""
+    model, figures = our_search(X, y, FUNCTIONS, options, seed)
     searching = model.history_[-1]["seconds"]
-    return {
-        "seconds": seconds,
+    return figures | {
         "search_seconds": searching,
         "ms_per_generation": 1e3 * searching / model.n_iter_,
-        "programs_per_second": options.population * model.n_iter_ / seconds,
         "programs_per_second_without_pass": options.population * model.n_iter_ / searching,
-        "mean_length": statistics.mean(record["mean_length"] for record in model.history_),
-        "loss": float(np.mean((y - model.predict(X)) ** 2) / y.var()),
     }
 
 
 def gplearn(X, y, options, seed):
     """Return what one search of gplearn took, and the error of its formula."""
-    from gplearn.genetic import SymbolicRegressor
-
-    model = SymbolicRegressor(
-        population_size=options.population,
-        generations=options.generations,
-        tournament_size=15,
-        init_depth=(2, 6),
-        function_set=FUNCTIONS,
-        const_range=(-20.0, 20.0),
-        metric="mse",
-        p_crossover=0.3,
-        p_subtree_mutation=0.3,
-        p_hoist_mutation=0.0,
-        p_point_mutation=0.3,
-        n_jobs=1,
-        random_state=seed,
-    )
-    started = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own overflows, and its use of scikit-learn's older interfaces
-        model.fit(X, y)
-        prediction = model.predict(X)
-    seconds = time.perf_counter() - started
-    generations = len(model.run_details_["generation"])
-    return {
-        "seconds": seconds,
-        "ms_per_generation": 1e3 * seconds / generations,
-        "programs_per_second": options.population * generations / seconds,
-        "mean_length": statistics.mean(model.run_details_["average_length"]),
-        "loss": float(np.mean((y - prediction) ** 2) / y.var()),
-    }
+    return gplearn_search(X, y, FUNCTIONS, options, seed)
 
 
 def pyoperon(X, y, options, seed):
@@ -140,7 +79,7 @@ def pyoperon(X, y, options, seed):
         "ms_per_generation": 1e3 * seconds * options.population / evaluations,
         "programs_per_second": evaluations / seconds,
         "mean_length": float(model.stats_["model_length"]),  # of the best one: it tells of no others
-        "loss": float(np.mean((y - model.predict(X)) ** 2) / y.var()),
+        "loss": loss_of(model.predict(X), y),
     }
 
 
@@ -156,13 +95,6 @@ def pass_of_qr(X, y):
         ratios["pass_of_qr"].append(own / time_of(lambda: np.linalg.qr(matrix)))
         ratios["pass_of_r"].append(own / time_of(lambda: np.linalg.qr(matrix, mode="r")))
     return {name: statistics.median(values) for name, values in ratios.items()}
-
-
-def time_of(call):
-    """Return the seconds that a call takes."""
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
 
 
 def measure(options):
@@ -217,28 +149,25 @@ def show(results):
             )
 
 
+@limited(1)
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure, print, write."""
+    parser = make_parser(__doc__, "search.json")
     parser.add_argument("--rows", type=int, nargs="+", default=[600, 20_000, 1_000_000])
     parser.add_argument("--population", type=int, default=500)
     parser.add_argument("--generations", type=int, default=80)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--peers", nargs="*", default=["gplearn"], choices=sorted(PEERS))
     parser.add_argument("--peer-max-rows", type=int, default=20_000)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/search.json"))
     options = parser.parse_args()
-    packages = ("numpy", "scipy", "scikit-learn", *options.peers)
-    versions = {"python": platform.python_version(), "sklearn_taskneurons": sklearn_taskneurons.__version__}
-    versions |= {name: version(name) for name in packages}
-    print("  ".join(f"{name} {number}" for name, number in versions.items()), "  1 thread")
+    known = versions("numpy", "scipy", "scikit-learn", *options.peers)
+    print(line(known), "  1 thread")
     setting = {"population": options.population, "generations": options.generations, "repeats": options.repeats}
-    print("  ".join(f"{name} {number}" for name, number in setting.items()), f"  {N_FEATURES} features")
+    print(line(setting), f"  {N_FEATURES} features")
     ours(*make_rows(100, 0), options, 0)  # what is done once in a process
     results = measure(options)
     show(results)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"versions": versions, "threads": 1, **setting, "results": results}, indent=2))
-    print(f"written to {options.output}")
+    write(options.output, {"versions": known, "threads": 1, **setting, "results": results})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Seconds per epoch of a task-based network against scikit-learn's and plain skorch's, and rows predicted per second.
 
-python benchmarks/speed/training.py [--rows 20000] [--features 10] [--epochs 10] [--repeats 5] [--output FILE]
+python -m benchmarks.speed.training [--rows 20000] [--features 10] [--epochs 10] [--repeats 5] [--output FILE]
 
 All train the same layers (64, 32, "relu") on the same rows in float32 with Adam, one thread, no validation: a linear network,
 the formula "x" without a learned scale of the inputs; "x**3 + x" in the first layer, with all defaults before it; and eight
@@ -8,27 +8,18 @@ such networks side by side, n_members=8. The runs of all models take turns, so t
 alike; the ratios are medians over the turns.
 """
 
-import os
+import time
+import warnings
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"  # before the libraries are loaded
+import numpy as np
+import skorch
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPRegressor
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import platform  # noqa: E402
-import time  # noqa: E402
-import warnings  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-import numpy as np  # noqa: E402
-import sklearn  # noqa: E402
-import skorch  # noqa: E402
-import torch  # noqa: E402
-from sklearn.exceptions import ConvergenceWarning  # noqa: E402
-from sklearn.neural_network import MLPRegressor  # noqa: E402
-
-import sklearn_taskneurons  # noqa: E402
-from sklearn_taskneurons import TaskNeuronRegressor  # noqa: E402
+from benchmarks.environment import limited, versions
+from benchmarks.script import line, make_parser, write
+from sklearn_taskneurons import TaskNeuronRegressor
 
 HIDDEN = (64, 32)
 NETWORKS = {
@@ -93,25 +84,18 @@ def rows_per_second(n_features, n_rows=200_000):
     return rates
 
 
+@limited(1)
 def main():
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "training.json")
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--features", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/training.json"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    torch.set_num_threads(1)
-    versions = {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "scikit-learn": sklearn.__version__,
-        "skorch": skorch.__version__,
-        "sklearn_taskneurons": sklearn_taskneurons.__version__,
-    }
-    print(versions, "one thread")
+    known = versions("torch", "scikit-learn", "skorch")
+    print(line(known), "  1 thread")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(arguments.rows, arguments.features)).astype(np.float32)
     y = (X[:, 0] * X[:, 1] + np.sin(X[:, 2])).astype(np.float32)
@@ -136,10 +120,7 @@ def main():
     for name, rate in rates.items():
         print(f"predict, {name:30} {rate:12,.0f} rows/s")
     setting = {name: value for name, value in vars(arguments).items() if name != "output"}
-    document = {"versions": versions, "threads": 1, **setting, "epochs": results, "rows_per_second": rates}
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(document, indent=2))
-    print(f"written to {arguments.output}")
+    write(arguments.output, {"versions": known, "threads": 1, **setting, "epochs": results, "rows_per_second": rates})
 
 
 if __name__ == "__main__":
