@@ -11,7 +11,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks.accuracy import measure, models, report, store, tables
+from benchmarks.accuracy import figure, measure, models, report, store, tables
 
 
 def main(arguments=None):
@@ -41,6 +41,7 @@ def read_options(arguments, description, names, *, seeds=3, budgets=None):
     parser.add_argument("--leave-out", **words, default=[], help="sets that the geometric means and tests leave out")
     parser.add_argument("--compare", **words, help="models to compare with all others (default: taskneuron, else all)")
     parser.add_argument("--json", type=Path, help="write the report here too, with versions, cores and threads")
+    parser.add_argument("--figure", type=Path, help="draw the ratios of the errors on each set here, such as FILE.png")
     if budgets:
         numbers = {"type": lambda text: [int(word) for word in text.split(",")], "metavar": "N,N,..."}
         parser.add_argument("--budgets", **numbers, default=list(budgets), help="numbers of parameters (default: %(default)s)")
@@ -131,3 +132,6 @@ def show(options):
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
         print(f"written to {options.json}")
+    if options.figure:
+        figure.draw(summary, options.figure)
+        print(f"drawn to {options.figure}")

@@ -12,7 +12,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.accuracy import equal_parameters, images, models, report, run, store, tables, tasks
+from benchmarks.accuracy import equal_parameters, figure, images, models, report, run, store, tables, tasks
 from benchmarks.accuracy.equal_parameters import (
     BestLinear,
     BestLinearOfRanks,
@@ -23,6 +23,7 @@ from benchmarks.accuracy.equal_parameters import (
 )
 
 N_ROWS = 60
+MODELS = ("linear", "hist_gb")
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def harness(folder, tmp_path):
     out = tmp_path / "results" / "accuracy.jsonl"
 
     def call(*more):
-        run.main(["--data-dir", str(folder), "--models", "linear,hist_gb", "--seeds", "2", "--out", str(out), *more])
+        run.main(["--data-dir", str(folder), "--models", ",".join(MODELS), "--seeds", "2", "--out", str(out), *more])
         return store.read(out)
 
     call.out = out
@@ -119,6 +120,27 @@ def test_images_of_scikit_learn_need_no_file(folder, tmp_path, capsys):
     records = store.read(out).values()
     assert {(record["set"], record["task"], record["n_columns"]) for record in records} == {("digits", "classification", 64)}
     assert all(record["error"] < 0.2 for record in records)
+
+
+def test_a_figure_has_the_ratios_of_the_report(harness, tmp_path):
+    records = harness()
+    path = tmp_path / "ratios.png"
+    harness("--report", "--compare", "linear", "--figure", str(path))
+    assert path.read_bytes().startswith(b"\x89PNG")
+    [part] = report.summarize(list(records.values()), [], ["linear"])["budgets"]
+    errors = {
+        model: [r["error"] for r in records.values() if r["set"] == "numbers" and r["model"] == model] for model in MODELS
+    }
+    expected = np.mean(errors["linear"]) / np.mean(errors["hist_gb"])
+    assert figure.ratios(part, "linear", ["hist_gb", "mlp"], "numbers") == {"hist_gb": pytest.approx(expected)}
+    means = [figure.ratios(part, "linear", ["hist_gb"], name)["hist_gb"] for name in figure.order(part)]
+    assert means == sorted(means)
+
+
+def test_without_two_models_there_is_nothing_to_draw(harness, tmp_path):
+    harness("--models", "linear")
+    with pytest.raises(SystemExit, match="two models with a split in common"):
+        harness("--models", "linear", "--report", "--figure", str(tmp_path / "ratios.png"))
 
 
 def test_report_without_data(harness, tmp_path, capsys):
