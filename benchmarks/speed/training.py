@@ -1,11 +1,11 @@
 """Seconds per epoch of a task-based network against scikit-learn's and plain skorch's, and rows predicted per second.
 
-python -m benchmarks.speed.training [--rows 20000] [--features 10] [--epochs 10] [--repeats 5] [--output FILE]
+python -m benchmarks.speed.training [--rows 20000] [--features 10] [--epochs 10] [--repeats 5] [--tnlearn] [--output FILE]
 
 All train the same layers (64, 32, "relu") on the same rows in float32 with Adam, one thread, no validation: a linear network,
 the formula "x" without a learned scale of the inputs; "x**3 + x" in the first layer, with all defaults before it; and eight
-such networks side by side, n_members=8. The runs of all models take turns, so that whatever else the machine does meets them
-alike; the ratios are medians over the turns.
+such networks side by side, n_members=8. With --tnlearn its MLPRegressor does, too, with "x**3 + x" in both hidden layers. The
+runs of all models take turns, so that whatever else the machine does meets them alike; the ratios are medians over the turns.
 """
 
 import time
@@ -54,6 +54,16 @@ def plain_skorch(X, y, batch_size, epochs):
     return (time.perf_counter() - start) / epochs
 
 
+def tnlearn(X, y, batch_size, epochs):
+    """Return the seconds of an epoch of tnlearn's network."""
+    from tnlearn import MLPRegressor as TnlearnRegressor
+
+    model = TnlearnRegressor("x**3 + x", layers_list=list(HIDDEN), batch_size=batch_size, max_iter=epochs, mode="legacy")
+    start = time.perf_counter()
+    model.fit(X, y)
+    return (time.perf_counter() - start) / epochs
+
+
 def task_neurons(X, y, batch_size, epochs, name):
     """Return the seconds of an epoch of a network of task-based neurons, with the scaling of its data."""
     model = network(name, HIDDEN, batch_size=batch_size, max_epochs=epochs, n_iter_no_change=epochs + 1)
@@ -92,9 +102,10 @@ def main():
     parser.add_argument("--features", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--tnlearn", action="store_true")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    known = versions("torch", "scikit-learn", "skorch")
+    known = versions("torch", "scikit-learn", "skorch", "tnlearn")
     print(line(known), "  1 thread")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(arguments.rows, arguments.features)).astype(np.float32)
@@ -103,6 +114,8 @@ def main():
     print(f"{'batch':>5}  {'model':34} {'seconds/epoch':>13}  {'of scikit-learn':>15}  {'of plain skorch':>15}")
     for batch_size in BATCH_SIZES:
         models = {"scikit-learn MLPRegressor": scikit_learn, "plain skorch": plain_skorch}
+        if arguments.tnlearn:
+            models["tnlearn, x**3 + x"] = tnlearn
         models |= {f"task neurons, {name}": lambda *run, name=name: task_neurons(*run, name) for name in NETWORKS}
         turns = [
             {name: measure(X, y, batch_size, arguments.epochs) for name, measure in models.items()}
