@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from benchmarks.environment import limited, versions
 
-PEERS = ("lightgbm", "pytabkit", "pykan")
+PEERS = ("lightgbm", "pytabkit", "pykan", "tnlearn")
 DISTRIBUTIONS = ("numpy", "scipy", "scikit-learn", "torch", "skorch", *PEERS)
 FITTED = ("n_parameters_", "n_iter_")
 

@@ -75,6 +75,15 @@ def kan(task, seed, n_threads):
     return make_pipeline(StandardScaler(), estimator(width=8, random_state=seed))
 
 
+def tnlearn(task, seed, n_threads):
+    """Network of tnlearn, of neurons that it finds; inputs and the target of a regression are scaled."""
+    from benchmarks.accuracy.tnlearn_network import NetworkClassifier, NetworkRegressor
+
+    estimator = NetworkClassifier if task == "classification" else NetworkRegressor
+    model = make_pipeline(StandardScaler(), estimator(random_state=seed))
+    return model if task == "classification" else TransformedTargetRegressor(model, transformer=StandardScaler())
+
+
 def task_neuron(task, seed, **parameters):
     """Return our estimator, its defaults but for `parameters`."""
     from sklearn_taskneurons import TaskNeuronClassifier, TaskNeuronRegressor
@@ -104,6 +113,7 @@ MODELS = {
     "realmlp": realmlp,
     "tabm": tabm,
     "kan": kan,
+    "tnlearn": tnlearn,
     "taskneuron": lambda task, seed, n_threads: task_neuron(task, seed),
     "taskneuron_linear": lambda task, seed, n_threads: task_neuron(task, seed, formula=LINEAR),
     "taskneuron_generic": lambda task, seed, n_threads: task_neuron(task, seed, formula=GENERIC),
@@ -117,6 +127,7 @@ REQUIRES = {
     "realmlp": ("pytabkit", "pytabkit"),
     "tabm": ("pytabkit", "pytabkit"),
     "kan": ("kan", "pykan"),
+    "tnlearn": ("tnlearn", "tnlearn"),
 }
 
 
