@@ -1,7 +1,7 @@
 """The networks of tnlearn as estimators of scikit-learn, whose pipelines take no others.
 
-The neurons are found by its search with the settings of its quick start; with the defaults it takes a quarter of an hour for
-some hundred rows. All else is default.
+The neurons are found by its search with the settings of its quick start: its defaults are 20 generations of 5,000 programs, of
+which it scores some dozens a second. All else is default.
 """
 
 import io
