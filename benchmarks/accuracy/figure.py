@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.accuracy.report import log_ratio
+from benchmarks.accuracy.report import log_ratio, pair_of
 
 MARKERS = "osD^vP*X"
 # Ratios that the axis names, as far as they are in it.
@@ -54,9 +54,8 @@ def compared(part):
 def ratios(part, model, references, name):
     """Return the ratios of a model's error on a set to those of the references that have one."""
     cells = part["sets"].get(name, {})
-    known = [reference for reference in references if reference in cells and model in cells]
-    known = [reference for reference in known if cells[model]["errors"].keys() & cells[reference]["errors"].keys()]
-    return {reference: float(np.exp(log_ratio(cells[model], cells[reference]))) for reference in known}
+    pairs = {reference: pair_of(cells, model, reference) for reference in references}
+    return {reference: float(np.exp(log_ratio(*pair))) for reference, pair in pairs.items() if pair}
 
 
 def draw_part(part, names, axis):

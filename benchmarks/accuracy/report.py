@@ -83,8 +83,7 @@ def means(group):
 
 def compare(sets, model, other):
     """Return the geometric mean of error ratios, wins, ties, and the test over the sets; of each, the splits that both saw."""
-    pairs = [(cells[model], cells[other]) for cells in sets.values() if model in cells and other in cells]
-    pairs = [(a, b) for a, b in pairs if a["errors"].keys() & b["errors"].keys()]
+    pairs = [pair for cells in sets.values() if (pair := pair_of(cells, model, other))]
     logs = np.array([log_ratio(a, b) for a, b in pairs])
     times = np.array([np.log(a["fit_seconds"] / b["fit_seconds"]) for a, b in pairs])
     comparison = {"model": model, "reference": other, "sets": len(pairs)}
@@ -98,6 +97,12 @@ def compare(sets, model, other):
         "p_value": float(wilcoxon(logs[logs != 0]).pvalue) if tested else None,  # a tie has no sign
         "fit_seconds_ratio": float(np.exp(times.mean())),
     }
+
+
+def pair_of(cells, model, other):
+    """Return the figures of two models on a set, None where no split has seen both."""
+    pair = cells.get(model), cells.get(other)
+    return pair if all(pair) and pair[0]["errors"].keys() & pair[1]["errors"].keys() else None
 
 
 def log_ratio(one, other):

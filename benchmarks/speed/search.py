@@ -17,7 +17,6 @@ mode="r", which does not form Q: medians of many.
 
 import io
 import statistics
-import time
 from contextlib import redirect_stderr
 
 import numpy as np
@@ -73,9 +72,7 @@ def pyoperon(X, y, options, seed):
         n_threads=1,
         random_state=seed,
     )
-    started = time.perf_counter()
-    model.fit(X, y)
-    seconds = time.perf_counter() - started
+    seconds = time_of(lambda: model.fit(X, y))
     evaluations = model.stats_["evaluation_count"]
     return {
         "seconds": seconds,

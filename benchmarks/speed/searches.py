@@ -29,9 +29,7 @@ def our_search(X, y, functions, options, seed):
         p_reproduction=0.1,
         random_state=seed,
     )
-    started = time.perf_counter()
-    model.fit(X, y)
-    seconds = time.perf_counter() - started
+    seconds = time_of(lambda: model.fit(X, y))
     return model, {
         "seconds": seconds,
         "programs_per_second": options.population * model.n_iter_ / seconds,
