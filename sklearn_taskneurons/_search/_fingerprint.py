@@ -36,7 +36,7 @@ def fingerprint(scorer: Scorer, settings: SearchSettings, n_islands: int, migrat
 def _own_functions(settings: SearchSettings) -> dict[str, tuple[object, object]]:
     """Return what the functions of the user's own among those of a search compute, by their names."""
     functions = [FUNCTIONS[opcode] for opcode in opcodes_of(settings.function_set).values()]
-    return {own.name: (own.numpy_function, own.torch_function) for own in functions if own.numpy_function is not None}
+    return {own.name: (own.numpy_function, own.torch_function) for own in functions if own.is_own}
 
 
 def plain(value: NDArray[Any] | np.generic) -> Any:

@@ -52,7 +52,7 @@ class Task:
 
 def own_functions() -> tuple[tuple[int, Function], ...]:
     """Return the functions that were added to the table, with their opcodes, in order."""
-    return tuple(pair for pair in enumerate(FUNCTIONS) if pair[1].numpy_function is not None)
+    return tuple(pair for pair in enumerate(FUNCTIONS) if pair[1].is_own)
 
 
 class Generation(NamedTuple):

@@ -212,7 +212,7 @@ def _columns(expressions: Sequence[Expression], X: Floats) -> Floats:
     parts = [ones]
     for expression in expressions:
         # A function of the user's own may know arrays only.
-        has_own = any(FUNCTIONS[node.opcode].numpy_function is not None for node in expression)
+        has_own = any(FUNCTIONS[node.opcode].is_own for node in expression)
         part = torch.from_numpy(evaluate(expression, X)) if has_own else evaluate(expression, values)
         parts.append(part * ones)
     columns: Floats = to_array(torch.cat(parts, dim=1))

@@ -70,7 +70,7 @@ class SeparableProgram:
     def is_opaque(self) -> bool:
         """Whether a function cannot be differentiated: one of the user's own that does not know tensors."""
         functions = [FUNCTIONS[node.opcode] for summand in self.summands for node in summand.nodes]
-        return any(function.numpy_function is not None and function.torch_function is None for function in functions)
+        return any(function.is_own and function.torch_function is None for function in functions)
 
     def split(self, constants: Floats) -> list[Floats]:
         """Return the value of each constant."""

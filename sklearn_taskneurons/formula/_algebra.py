@@ -5,7 +5,6 @@ features move past everything that is one number a row, and division by a monomi
 Functions of anything but a constant, and reciprocals of sums, are kept as atoms.
 """
 
-import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import TypeAlias
@@ -33,7 +32,22 @@ from sklearn_taskneurons.formula._errors import ExpansionError
 from sklearn_taskneurons.formula._expression import Expression, Node, Type, node_type
 from sklearn_taskneurons.formula._limits import MAX_DEGREE
 from sklearn_taskneurons.formula._writer import Writer
-from sklearn_taskneurons.formula.functions import ADD, ARITIES, DIV, DOT, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, SUM, VECTOR, X
+from sklearn_taskneurons.formula.functions import (
+    ADD,
+    ARITIES,
+    DIV,
+    DOT,
+    FUNCTIONS,
+    MUL,
+    NEG,
+    NUMBER,
+    POW,
+    SUB,
+    SUM,
+    VECTOR,
+    X,
+    array_function,
+)
 
 _Members: TypeAlias = list[tuple[Monomial, Weight | None]]
 
@@ -304,15 +318,11 @@ def _cost(coefficient: Coefficient) -> int:
 
 def _function_value(opcode: int, *arguments: float) -> float:
     """Return a function of numbers as the number it is in floating point."""
-    name, own = FUNCTIONS[opcode].name, FUNCTIONS[opcode].numpy_function
     try:
-        if own is not None:
-            with np.errstate(all="ignore"):
-                value = float(own(*(np.array([[argument]]) for argument in arguments))[0, 0])
-            exact(value)  # which only a finite number is
-            return value
-        function: Callable[..., float] = abs if name == "abs" else getattr(math, name)
-        return function(*arguments)
+        with np.errstate(all="ignore"):
+            value = float(array_function(opcode, np)(*(np.array([[argument]]) for argument in arguments))[0, 0])
+        exact(value)  # which only a finite number is
+        return value
     except (ValueError, OverflowError):
-        given = ", ".join(map(repr, arguments))
+        name, given = FUNCTIONS[opcode].name, ", ".join(map(repr, arguments))
         raise ExpansionError(f"{name} must have a real and finite value, given {name}({given})") from None

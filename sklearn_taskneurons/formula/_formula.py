@@ -138,7 +138,7 @@ class Formula(Immutable):
         if len(self._text) > MAX_CHARACTERS:
             return type(self).from_expression, (self._expression,)
         # Functions of the user's own go along: without them the text would mean nothing elsewhere.
-        own = dict.fromkeys(FUNCTIONS[node.opcode] for node in self._expression if FUNCTIONS[node.opcode].numpy_function)
+        own = dict.fromkeys(FUNCTIONS[node.opcode] for node in self._expression if FUNCTIONS[node.opcode].is_own)
         return (_restored, (type(self), self._text, *own)) if own else (type(self), (self._text,))
 
     def __eq__(self, other: object) -> bool:

@@ -96,7 +96,7 @@ class LatexPrinter(Printer):
         if opcode == POW:
             exponent = f"{_CIRCLE if kind == 'V' else ''}{int(value)}"  # type: ignore[arg-type]
             return template.format(self.wrap(self._base(parts[0]), ATOM_LEVEL), exponent), POWER_LEVEL
-        if FUNCTIONS[opcode].numpy_function is not None:
+        if FUNCTIONS[opcode].is_own:
             wrapped = [self.wrap(self._base(part), ATOM_LEVEL) for part in parts]
             return filled(template, [part.text for part in parts], wrapped), template_level(template)
         return template.format(*(part.text for part in parts)), ATOM_LEVEL

@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn_taskneurons.formula._coefficients import exact
 from sklearn_taskneurons.formula._expression import Expression, Node, fold
-from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, NUMBER, POW, SUB, SUM, VECTOR, X
+from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, NUMBER, OPCODES, POW, SUB, SUM, VECTOR, X
 
 
 def sympy_sum(expression: Expression, n_features: int, symbols: str | Sequence[Any]) -> Any:
@@ -71,12 +71,13 @@ class _Translator:
             DIV: lambda a, b: a / b,
             NEG: lambda a: -a,
             POW: lambda a: a ** int(node.value),  # type: ignore[arg-type]
+            OPCODES["abs"]: abs,
         }
         name = FUNCTIONS[node.opcode].name
-        if FUNCTIONS[node.opcode].numpy_function is not None:
+        if FUNCTIONS[node.opcode].is_own:
             undefined: Callable[..., Any] = self.sympy.Function(name)
             return undefined
-        return operations.get(node.opcode) or getattr(self.sympy, "Abs" if name == "abs" else name)
+        return operations.get(node.opcode) or getattr(self.sympy, name)
 
     def _map(self, function: Callable[..., Any], *arguments: Any) -> Any:
         if not any(isinstance(argument, list) for argument in arguments):

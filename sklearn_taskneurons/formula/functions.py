@@ -17,8 +17,9 @@ class Function:
     """A row of the table: what a node of an expression does.
 
     ``array_name`` is the function's name in both :mod:`numpy` and :mod:`torch`; ``symbol`` is its
-    infix or prefix operator, if it is written with one. ``takes_vectors`` demands vector arguments and
-    makes the result a scalar. ``numpy_function`` and ``torch_function`` are what a function of the user's own computes.
+    infix or prefix operator, if it is written with one. ``latex`` is a template of :meth:`str.format`, and that of a function
+    of the user's own one of `make_function`. ``takes_vectors`` demands vector arguments and makes the result a scalar.
+    ``numpy_function`` and ``torch_function`` are what a function of the user's own computes.
     """
 
     name: str
@@ -29,6 +30,11 @@ class Function:
     takes_vectors: bool = False
     numpy_function: Callable[..., Any] | None = None
     torch_function: Callable[..., Any] | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is one of the user's own."""
+        return self.numpy_function is not None
 
     def __reduce__(self) -> tuple[Callable[..., "Function"], tuple[Any, ...]]:
         # Where it is restored, it takes its place in the table.
@@ -61,8 +67,6 @@ FUNCTIONS: Final[list[Function]] = [
     Function("sqrt", 1, "sqrt", latex=r"\sqrt{{{0}}}"),
     Function("abs", 1, "abs", latex=r"\lvert {0} \rvert"),
 ]
-
-N_BUILT_IN: Final = len(FUNCTIONS)
 
 # As many rows the table can have; programs keep an opcode in a byte.
 MAX_FUNCTIONS: Final = 64
@@ -100,14 +104,15 @@ def opcodes_of(names: Iterable[str]) -> dict[str, int]:
     return {name: OPCODES[name] for name in names}
 
 
-def portable(opcode: int) -> "int | Function":
-    """Return what an opcode is to be pickled as: functions of the user's own have other opcodes in other processes."""
-    return FUNCTIONS[opcode] if opcode >= N_BUILT_IN else opcode
+def portable(opcode: int) -> "str | Function":
+    """Return what an opcode is to be pickled as, which is another one elsewhere: a name, or a function of the user's own."""
+    function = FUNCTIONS[opcode]
+    return function if function.is_own else function.name
 
 
-def restored(kind: Callable[..., Any], function: "int | Function", *values: Any) -> Any:
+def restored(kind: Callable[..., Any], function: "str | Function", *values: Any) -> Any:
     """Return a ``kind`` of values behind an opcode that was pickled by `portable`."""
-    return kind(OPCODES[function.name] if isinstance(function, Function) else function, *values)
+    return kind(OPCODES[function.name if isinstance(function, Function) else function], *values)
 
 
 def is_called(name: str) -> bool:

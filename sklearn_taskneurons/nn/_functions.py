@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sklearn_taskneurons.formula import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, OPCODES, SUB, SUM
-from sklearn_taskneurons.formula.functions import N_BUILT_IN, array_function
+from sklearn_taskneurons.formula.functions import array_function
 
 # A hidden unit can come arbitrarily close to a pole, or leave the domain of log and sqrt, and one row that
 # does would end the training with nan.  Nearer to the pole than this a function is continued, farther it is exact.
@@ -104,7 +104,7 @@ def _own_function(opcode: int) -> Callable[..., Any]:
 def check_functions(opcodes: Iterable[int]) -> None:
     """Raise ValueError if one of these is a function of the user's own that is not differentiable on tensors."""
     for opcode in sorted(set(opcodes)):
-        if opcode >= N_BUILT_IN:
+        if FUNCTIONS[opcode].is_own:
             _try(opcode)
 
 

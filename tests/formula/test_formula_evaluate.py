@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_taskneurons.formula import FUNCTIONS, Formula, evaluate
+from sklearn_taskneurons.formula import FUNCTIONS, SUM, Formula, evaluate
 
 RNG = np.random.default_rng(0)
 DATA = RNG.uniform(0.2, 2.0, size=(7, 3))
@@ -33,7 +33,7 @@ CASES = [
     ("6@x**2 + 2@x - 3", lambda x: (6 * x**2 + 2 * x - 3).sum(1)),
     ("sin(2)*x", lambda x: np.sin(2.0) * x.sum(1)),
     ("sin(x*sum(x))", lambda x: np.sin(x * x.sum(1, keepdims=True)).sum(1)),
-    *((f"{f.name}(x)", lambda x, f=f: getattr(np, f.array_name)(x).sum(1)) for f in FUNCTIONS[11:] if f.array_name),
+    *((f"{f.name}(x)", lambda x, f=f: getattr(np, f.array_name)(x).sum(1)) for f in FUNCTIONS[SUM + 1 :] if not f.is_own),
 ]
 
 

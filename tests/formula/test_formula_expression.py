@@ -1,7 +1,10 @@
 """The table of functions and the prefix expressions that everything is built on."""
 
+import pickle
+
 import numpy as np
 import pytest
+import sympy
 import torch
 
 from sklearn_taskneurons.formula import (
@@ -52,6 +55,12 @@ def test_numpy_and_torch_know_every_function_by_its_array_name():
             assert callable(getattr(torch, function.array_name))
 
 
+@pytest.mark.parametrize("name", [function.name for function in FUNCTIONS[SUM + 1 :] if not function.is_own])
+def test_sympy_knows_every_elementwise_function(name):
+    value = Formula(f"{name}(x)").to_sympy(1).subs(sympy.Symbol("x0"), sympy.Rational(7, 10))
+    np.testing.assert_allclose(float(value), Formula(f"{name}(x)")(np.array([[0.7]]))[0], rtol=1e-14)
+
+
 def test_fold_gives_operands_in_the_order_of_writing():
     expression = Formula("x - 2/dot([1, 2], x)").expression
     assert fold(expression, lambda node, *parts: f"{FUNCTIONS[node.opcode].name}({','.join(parts)})") == (
@@ -97,3 +106,9 @@ def test_a_chain_is_one_level_of_nesting():
     nested = (*[Node(ADD), Node(X)] * 100, Node(X))
     with pytest.raises(ExpansionError, match="at most 100 levels deep, given 101"):
         check_bounds(nested)
+
+
+def test_a_pickle_holds_names_and_not_the_order_of_the_table(monkeypatch):
+    pickled = pickle.dumps(Node(OPCODES["exp"]))
+    monkeypatch.setitem(OPCODES, "exp", OPCODES["sin"])
+    assert pickle.loads(pickled) == Node(OPCODES["sin"])
