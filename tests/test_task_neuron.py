@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_diabetes
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from skorch.callbacks import BatchScoring, Callback, EpochScoring, TrainEndCheckpoint
 
 from sklearn_taskneurons import (
@@ -17,6 +17,7 @@ from sklearn_taskneurons import (
     VSRRegressor,
     make_function,
 )
+from sklearn_taskneurons._training.optimizer import VectorAdamW
 
 ONLY_FOR_ARRAYS = make_function(lambda a: np.arctan(a) + a, name="only_for_arrays")
 
@@ -361,13 +362,24 @@ class TestTraining:
         with pytest.raises(ValueError, match="1 outputs"):
             model.partial_fit(X, np.column_stack([y, y]))
 
-    def test_an_interrupted_fit_leaves_a_model(self, table):
-        class Interrupt(Callback):
-            def on_epoch_end(self, net, **kwargs):
-                if len(net.history) == 3:
-                    raise KeyboardInterrupt
+    def test_a_training_that_diverges_is_told(self, table):
+        X, y = table
+        with pytest.warns(ConvergenceWarning, match="a smaller lr may help"):
+            model = small(formula="x**8", activation="identity", lr=1e30).fit(X, y)
+        assert np.isfinite(model.predict(X)).all()
 
+    def test_an_interrupted_fit_leaves_a_model(self, table, monkeypatch):
+        taken = []
+
+        def step(self, *args):
+            taken.append(1)
+            if len(taken) == 10:
+                raise KeyboardInterrupt
+            return original(self, *args)
+
+        original = VectorAdamW.step
+        monkeypatch.setattr(VectorAdamW, "step", step)
         X, y = table
         with pytest.warns(UserWarning, match="interrupted"):
-            model = small(callbacks=[Interrupt()]).fit(X, y)
+            model = small().fit(X, y)
         assert np.isfinite(model.predict(X)).all()

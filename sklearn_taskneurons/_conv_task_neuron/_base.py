@@ -228,7 +228,7 @@ class BaseConvTaskNeuron(BaseNetwork):
             return None
         return Augmentation(self.image_shape_, shift, self.horizontal_flip, seed)
 
-    def _comparison_options(self, n_rows):
+    def _shared_options(self, n_rows):
         return {"elementwise_affine": True, "bound_input": False, "activation": "tanh"}
 
 

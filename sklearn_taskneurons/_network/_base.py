@@ -2,13 +2,15 @@
 
 import copy
 import time
+import warnings
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -45,7 +47,6 @@ SHARE_OF_TIME = 0.25
 class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Networks of task-based neurons; subclasses say what the networks are, mixins what the targets are."""
 
-    _task: ClassVar[Literal["regression", "classification"]]
     # What "auto" is: the rows of a step, the steps that training takes, and the least and the most epochs for them.
     _auto_batch_size: ClassVar[int]
     _auto_steps: ClassVar[int]
@@ -91,9 +92,13 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _search_targets(self, y):
         """Return what the formula is searched for: numbers, (N,) or (N, O)."""
 
-    def _loss_options(self):
-        """Return what else the loss is."""
-        return {}
+    @abstractmethod
+    def _loss(self):
+        """Return what the networks minimize."""
+
+    @abstractmethod
+    def _strata(self, y):
+        """Return the classes of which held-out rows have their proportions; None if there are none."""
 
     # What the networks are: the subclasses' part.
 
@@ -113,8 +118,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return what is done to the batches of the training; it says what it cannot do."""
 
     @abstractmethod
-    def _comparison_options(self, n_rows):
-        """Return what the small networks are by which formulas are compared."""
+    def _shared_options(self, n_rows):
+        """Return what the networks have in common with the small ones by which formulas are compared."""
 
     def _features(self, X, y, weights, seed, deadline):
         """Return over what the formula is searched."""
@@ -188,8 +193,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             wanted = len(y) * self.validation_fraction >= AUTO_HELD_OUT_ROWS
         if not wanted:
             return None
-        classes = y if self._task == "classification" else None
-        parts = hold_out(classes, len(y), self.validation_fraction, n_members, seed)
+        parts = hold_out(self._strata(y), len(y), self.validation_fraction, n_members, seed)
         return [to_tensor(rows, torch.int64) for rows in parts]
 
     def _start(self, X, y, weights, search_seed, net_seed, deadline):
@@ -198,9 +202,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.scaler_ = self._fit_scaler(X, weights)
         self.formula_ = self._find_formula(X, y, weights, n_outputs, search_seed, deadline)
         self._n_rows, self._callbacks = len(X), given_callbacks(self.callbacks)
-        options = self._training_options(len(X)) | self._loss_options()
-        options |= {"augmentation": self._augmentation(net_seed), "callbacks": copy.deepcopy(self._callbacks)}
-        options |= {"task": self._task, "device": resolve_device(self.device), "seed": net_seed}
+        options = self._training_options(len(X)) | {"loss": self._loss(), "augmentation": self._augmentation(net_seed)}
+        options |= {"callbacks": copy.deepcopy(self._callbacks), "device": resolve_device(self.device), "seed": net_seed}
         self.net_ = self._make_net(len(X), n_outputs, options)
         self.n_parameters_ = count_parameters(self.net_.module_)
         self.n_multiplications_ = count_multiplications(self.net_.module_, (self.scaler_.n_scalings * X.shape[1],))
@@ -213,8 +216,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self.net_,
             augmentation=self._augmentation(self.net_.iterator_train__order.seed),
             callbacks=None if self._callbacks == before else copy.deepcopy(self._callbacks),
+            loss=self._loss(),
             **self._training_options(self._n_rows),
-            **self._loss_options(),
         )
 
     def _training_options(self, n_rows):
@@ -257,21 +260,19 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         n_repeats = n_splits(len(y))
         if not n_repeats or len(pool) == 1 or (y == y[0]).all():
             return None
-        classes = y if self._task == "classification" else None
         losses = held_out_losses(
             [candidate.formula for candidate in pool],
             X,
             self._network_targets(y),
             weights,
-            hold_out(classes, len(y), HELD_OUT_FRACTION, n_repeats, seed),
+            hold_out(self._strata(y), len(y), HELD_OUT_FRACTION, n_repeats, seed),
             out_features=n_outputs,
-            task=self._task,
+            loss=self._loss(),
             weight_decay=self._weight_decay(len(X)),
             device=resolve_device(self.device),
             deadline=None if deadline is None else time.monotonic() + share_of_time(deadline),
             seed=seed,
-            **self._comparison_options(len(X)),
-            **self._loss_options(),
+            **self._shared_options(len(X)),
         )
         return losses if np.isfinite(losses).any() else None
 
@@ -320,6 +321,13 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             )
         finally:
             tasks.close()
+        if training.stopped == "diverged":
+            warnings.warn(
+                "Training ended at a loss or weights that are not finite; the best weights before are kept, and a smaller lr "
+                "may help.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         self.loss_curve_ = self.loss_curve_ + training.loss_curve
         self.validation_loss_curve_ = self.validation_loss_curve_ + training.validation_loss_curve
         self.n_iter_ += training.n_iter

@@ -1,7 +1,7 @@
 """What the classifiers have in common: labels, their weights, and probabilities."""
 
 from numbers import Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import log_softmax, logsumexp, softmax
@@ -13,14 +13,13 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._network._weights import in_range
+from sklearn_taskneurons._training import CrossEntropyLoss
 from sklearn_taskneurons._validation import check_weights, class_weights
 from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
 
 
 class NetworkClassifierMixin(ClassifierMixin):
     """Labels for the networks of `BaseNetwork`, which follows it among the bases."""
-
-    _task: ClassVar[Literal["regression", "classification"]] = "classification"
 
     _classifier_constraints: ClassVar[dict[str, Any]] = {
         "search": [None, VSRRegressor, VSRClassifier],
@@ -168,8 +167,11 @@ class NetworkClassifierMixin(ClassifierMixin):
         of_classes = class_weights(self.class_weight, y, weights, self.classes_)
         return np.searchsorted(self.classes_, y), weights * in_range(of_classes)
 
-    def _loss_options(self):
-        return {"label_smoothing": self.label_smoothing}
+    def _loss(self):
+        return CrossEntropyLoss(self.label_smoothing)
+
+    def _strata(self, y):
+        return y
 
     def _start_targets(self, y, weights):
         return len(self.classes_)

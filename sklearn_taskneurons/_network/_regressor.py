@@ -1,20 +1,16 @@
 """What the regressors have in common: targets, their scaling and their range."""
 
-from typing import ClassVar, Literal
-
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._network._weights import in_range
-from sklearn_taskneurons._training import fit_target_scaler
+from sklearn_taskneurons._training import SquaredErrorLoss, fit_target_scaler
 from sklearn_taskneurons._validation import check_numbers, check_weights
 
 
 class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
     """Targets for the networks of `BaseNetwork`, which follows it among the bases."""
-
-    _task: ClassVar[Literal["regression", "classification"]] = "regression"
 
     @all_or_nothing
     @with_callbacks
@@ -106,6 +102,12 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
             raise ValueError(f"y must have {self.n_outputs_} outputs, as in the first fit, got {n_outputs}")
         self._y_ndim = y.ndim
         return X, y.reshape(len(y), -1), in_range(check_weights(sample_weight, X))
+
+    def _loss(self):
+        return SquaredErrorLoss()
+
+    def _strata(self, y):
+        return None
 
     def _start_targets(self, y, weights):
         self.target_scaler_ = fit_target_scaler(y, weights)

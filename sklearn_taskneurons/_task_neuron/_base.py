@@ -111,7 +111,7 @@ class BaseTaskNeuron(BaseNetwork):
             hidden_formula=self.hidden_formula,
             embedding_size=self._auto("embedding_size", n_rows, AUTO_EMBEDDING_SIZE, 0),
             n_members=self.n_members,
-            **self._comparison_options(n_rows),
+            **self._shared_options(n_rows),
             **options,
         )
 
@@ -122,10 +122,10 @@ class BaseTaskNeuron(BaseNetwork):
             return value
         return with_many if n_rows >= ENOUGH_ROWS else with_few
 
-    def _comparison_options(self, n_rows):
+    def _shared_options(self, n_rows):
         return {
             "n_scalings": self.scaler_.n_scalings,
             "elementwise_affine": self.elementwise_affine,
-            "bound_input": self.scaling is None,
+            "bound_input": not self.scaler_.is_bounded,
             "activation": self._auto("activation", n_rows, "mixed", "tanh"),
         }

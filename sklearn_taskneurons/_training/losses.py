@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import TypeAlias
 
+import torch
 from torch import Tensor, nn
 
 Target: TypeAlias = Tensor | tuple[Tensor, Tensor]
@@ -14,6 +15,11 @@ class MemberLoss(nn.Module, ABC):
     While training, weights are taken to have a mean of 1 over all batches, whatever it is in one: if each batch was divided by
     its own, rows would count for more the lighter those beside them are.
     """
+
+    @staticmethod
+    @abstractmethod
+    def prediction(outputs: Tensor) -> Tensor:
+        """Return what the members predict together, by outputs (N, M, O)."""
 
     @abstractmethod
     def of_rows(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
@@ -42,6 +48,11 @@ class MemberLoss(nn.Module, ABC):
 class SquaredErrorLoss(MemberLoss):
     """The squared error, averaged over outputs; targets (B, M, O)."""
 
+    @staticmethod
+    def prediction(outputs: Tensor) -> Tensor:
+        """Return the mean over members."""
+        return outputs.mean(1)
+
     def of_rows(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
         return nn.functional.mse_loss(y_pred, y_true, reduction="none").mean(-1)
 
@@ -66,6 +77,11 @@ class CrossEntropyLoss(MemberLoss):
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
+
+    @staticmethod
+    def prediction(outputs: Tensor) -> Tensor:
+        """Return the mean over members of the probabilities that belong to logits (N, M, C)."""
+        return torch.softmax(outputs, -1).mean(1)
 
     def of_rows(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
         return self._cross_entropy(y_pred, y_true, "none").view(y_true.shape)

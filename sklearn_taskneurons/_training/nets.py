@@ -1,26 +1,24 @@
-"""The skorch net of the estimators: a multi-layer perceptron of task-based neurons, seeded and ready to train."""
+"""The skorch net of the estimators, around any module with members, seeded and ready to train."""
 
 import pickle
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, PrintLog
 from skorch.utils import TeeGenerator
-from torch import Tensor, nn
+from torch import nn
 
 from sklearn_taskneurons._device import seeded_torch
 from sklearn_taskneurons._training.augmentation import Augmentation
 from sklearn_taskneurons._training.batches import RowOrder, TensorBatches, TensorTable
 from sklearn_taskneurons._training.callbacks import BestEpoch
-from sklearn_taskneurons._training.losses import CrossEntropyLoss, SquaredErrorLoss
+from sklearn_taskneurons._training.losses import MemberLoss, SquaredErrorLoss
 from sklearn_taskneurons._training.optimizer import VectorAdamW
 from sklearn_taskneurons._training.vector import parameter_vector, tied
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn import Activation, TaskNeuronMLP
-
-Task: TypeAlias = Literal["regression", "classification"]
 
 # The names of the callbacks that every net has.
 OWN_CALLBACKS = ("best_epoch", "epoch_timer", "train_loss", "valid_loss", "print_log")
@@ -107,10 +105,17 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Tell all callbacks, and only then take over what they have assigned, and stop where one wants to."""
-        super().notify(method_name, **cb_kwargs)
-        if len(self.callbacks_) > len(OWN_CALLBACKS) and hasattr(self, "_tie"):
+        has_others = len(self.callbacks_) > len(OWN_CALLBACKS)
+        watch: BestEpoch = dict(self.callbacks_)["best_epoch"]
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt:
+            if has_others:  # by which a callback ends the training, as skorch's own early stopping does
+                watch.stopped_ = watch.stopped_ or "callback"
+            raise
+        if has_others and hasattr(self, "_tie"):
             self._tie.restore()
-        if method_name in STOPPING_EVENTS and dict(self.callbacks_)["best_epoch"].stopped_ is not None:
+        if method_name in STOPPING_EVENTS and watch.stopped_ is not None:
             raise StopTraining
 
     def __getstate__(self) -> dict[str, Any]:
@@ -143,16 +148,6 @@ def _check_table(X: Any) -> None:
             "a net of an estimator is trained by the estimator's own fit and partial_fit, which know how rows are scaled, "
             f"got {type(X).__name__}"
         )
-
-
-def mean_output(outputs: Tensor) -> Tensor:
-    """Return the mean over members of outputs (N, M, O)."""
-    return outputs.mean(1)
-
-
-def mean_probabilities(logits: Tensor) -> Tensor:
-    """Return the mean over members of the probabilities that belong to logits (N, M, C)."""
-    return torch.softmax(logits, -1).mean(1)
 
 
 def make_net(
@@ -224,8 +219,7 @@ def make_net_of(
     module: Callable[..., nn.Module],
     arguments: dict[str, Any],
     *,
-    task: Task = "regression",
-    label_smoothing: float = 0.0,
+    loss: MemberLoss | None = None,
     lr: float = 5e-3,
     weight_decay: float = 0.1,
     batch_size: int = 128,
@@ -242,13 +236,12 @@ def make_net_of(
     Parameters
     ----------
     module : callable
-        Returns the module: with the attribute ``n_members``, and outputs (N, M, O).
+        Returns the module: with the attribute ``n_members``, M, and outputs (N, M, O). If M is more than 1, the first axis of
+        each parameter is that of the members, or the module is a `SideBySide`.
     arguments : dict
         What it is called with, beside a ``dtype``.
-    task : {"regression", "classification"}
-        Whether the loss is the squared error or the cross-entropy of logits.
-    label_smoothing : float
-        The part of a class's probability that is spread over all while the net is trained.
+    loss : MemberLoss or None
+        What is minimized; None for the squared error.
     lr, weight_decay : float
         Learning rate of AdamW, and its weight decay.
     batch_size, valid_batch_size : int
@@ -271,15 +264,13 @@ def make_net_of(
     TableNet
     """
     device = torch.device(device)
-    losses: dict[str, Any] = {"criterion": SquaredErrorLoss}
-    if task == "classification":
-        losses = {"criterion": CrossEntropyLoss, "criterion__label_smoothing": label_smoothing}
+    loss = SquaredErrorLoss() if loss is None else loss
     net = TableNet(
         module,
         **{f"module__{name}": value for name, value in arguments.items()},
         module__dtype=torch.float32,  # that of the tables, whatever torch's default is
-        **losses,
-        predict_nonlinearity=mean_output if task == "regression" else mean_probabilities,
+        criterion=loss,
+        predict_nonlinearity=loss.prediction,
         optimizer=VectorAdamW,
         optimizer__weight_decay=weight_decay,
         # One pass over all parameters instead of a dozen, for which small networks would wait longer than for the rest.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sklearn_taskneurons._training.augmentation import Augmentation
+from sklearn_taskneurons._training.losses import MemberLoss
 from sklearn_taskneurons._training.nets import TableNet
 
 
@@ -15,10 +16,10 @@ def resume(
     weight_decay: float,
     batch_size: int,
     max_epochs: int,
+    loss: MemberLoss,
     augmentation: Augmentation | None = None,
     callbacks: Sequence[Any] | None = None,
     verbose: int = 0,
-    **loss_options: Any,
 ) -> TableNet:
     """Return a net that goes on where another one stands; the other one stays there, whatever becomes of this one.
 
@@ -26,12 +27,10 @@ def resume(
     ----------
     net : TableNet
         The other one. It is not being trained.
-    lr, weight_decay, batch_size, max_epochs, augmentation, verbose
+    lr, weight_decay, batch_size, max_epochs, loss, augmentation, verbose
         As in `make_net_of`.
     callbacks : sequence of skorch callbacks, or of pairs of name and callback, or None
         What else watches the training from now on; None for what has watched it so far.
-    **loss_options
-        What else the loss is.
 
     Returns
     -------
@@ -55,9 +54,8 @@ def resume(
     group["weight_decay"] = weight_decay
     if lr != net.lr:  # else it is where a schedule among the callbacks has left it
         group |= {"lr": lr, "initial_lr": lr}
-    for name, value in loss_options.items():
-        setattr(result, f"criterion__{name}", value)
-    result.criterion_ = result.criterion(**result.get_params_for("criterion"))
+    result.criterion = result.criterion_ = loss
+    result.predict_nonlinearity = loss.prediction
     before = net.iterator_train__augmentation
     if augmentation is not None and before is not None:
         augmentation.n_batches = before.n_batches

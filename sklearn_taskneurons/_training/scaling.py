@@ -41,6 +41,11 @@ class ColumnScaler:
     limit: float | None = LIMIT
     n_scalings: ClassVar[int] = 1
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is a bound."""
+        return self.limit is not None
+
     def transform(self, X: NDArray[Any]) -> FloatArray:
         """Return the scaled columns of ``X`` (N, D) as float64; any finite input gives a finite output."""
         z: FloatArray
@@ -135,6 +140,11 @@ class MixedScaler:
     columns: ColumnScaler
     scores: NormalScores
     n_scalings: ClassVar[int] = 2
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether both scalings are bounded; ranks are."""
+        return self.columns.is_bounded
 
     def transform(self, X: NDArray[Any]) -> FloatArray:
         """Return ``X`` (N, D) in both scalings, (N, 2*D), column after column in memory."""

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping
 from skorch.helper import predefined_split
 from torch import nn
 
@@ -50,7 +49,7 @@ class Training:
         That loss, infinite if there is none.
     stopped : {"converged", "time", "diverged", "callback", "interrupted"} or None
         What ended training before ``max_epochs``: no improvement any more, the deadline, a loss that is not finite,
-        ``on_epoch`` or skorch's EarlyStopping among the user's callbacks, or an interrupt from the keyboard.
+        ``on_epoch`` or one of the user's callbacks, or an interrupt from the keyboard.
     """
 
     loss_curve: list[float]
@@ -164,7 +163,7 @@ def train(
         net.history.pop()  # an epoch without an end
     rows = net.history.to_list()[n_before:]
     if stopped is None and len(rows) < max_epochs:
-        stopped = "callback" if _has_stopped_early(net) else "interrupted"
+        stopped = "interrupted"
     if stopped == "interrupted":
         if not keep_interrupted:
             raise KeyboardInterrupt
@@ -177,11 +176,6 @@ def train(
         best_losses=watch.best_losses_.tolist(),
         stopped=stopped,
     )
-
-
-def _has_stopped_early(net: NeuralNet) -> bool:
-    """Return whether the user's own early stopping has ended the training; it does so as the keyboard does."""
-    return any(isinstance(callback, EarlyStopping) and callback.misses_ == callback.patience for _, callback in net.callbacks_)
 
 
 def predict(

@@ -15,9 +15,18 @@ def parameter_vector(module: nn.Module) -> nn.Parameter:
 
 
 def member_of_entries(module: nn.Module, n_members: int) -> torch.Tensor:
-    """Return to which member each entry of the vector belongs, int64 (n_parameters,)."""
+    """Return to which member each entry of the vector belongs, int64 (n_parameters,).
+
+    Raises
+    ------
+    ValueError
+        If that cannot be known: the first axis of each parameter must be that of the members, or there is only one.
+    """
     if isinstance(module, SideBySide):
         return module.owners()
+    shapes = [tuple(parameter.shape) for parameter in module.parameters()]
+    if n_members > 1 and any(shape[:1] != (n_members,) for shape in shapes):
+        raise ValueError(f"the first axis of each parameter must be that of the {n_members} members, got shapes {shapes}")
     members = torch.arange(n_members, device=next(module.parameters()).device)
     owners = [members.repeat_interleave(parameter.numel() // n_members) for parameter in module.parameters()]
     return torch.cat(owners)

@@ -33,6 +33,13 @@ def test_every_parameter_belongs_to_its_member():
         torch.testing.assert_close(vector[member_of_entries(module, 3) == index], parameter_vector(network))
 
 
+def test_members_that_cannot_be_told_apart_are_refused():
+    module = nn.Linear(3, 2)
+    assert member_of_entries(module, 1).tolist() == [0] * 8
+    with pytest.raises(ValueError, match=r"first axis .* 3 members, got shapes \[\(2, 3\), \(2,\)\]"):
+        member_of_entries(module, 3)
+
+
 def test_each_member_keeps_its_own_best_epoch():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(120, 24))

@@ -18,28 +18,58 @@ def error(net, X, y):
     return float(np.mean((predict(net, X)[:, 0] - y) ** 2))
 
 
-class InterruptInEpoch(Callback):
-    def __init__(self, epoch):
-        self.epoch = epoch
+def interrupted_in_epoch(epoch, monkeypatch, **options):
+    net = small_net(**options)
+    step = net.optimizer_.step
 
-    def on_batch_end(self, net, **kwargs):
-        if len(net.history) == self.epoch:
+    def interrupt(*args):
+        if len(net.history) == epoch:
             raise KeyboardInterrupt
+        return step(*args)
+
+    monkeypatch.setattr(net.optimizer_, "step", interrupt)
+    return net
 
 
-def test_interrupt_leaves_the_best_so_far(data):
+def test_interrupt_leaves_the_best_so_far(data, monkeypatch):
     X, y = data
-    net = small_net(lr=0.3, callbacks=[InterruptInEpoch(6)])
+    net = interrupted_in_epoch(6, monkeypatch, lr=0.3)
     with pytest.warns(UserWarning, match="Training was interrupted"):
         training = train(net, make_table(X[:50], y[:50]), make_table(X[50:], y[50:]), max_epochs=100, keep_interrupted=True)
     assert (training.stopped, training.n_iter, len(net.history)) == ("interrupted", 5, 5)
     assert error(net, X[50:], y[50:]) == pytest.approx(min(training.validation_loss_curve), rel=1e-5)
 
 
-def test_interrupt_is_passed_on_where_nothing_is_to_be_kept(data):
+def test_interrupt_is_passed_on_where_nothing_is_to_be_kept(data, monkeypatch):
     X, y = data
     with pytest.raises(KeyboardInterrupt):
-        train(small_net(callbacks=[InterruptInEpoch(2)]), make_table(X, y), max_epochs=4)
+        train(interrupted_in_epoch(2, monkeypatch), make_table(X, y), max_epochs=4)
+
+
+class StopInEpoch(Callback):
+    """A rule of the user's own; it ends the training as those of skorch do."""
+
+    def __init__(self, event, epoch):
+        self.event, self.epoch = event, epoch
+
+    def _stop(self, event, net):
+        if event == self.event and len(net.history) == self.epoch:
+            raise KeyboardInterrupt
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        self._stop("on_batch_end", net)
+
+    def on_epoch_end(self, net, **kwargs):
+        self._stop("on_epoch_end", net)
+
+
+@pytest.mark.parametrize(("event", "n_iter"), [("on_batch_end", 2), ("on_epoch_end", 3)])
+@pytest.mark.filterwarnings("error")
+def test_callbacks_of_any_kind_may_stop(event, n_iter, data):
+    X, y = data
+    net = small_net(callbacks=[StopInEpoch(event, 3)])
+    training = train(net, make_table(X, y), max_epochs=100)
+    assert (training.stopped, training.n_iter) == ("callback", n_iter)
 
 
 def test_callbacks_of_the_user_may_stop(data):

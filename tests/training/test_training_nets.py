@@ -8,7 +8,15 @@ import pytest
 import torch
 from skorch.callbacks import Callback
 
-from sklearn_taskneurons._training import OWN_CALLBACKS, fit_column_scaler, make_net, make_table, predict, train
+from sklearn_taskneurons._training import (
+    OWN_CALLBACKS,
+    CrossEntropyLoss,
+    fit_column_scaler,
+    make_net,
+    make_table,
+    predict,
+    train,
+)
 
 
 def small_net(**options):
@@ -36,7 +44,7 @@ def test_learns_classes():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 3))
     y = (X[:, 0] ** 2 > X[:, 1] + 0.5).astype(int) + (X[:, 2] > 1)
-    net = make_net(3, 3, "x**2 + x", task="classification", lr=0.01)
+    net = make_net(3, 3, "x**2 + x", loss=CrossEntropyLoss(), lr=0.01)
     train(net, make_table(X, y), max_epochs=60)
     assert np.mean(predict(net, X)[:, 0].argmax(axis=1) == y) > 0.95
     probabilities = net.predict(X.astype(np.float32))
