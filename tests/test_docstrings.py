@@ -2,12 +2,14 @@
 
 import ast
 import inspect
+import re
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from sklearn.utils._param_validation import StrOptions
 
 import sklearn_taskneurons
 
@@ -57,6 +59,16 @@ def test_stated_defaults_are_those_of_the_signature(name):
     assert {parameter: ast.literal_eval(text) for parameter, text in stated.items()} == {
         parameter: described.default for parameter, described in signature.items()
     }
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_stated_options_are_those_that_are_taken(name):
+    constraints = getattr(sklearn_taskneurons, name)._parameter_constraints
+    for parameter, (kind, _) in entries(name, "Parameters").items():
+        stated = set(re.findall(r'"(\w+)"', kind.partition("default=")[0]))
+        allowed = constraints[parameter] if isinstance(constraints[parameter], list) else []
+        taken = set().union(*(kind.options for kind in allowed if isinstance(kind, StrOptions)))
+        assert stated == taken or str in allowed, parameter
 
 
 @pytest.mark.parametrize("prefix", ["TaskNeuron", "ConvTaskNeuron"])

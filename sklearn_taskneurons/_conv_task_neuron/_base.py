@@ -15,6 +15,7 @@ from sklearn_taskneurons._device import resolve_device
 from sklearn_taskneurons._network import BaseNetwork, share_of_time, whole_numbers
 from sklearn_taskneurons._training import Augmentation, fit_column_scaler, make_net_of
 from sklearn_taskneurons.nn import TaskNeuronCNN
+from sklearn_taskneurons.nn._cnn import POOLINGS
 from sklearn_taskneurons.nn._side_by_side import SideBySide
 
 # Images that go forward at once in validation: a convolution makes many numbers of each.
@@ -48,7 +49,7 @@ class BaseConvTaskNeuron(BaseNetwork):
         "code_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "channels": ["array-like", Interval(Integral, 1, None, closed="left")],
         "kernel_size": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "pooling": [StrOptions({"max", "average"})],
+        "pooling": [StrOptions(set(POOLINGS))],
         "pool_size": [StrOptions({"auto"}), "array-like", Interval(Integral, 1, None, closed="left")],
         "max_shift": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "horizontal_flip": ["boolean"],

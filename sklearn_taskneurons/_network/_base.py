@@ -31,7 +31,7 @@ from sklearn_taskneurons._network._weights import weighty_rows
 from sklearn_taskneurons._training import held_out_losses, make_table, predict, resume, train
 from sklearn_taskneurons._vsr import VSRRegressor
 from sklearn_taskneurons.formula import Formula
-from sklearn_taskneurons.nn import count_multiplications, count_parameters
+from sklearn_taskneurons.nn import ACTIVATIONS, count_multiplications, count_parameters
 
 # Fewer held-out rows cannot tell a better epoch from a lucky one.
 AUTO_HELD_OUT_ROWS = 10
@@ -60,7 +60,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "formula": [str, Formula],
         "search": [None, VSRRegressor],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
+        "activation": [StrOptions(set(ACTIVATIONS))],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],

@@ -10,11 +10,12 @@ from sklearn_taskneurons._device import to_array
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._tensor_rows import TargetBlock
 
-_MOST_BLOCKS: Final = 64
+# Blocks of rows whose factors are kept before they are merged into one.
+MOST_BLOCKS: Final = 64
 
 
 class Errors(Protocol):
-    """Collects the squared errors of P programs, or their losses."""
+    """Collects the errors of P programs, squared or by another loss."""
 
     def add(self, targets: TargetBlock, predictions: Tensor) -> None:
         """Take in the predictions of a block of double precision, shape (P, B); they are overwritten."""
@@ -23,8 +24,8 @@ class Errors(Protocol):
         """End a pass over the rows, and return whether another one is needed."""
         return False
 
-    def squares(self) -> Floats:
-        """Return the weighted sums of squared errors, shape (P, O); not finite where a prediction or its square is not."""
+    def totals(self) -> Floats:
+        """Return the weighted sums over the rows, shape (P, O); not finite where a prediction or what it adds is not."""
 
 
 class PlainErrors(Errors):
@@ -40,7 +41,7 @@ class PlainErrors(Errors):
         squares = torch.linalg.vector_norm(predictions, dim=1) ** 2
         self._squares = squares if self._squares is None else self._squares + squares
 
-    def squares(self) -> Floats:
+    def totals(self) -> Floats:
         """Return the sums."""
         return np.zeros((0, 1)) if self._squares is None else to_array(self._squares)[:, None]
 
@@ -84,10 +85,10 @@ class ScaledErrors(Errors):
             residuals = torch.addcmul(column, predictions, slopes[:, output, None], value=-1.0, out=out)
             block[:, 2, 2 + output] = torch.linalg.vector_norm(residuals, dim=1)
         self._blocks.append(block)
-        if len(self._blocks) == _MOST_BLOCKS:
+        if len(self._blocks) == MOST_BLOCKS:
             self._merge()
 
-    def squares(self) -> Floats:
+    def totals(self) -> Floats:
         """Return the sums."""
         self._merge()
         if self._factors is None or self._unexplained is None:

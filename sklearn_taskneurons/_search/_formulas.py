@@ -1,7 +1,7 @@
 """From programs and coefficients to formulas, one for each output."""
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
@@ -9,12 +9,10 @@ from sklearn_taskneurons._search._least_squares import Targets
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._scores import FrontEntry, quantised
 from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
-from sklearn_taskneurons.formula._build import ONE, power, total
+from sklearn_taskneurons.formula._build import ONE, Summand, power, total
 from sklearn_taskneurons.formula._expression import Expression, Node, expression_type
 from sklearn_taskneurons.formula._terms import Factor, RowSum, Term, expanded_expression
 from sklearn_taskneurons.formula.functions import NUMBER, VECTOR, X
-
-Summand: TypeAlias = tuple[float, Sequence[Expression], Sequence[Expression]]  # coefficient, numerators, denominators
 
 _SUM_OF_ONES: Final = RowSum(ONE)
 

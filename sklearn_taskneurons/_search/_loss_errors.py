@@ -80,7 +80,7 @@ class LossErrors(Errors):
         self._factor = self._total = None
         return True
 
-    def squares(self) -> Floats:
+    def totals(self) -> Floats:
         """Return the weighted sums of losses, shape (P, 1)."""
         return np.zeros((0, 1)) if self._least is None else self._least[:, None]
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from sklearn_taskneurons._search._polynomials import covering_radius
 from sklearn_taskneurons._search._population import Floats
-from sklearn_taskneurons._search._settings import MAX_EXPONENT
 from sklearn_taskneurons._search._triangular import triangular
+from sklearn_taskneurons.formula._limits import MAX_EXPONENT
 
 MAX_COLUMNS: Final = 4096
 _BLOCK_BYTES: Final = 1 << 20  # what stays in the cache of one core

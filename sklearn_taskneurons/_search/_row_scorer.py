@@ -237,13 +237,13 @@ class RowScorer:
             wishes = [part.goes_on() for part in errors]
             going_on = any(wishes)
         self._columns.keep(graph.computed, kept)
-        squares = np.concatenate([part.squares() for part in errors])
-        is_finite = np.isfinite(squares).all(axis=1)
+        totals = np.concatenate([part.totals() for part in errors])
+        is_finite = np.isfinite(totals).all(axis=1)
         if self.linear_scaling or self.coefficients is not None:
-            squares[:, self._rows.targets.is_constant] = 0.0
+            totals[:, self._rows.targets.is_constant] = 0.0
         if self._loss_fitter is not None:
-            return np.where(is_finite, self._loss_fitter.normalised(squares[:, 0]), np.inf)
-        return np.where(is_finite, self._rows.targets.normalised(squares), np.inf)
+            return np.where(is_finite, self._loss_fitter.normalised(totals[:, 0]), np.inf)
+        return np.where(is_finite, self._rows.targets.normalised(totals), np.inf)
 
     def _can_be_fitted(self, value: Sum) -> bool:
         """Return whether the terms of a program can be fitted, and are not so many that they would fit any data."""

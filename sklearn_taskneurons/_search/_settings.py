@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from sklearn_taskneurons.formula._limits import MAX_EXPONENT
 from sklearn_taskneurons.formula.functions import ARITIES, FUNCTIONS, NUMBER, OPCODES, VECTOR, X
 
 MAX_LENGTH: Final = 500
 MAX_DEPTH: Final = 90  # below what a Formula takes: scaling and the intercept are put around a program
-MAX_EXPONENT: Final = 32
 _MOST: Final = 2.0**62  # constants are drawn as whole numbers of 64 bits
 POLYNOMIAL_FUNCTIONS: Final = frozenset({"add", "sub", "mul", "neg", "pow"})
 

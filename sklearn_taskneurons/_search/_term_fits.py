@@ -2,20 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sklearn_taskneurons._device import to_array
-from sklearn_taskneurons._search._errors import Errors
+from sklearn_taskneurons._search._errors import MOST_BLOCKS, Errors
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._sums import Sum, Term
 from sklearn_taskneurons._search._tensor_rows import TargetBlock
 from sklearn_taskneurons._search._workspace import Workspace
-
-_MOST_BLOCKS: Final = 64
 
 
 def support(value: Sum) -> Sum:
@@ -82,10 +79,10 @@ class FittedErrors(Errors):
         if missing > 0:
             matrices = torch.nn.functional.pad(matrices, (0, 0, 0, missing))
         self._blocks.append(torch.linalg.qr(matrices, mode="r").R)
-        if len(self._blocks) == _MOST_BLOCKS:
+        if len(self._blocks) == MOST_BLOCKS:
             self._merge()
 
-    def squares(self) -> Floats:
+    def totals(self) -> Floats:
         """Return the weighted sums of squared errors, shape (P, O); they are not finite where a column is not."""
         if not self._blocks:
             return np.zeros((0, 1))

@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_taskneurons._network import BaseNetwork, whole_numbers
 from sklearn_taskneurons._training import fit_scaler, make_net
 from sklearn_taskneurons.formula import Formula
-from sklearn_taskneurons.nn import TaskNeuronMLP
+from sklearn_taskneurons.nn import ACTIVATIONS, TaskNeuronMLP
 
 # From so many rows on a network can follow steps and bends, and what it needs for that is "auto"; fewer rows do not teach it.
 ENOUGH_ROWS = 2000
@@ -27,7 +27,7 @@ class BaseTaskNeuron(BaseNetwork):
         "hidden_formula": [str, Formula],
         "elementwise_affine": ["boolean"],
         "embedding_size": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
-        "activation": [StrOptions({"auto", "identity", "logistic", "tanh", "relu", "mixed"})],
+        "activation": [StrOptions({"auto", "mixed", *ACTIVATIONS})],
         "scaling": [StrOptions({"mixed", "robust", "standard"}), None],
     }
 

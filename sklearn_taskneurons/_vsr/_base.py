@@ -36,6 +36,7 @@ from sklearn_taskneurons._vsr._blocks import folds_of
 from sklearn_taskneurons._vsr._losses import make_loss
 from sklearn_taskneurons._vsr._pareto import has_own_weights, neuron_formula, pareto_point
 from sklearn_taskneurons.formula import Function
+from sklearn_taskneurons.formula._limits import MAX_DEGREE
 
 # With "auto", no power beyond this one.
 AUTO_MAX_DEGREE = 8
@@ -66,7 +67,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "refit_constants": ["boolean"],
         "linear_scaling": ["boolean"],
         "optimizer_iterations": [Interval(Integral, 0, None, closed="left")],
-        "max_degree": [StrOptions({"auto"}), Interval(Integral, 1, 32, closed="both")],
+        "max_degree": [StrOptions({"auto"}), Interval(Integral, 1, MAX_DEGREE, closed="both")],
         "population_size": [Interval(Integral, 2, None, closed="left")],
         "generations": [Interval(Integral, 1, None, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],

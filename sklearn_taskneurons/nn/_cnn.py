@@ -12,7 +12,7 @@ from sklearn_taskneurons.nn._mlp import ACTIVATIONS, BOUNDED_ACTIVATIONS, Activa
 
 Pooling: TypeAlias = Literal["max", "average"]
 
-_POOLINGS: Final[dict[str, Callable[..., Tensor]]] = {
+POOLINGS: Final[dict[str, Callable[..., Tensor]]] = {
     "max": nn.functional.max_pool2d,
     "average": nn.functional.avg_pool2d,
 }
@@ -53,7 +53,7 @@ class ConvBlock(nn.Module):
         return self._pooled(x)
 
     def _pooled(self, x: Tensor) -> Tensor:
-        return _POOLINGS[self.pooling](ACTIVATIONS[self.activation](x), self.pool_size)
+        return POOLINGS[self.pooling](ACTIVATIONS[self.activation](x), self.pool_size)
 
     def extra_repr(self) -> str:
         """Return what follows the convolution."""
@@ -266,7 +266,7 @@ def _check(
     pool: tuple[int, ...],
 ) -> None:
     """Raise if what is given does not make a network."""
-    for name, value, known in (("activation", activation, ACTIVATIONS), ("pooling", pooling, _POOLINGS)):
+    for name, value, known in (("activation", activation, ACTIVATIONS), ("pooling", pooling, POOLINGS)):
         if value not in known:
             raise ValueError(f"{name} must be one of {list(known)}, got {value!r}")
     if len(channels) == 0:

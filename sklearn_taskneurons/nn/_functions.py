@@ -15,7 +15,7 @@ from sklearn_taskneurons.formula.functions import array_function
 # does would end the training with nan.  Nearer to the pole than this a function is continued, farther it is exact.
 GUARD: Final = 2.0**-5
 # exp of more is a number that no later layer could use; its square is still finite in float32.
-MAX_EXPONENT: Final = 30.0
+LARGEST_FOR_EXP: Final = 30.0
 
 
 def bound(x: Tensor, limit: float) -> Tensor:
@@ -47,7 +47,7 @@ def _sqrt(x: Tensor) -> Tensor:
 
 
 def _exp(x: Tensor) -> Tensor:
-    return torch.exp(x.clamp_max(MAX_EXPONENT))
+    return torch.exp(x.clamp_max(LARGEST_FOR_EXP))
 
 
 def _tan(x: Tensor) -> Tensor:

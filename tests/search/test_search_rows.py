@@ -177,14 +177,14 @@ def test_errors_keep_their_digits(rng, size, noise):
         scaled.add(tensors.targets(part), torch.from_numpy(predictions[:, part].copy()))
         plain.add(one.targets(part), torch.from_numpy(predictions[:, part].copy()))
     root = np.sqrt(weight)[:, None]
-    for prediction, squares in zip(predictions, scaled.squares(), strict=True):
+    for prediction, squares in zip(predictions, scaled.totals(), strict=True):
         centred = prediction - np.average(prediction, weights=weight)
         residuals = Y - np.average(Y, axis=0, weights=weight)
         if centred.any():
             residuals = residuals - np.outer(centred, (weight * centred) @ residuals / ((weight * centred) @ centred))
         np.testing.assert_allclose(squares, np.sum((root * residuals) ** 2, axis=0), rtol=1e-5)
     expected = np.sum(weight * (Y[:, 0] - predictions) ** 2, axis=1)
-    np.testing.assert_allclose(plain.squares()[:, 0], expected, rtol=1e-12)
+    np.testing.assert_allclose(plain.totals()[:, 0], expected, rtol=1e-12)
 
 
 def test_one_value_that_is_not_finite_is_enough(rng):
