@@ -90,7 +90,8 @@ class ConvTaskNeuronClassifier(NetworkClassifierMixin, BaseConvTaskNeuron):
         The part of the probability of an image's class that is spread over all classes while the network is trained, in
         [0, 1).
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, by label; "balanced" weighs every class the same, whatever its number of images.
+        Weights of the classes, by label, at least 0; "balanced" weighs every class the same, whatever its number of images. One
+        of weight 0 is not learned, but remains one of ``classes_``.
     random_state : int, RandomState instance or None, default=None
         Decides the held-out images, the autoencoder, the search, the initial weights, and the order and the shifts of the
         images. An int gives the same model every time.
