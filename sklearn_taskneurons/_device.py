@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,17 @@ def to_tensor(array: NDArray[Any], dtype: torch.dtype = torch.float32, device: t
 def to_array(tensor: Tensor) -> NDArray[Any]:
     """Return a tensor's values as an array."""
     return tensor.detach().cpu().numpy()
+
+
+@contextmanager
+def plain_torch() -> Iterator[None]:
+    """Compute inside the block in the dtypes of the tensors and with gradients, in whatever mode of torch the caller is."""
+    with ExitStack() as modes:
+        for device_type in filter(torch.is_autocast_enabled, ("cpu", "cuda")):
+            modes.enter_context(torch.autocast(device_type, enabled=False))
+        modes.enter_context(torch.inference_mode(False))
+        modes.enter_context(torch.enable_grad())
+        yield
 
 
 _seeding = threading.RLock()

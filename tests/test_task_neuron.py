@@ -368,6 +368,12 @@ class TestTraining:
             model = small(formula="x**8", activation="identity", lr=1e30).fit(X, y)
         assert np.isfinite(model.predict(X)).all()
 
+    def test_autocast_of_the_caller_changes_nothing(self, table):
+        X, y = table
+        expected = small().fit(X, y).predict(X)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert_array_equal(small().fit(X, y).predict(X), expected)
+
     def test_an_interrupted_fit_leaves_a_model(self, table, monkeypatch):
         taken = []
 

@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_taskneurons._callbacks import CallbackSupportMixin, FitTasks
-from sklearn_taskneurons._device import resolve_device, seeded_torch, to_tensor
+from sklearn_taskneurons._device import plain_torch, resolve_device, seeded_torch, to_tensor
 from sklearn_taskneurons._network._candidates import (
     HELD_OUT_FRACTION,
     candidates,
@@ -131,8 +131,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return what scikit-learn makes of the rows, and of the targets."""
         return validate_data(self, X, *y, reset=reset, dtype=[np.float64, np.float32], **checks)
 
-    @torch.inference_mode(False)
-    @torch.enable_grad()
+    @plain_torch()
     def _fit(self, X, y, weights):
         """Fit on validated rows, from the start or, with `warm_start`, from where the last fit ended."""
         self._check_parameters()
@@ -152,8 +151,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _continues(self):
         return self.warm_start and hasattr(self, "net_")
 
-    @torch.inference_mode(False)
-    @torch.enable_grad()
+    @plain_torch()
     def _partial_fit(self, X, y, weights):
         """Train one epoch on validated rows; the first rows decide the scaling and the formula."""
         deadline = self._deadline()

@@ -49,6 +49,13 @@ class WeightAverage:
             vector.copy_(self.latest)
             self.is_in = False
 
+    @torch.no_grad()
+    def hold(self, vector: Tensor, frozen: Tensor) -> None:
+        """Leave the entries that are frozen, a mask, where they are, and those that were averaged at their average."""
+        was_averaged = frozen & (vector == self.latest)
+        vector.copy_(torch.where(was_averaged, self.average, vector))
+        self.average.copy_(torch.where(frozen, vector, self.average))
+
     def is_of(self, vector: Tensor) -> bool:
         """Return whether the vector has the average's values."""
         return self.is_in and torch.equal(self.average, vector)

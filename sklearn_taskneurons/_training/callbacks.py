@@ -11,7 +11,7 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from sklearn_taskneurons._training.averaging import WeightAverage
-from sklearn_taskneurons._training.vector import member_of_entries
+from sklearn_taskneurons._training.vector import frozen_entries, member_of_entries
 
 
 class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
@@ -45,6 +45,10 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         self.on_epoch = on_epoch
         self.average_: WeightAverage | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What a callback stores while the net is trained has no part in that training.
+        return {**vars(self), "deadline": None, "on_epoch": None}
+
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Forget what was best on other data; go on with the steps where they were left."""
         n_members = net.module_.n_members
@@ -63,15 +67,21 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Go on with the steps, and drop the batches of the epoch before: those of all epochs would outgrow the data."""
         self._average.swap_out(net.vector_)
+        self.has_stepped_ = False
         self.sums_ = torch.zeros_like(self.best_losses_)
         self.validated_weight_: Tensor | int = 0
         if len(net.history) > 1:
             net.history[-2]["batches"].clear()
 
     def on_batch_begin(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
-        """Validate the average."""
+        """Validate the average; before the first step, leave alone what callbacks have frozen by now."""
         if not training:
             self._average.swap_in(net.vector_)
+        elif not self.has_stepped_:
+            self.has_stepped_ = True
+            frozen = frozen_entries(net.module_)
+            if frozen.any():
+                self._average.hold(net.vector_, frozen)
 
     def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Average, and stop in time; or take in the members' losses."""

@@ -15,7 +15,7 @@ from skorch import NeuralNet
 from skorch.helper import predefined_split
 from torch import nn
 
-from sklearn_taskneurons._device import single_torch_thread, to_array, to_tensor
+from sklearn_taskneurons._device import plain_torch, single_torch_thread, to_array, to_tensor
 from sklearn_taskneurons._training.batches import TensorTable
 from sklearn_taskneurons._training.callbacks import BestEpoch
 from sklearn_taskneurons._training.nets import TableNet
@@ -213,6 +213,7 @@ def outputs_of(
         module = copy.deepcopy(module).eval()
     device = next(module.parameters()).device
 
+    @plain_torch()
     @torch.inference_mode()
     @single_torch_thread()
     def outputs(start: int) -> NDArray[Any]:

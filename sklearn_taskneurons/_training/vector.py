@@ -32,6 +32,13 @@ def member_of_entries(module: nn.Module, n_members: int) -> torch.Tensor:
     return torch.cat(owners)
 
 
+def frozen_entries(module: nn.Module) -> torch.Tensor:
+    """Return which entries of the vector need no gradient, bool (n_parameters,)."""
+    return torch.cat(
+        [torch.full_like(part, not part.requires_grad, dtype=torch.bool).flatten() for part in module.parameters()]
+    )
+
+
 class Tie:
     """The parameters and gradients of a module as parts of a vector and its gradient.
 

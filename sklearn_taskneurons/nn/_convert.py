@@ -61,7 +61,8 @@ def convert_layers(
         it can be learned; "random" draws them as a new layer does. The weights of ``x`` are the old ones either way.
     bound : float or None, default=None
         If given, the input z of each new layer is first squashed to ``z / sqrt(1 + (z / bound)**2)``, so that no power
-        of it explodes. The network is then the same function only for inputs much smaller than that.
+        of it explodes. The network is then the same function only for inputs much smaller than that. Without it, inputs
+        whose powers are no numbers of the dtype, in float16 from 256 on for ``x**2``, give nan, also where the weights are 0.
     inplace : bool, default=False
         Whether the given network is changed, rather than a deep copy.
 
@@ -88,8 +89,9 @@ def convert_layers(
 
     These layers are left as they are: instances of subclasses, such as parametrized layers and the ``out_proj`` of
     :class:`torch.nn.MultiheadAttention`, because whoever made one does not use it like the class itself; layers whose
-    parameters are also those of another module, such as an embedding's; and layers with hooks. What a network
-    computes from the weight of a layer that it does not call cannot be seen from outside: there the filter must say no.
+    parameters are also those of another module, such as an embedding's; layers without a unit; and layers with hooks. What
+    a network computes from the weight of a layer that it does not call cannot be seen from outside: there the filter must
+    say no.
 
     :class:`torch.nn.TransformerEncoderLayer` takes a fast path in evaluation, which reads the weights of its feedforward
     layers. It is switched off where these are replaced.
@@ -132,6 +134,7 @@ def _replaceable(module: nn.Module) -> list[tuple[str, nn.Module]]:
         (name, layer)
         for name, layer in module.named_modules()
         if type(layer) in _COUNTERPARTS
+        and layer.weight.numel()
         and {own for own, _ in layer.named_parameters()} in ({"weight"}, {"weight", "bias"})
         and all(uses[parameter] == 1 for parameter in layer.parameters())
         and not any(value for key, value in vars(layer).items() if key.endswith("_hooks"))

@@ -90,16 +90,19 @@ def count_multiplications(module: nn.Module, input_size: tuple[int, ...] | None 
         for part in module.modules()
         if isinstance(part, (TaskNeuronLayer, FeatureAffine, PeriodicEmbedding, nn.Linear, *_CONVOLUTIONS))
     ]
+    if not layers:
+        return 0
     if input_size is None:
         if any(isinstance(layer, _CONVOLUTIONS) for layer in layers):
             raise ValueError("input_size must be given for a network with convolutions, got None")
         return sum(sum(_n_weights(layer)) for layer in layers)
     counts: list[int] = []
 
-    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        counts.append(sum(map(operator.mul, _n_weights(layer), _n_positions(layer, inputs[0], output))))
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor], output: Tensor) -> None:
+        (x,) = (*inputs, *named.values())
+        counts.append(sum(map(operator.mul, _n_weights(layer), _n_positions(layer, x, output))))
 
-    handles = [layer.register_forward_hook(count) for layer in layers]
+    handles = [layer.register_forward_hook(count, with_kwargs=True) for layer in layers]
     try:
         with _evaluation(module), torch.no_grad():
             reference = next(module.parameters())

@@ -16,6 +16,7 @@ from sklearn_taskneurons.formula.functions import array_function
 GUARD: Final = 2.0**-5
 # exp of more is a number that no later layer could use; its square is still finite in float32.
 LARGEST_FOR_EXP: Final = 30.0
+LARGEST_FOR_EXP_OF_HALF: Final = 10.0
 
 
 def bound(x: Tensor, limit: float) -> Tensor:
@@ -47,7 +48,7 @@ def _sqrt(x: Tensor) -> Tensor:
 
 
 def _exp(x: Tensor) -> Tensor:
-    return torch.exp(x.clamp_max(LARGEST_FOR_EXP))
+    return torch.exp(x.clamp_max(LARGEST_FOR_EXP_OF_HALF if x.dtype == torch.float16 else LARGEST_FOR_EXP))
 
 
 def _tan(x: Tensor) -> Tensor:

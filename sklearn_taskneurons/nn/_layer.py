@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from sklearn_taskneurons.nn._plan import make_plan
 from sklearn_taskneurons.nn._sums import Product, WeightedSum, at_least_single, inverse_rms, normal_grid
 
 LINEAR_TERM = (Node(X),)
+# Standard normal rows for root mean squares that no formula gives.
+SAMPLE_ROWS: Final = 512
 
 
 class TaskNeuronLayer(WeightedSum, ABC):
@@ -60,22 +62,20 @@ class TaskNeuronLayer(WeightedSum, ABC):
         """Draw all parameters anew, and set the scales for a standard normal input."""
         self.maps.reset_parameters()
         self.draw()
-        reference = next(self.parameters())
-        self.set_scales_for(*normal_grid(at_least_single(reference.dtype), reference.device))
+        self._set_normal_scales()
 
     @torch.no_grad()
-    def set_scales_for(self, points: Tensor, density: Tensor) -> None:
-        """Set the scales for inputs that are all distributed alike.
-
-        Parameters
-        ----------
-        points : torch.Tensor of shape (Q,)
-            Values of one input.
-        density : torch.Tensor of shape (Q,)
-            What each of them weighs.
-        """
-        # The points are the same for all features, which says nothing of sums over features.
-        inputs = points[:, None].expand(-1, self.maps.in_features)
+    def _set_normal_scales(self) -> None:
+        """Set the scales for a standard normal input."""
+        reference = next(self.parameters())
+        factory_kwargs: dict[str, Any] = {"dtype": at_least_single(reference.dtype), "device": reference.device}
+        if self.maps.adds_features:
+            inputs = torch.randn(SAMPLE_ROWS, self.maps.in_features, **factory_kwargs)
+            density = torch.ones(SAMPLE_ROWS, **factory_kwargs)
+        else:
+            # Points that are the same for all features, exact where none meets another.
+            points, density = normal_grid(**factory_kwargs)
+            inputs = points[:, None].expand(-1, self.maps.in_features)
         self.set_scales(self.maps(self._bounded(inputs)), density)
 
     @torch.no_grad()

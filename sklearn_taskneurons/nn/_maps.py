@@ -91,8 +91,8 @@ class ElementwiseMaps(nn.Module):
         self.steps = tuple(compiler.steps)
         self.exponents = exponents_of(expressions)
         # A vector that meets the input in an inner product must not let the sum grow with the number of features.
-        in_sums = any(step.opcode in (DOT, SUM) for step in self.steps)
-        self.vector_std = in_features**-0.5 if in_sums else 1.0
+        self.adds_features = any(step.opcode in (DOT, SUM) for step in self.steps)
+        self.vector_std = in_features**-0.5 if self.adds_features else 1.0
         self.vectors = nn.ParameterList(
             vector_parameter(in_features, n_members, device=device, dtype=dtype) for _ in range(compiler.n_vectors)
         )

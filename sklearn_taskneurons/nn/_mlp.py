@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn._affine import FeatureAffine
+from sklearn_taskneurons.nn._checks import check_rows, check_width
 from sklearn_taskneurons.nn._embedding import PeriodicEmbedding
+from sklearn_taskneurons.nn._layer import SAMPLE_ROWS
 from sklearn_taskneurons.nn._linear import TaskNeuronLinear
 from sklearn_taskneurons.nn._recording import is_without_gradients
 
@@ -34,8 +36,6 @@ _ACTIVATIONS_IN_PLACE: Final[dict[str, Callable[[Tensor], Tensor]]] = {
 BOUNDED_ACTIVATIONS: Final = ("logistic", "tanh")
 # What a multi-layer perceptron has beside these: each half of the neurons of a layer has one of them.
 MIXED: Final = ("tanh", "relu")
-# Of a standard normal input, for root mean squares over all units of a layer.
-SAMPLE_ROWS: Final = 512
 
 
 class TaskNeuronMLP(nn.Module):
@@ -256,6 +256,8 @@ class TaskNeuronMLP(nn.Module):
 
     def _features(self, x: Tensor) -> Tensor:
         """Return what the first layer is applied to, (..., D); with members (N, D) or (M, N, D)."""
+        check_width(x, self.n_scalings * self.in_features)
+        check_rows(x, self.n_members)
         if self.n_members is not None:
             if x.ndim == 3:
                 x = x.transpose(0, 1)
@@ -303,8 +305,10 @@ class TaskNeuronMLP(nn.Module):
         return f"activation={self.activation!r}"
 
 
-def _is_watched(layer: TaskNeuronLinear) -> bool:
+def _is_watched(layer: nn.Module) -> bool:
     """Return whether somebody may keep what the layer returns: then it must not be written over."""
+    if not isinstance(layer, TaskNeuronLinear):  # what has been put in its place returns what it likes
+        return True
     # What a layer returns may be what its only product has returned.
     parts = (layer, *layer.products)
     return bool(nn.modules.module._global_forward_hooks) or any(part._forward_hooks for part in parts)

@@ -14,6 +14,6 @@ def is_recorded() -> bool:
 def is_without_gradients() -> bool:
     """Return whether values may be laid out, and written over, as gradients forbid.
 
-    Not in a trace, which must be the same with gradients and without.
+    Not in a graph, which must be the same with gradients and without.
     """
-    return not torch.is_grad_enabled() and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return not torch.is_grad_enabled() and not is_recorded()

@@ -80,8 +80,8 @@ class WeightedSum(nn.Module):
     def set_scales(self, maps: list[Tensor], density: Tensor | None = None) -> None:
         """Set the scales for a sample of values of the maps (..., features).
 
-        A ``density`` says what each of (N, features) rows weighs; these are then no sample of all features together,
-        and say nothing about sums over features.
+        A ``density`` says what each of (N, features) rows weighs; these are then no sample of a layer's input, and say nothing
+        about what its operation makes of it.
         """
         if self.scale is not None:
             inverses = torch.stack([inverse_rms(maps[index], density) for index in self.plan.maps])

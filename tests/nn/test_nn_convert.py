@@ -291,3 +291,11 @@ def test_decoder_of_images():
     decoder = nn.Sequential(nn.ConvTranspose2d(4, 3, 2, 2), nn.Conv1d(3, 3, 1))
     converted = convert_layers(decoder, "x**2 + x")
     assert [type(layer) for layer in converted] == [TaskNeuronConvTranspose2d, TaskNeuronConv1d]
+
+
+def test_a_layer_without_a_unit_is_left():
+    empty = nn.Linear(4, 3)
+    empty.weight, empty.bias, empty.out_features = nn.Parameter(torch.zeros(0, 4)), nn.Parameter(torch.zeros(0)), 0
+    first, second = convert_layers(nn.Sequential(nn.Linear(4, 4), empty), "x**2 + x")
+    assert isinstance(first, TaskNeuronLinear)
+    assert isinstance(second, nn.Linear)

@@ -122,3 +122,21 @@ def test_networks_of_both_kinds_at_every_call():
 def test_the_size_of_a_row_changes_nothing(n_members):
     network = TaskNeuronMLP(4, (5, 6), 2, "sin(w*x) + sin(dot(w, x)) + x", elementwise_affine=True, n_members=n_members)
     assert count_multiplications(network, (4,)) == count_multiplications(network)
+
+
+class ByKeyword(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear, self.neurons = torch.nn.Linear(3, 2), TaskNeuronLinear(2, 4, "x**2 + x")
+
+    def forward(self, x):
+        return self.neurons(x=self.linear(input=x))
+
+
+def test_layers_that_are_called_by_keyword():
+    assert count_multiplications(ByKeyword(), (3,)) == 3 * 2 + 2 * 2 * 4
+
+
+@pytest.mark.parametrize("size", [None, (4,)])
+def test_nothing_to_multiply(size):
+    assert count_multiplications(torch.nn.ReLU(), size) == 0

@@ -190,3 +190,20 @@ def test_numpy_integers_are_sizes():
     assert TaskNeuronCNN((1, 8, 8), (2,), 3, "x", kernel_size=np.int64(3))(torch.zeros(1, 1, 8, 8)).shape == (1, 3)
     with pytest.raises(TypeError, match="integer"):
         TaskNeuronConv2d(1, 2, 2.5, "x")
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("n_members", [None, 3])
+def test_a_network_exported_without_gradients_runs_with_them(n_members, strict):
+    network, x = TaskNeuronMLP(4, (6,), 1, "x**2 + x", "mixed", n_members=n_members, embedding_size=2), torch.randn(5, 4)
+    with torch.no_grad():
+        exported = torch.export.export(network, (x,), strict=strict).module()
+    torch.testing.assert_close(exported(x), network(x))
+
+
+@torch.no_grad()
+def test_what_has_been_put_in_the_place_of_a_layer():
+    network, x = TaskNeuronMLP(4, (6,), 1, "x**2 + x"), torch.randn(5, 4)
+    expected = network(x)
+    network.layers[0] = nn.Sequential(network.layers[0], nn.Identity())
+    torch.testing.assert_close(network(x), expected)

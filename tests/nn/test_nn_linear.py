@@ -323,3 +323,25 @@ def test_calibrated_product_of_equal_maps_has_unit_second_moment():
 def test_nothing_is_calibrated_by_no_rows():
     with pytest.raises(ValueError, match=r"at least one row, got the shape \(0, 3\)"):
         TaskNeuronLinear(3, 2, "x**2 + x").calibrate(torch.empty(0, 3))
+
+
+@pytest.mark.parametrize("n_features", [4, 100])
+@pytest.mark.parametrize("formula", ["abs(x*sum(x))", "abs(x*dot(w, x))", "tanh(x*dot(w, x))", "sin(x + sum(x))"])
+def test_units_with_sums_inside_of_functions_have_unit_mean_square(formula, n_features):
+    torch.manual_seed(0)
+    layers = [TaskNeuronLinear(n_features, 50, formula, bias=False) for _ in range(10)]
+    squares = [layer(torch.randn(500, n_features)).square().mean().item() for layer in layers]
+    assert np.mean(squares) == pytest.approx(1, abs=0.2)
+
+
+def test_exp_is_finite_in_half_precision():
+    x = torch.tensor([[12.0], [100.0]], dtype=torch.float16, requires_grad=True)
+    y = TaskNeuronLinear(1, 1, "exp(x)", dtype=torch.float16)(x)
+    y.sum().backward()
+    assert torch.isfinite(y).all()
+    assert torch.isfinite(x.grad).all()
+
+
+def test_a_single_number_is_no_row():
+    with pytest.raises(ValueError, match=r"1 features along its last axis, got the shape \(\)"):
+        TaskNeuronLinear(1, 1, "x**2 + x")(torch.tensor(1.0))

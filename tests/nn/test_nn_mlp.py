@@ -152,3 +152,12 @@ def test_repr_shows_layers_and_activation():
     text = repr(TaskNeuronMLP(3, (4,), 2, "x**3 + x", "relu"))
     assert "activation='relu'" in text
     assert "(0): TaskNeuronLinear(in_features=3, out_features=4, formula='x**3 + x', bias=True, bound=3.0)" in text
+
+
+@pytest.mark.parametrize("elementwise_affine", [False, True])
+@pytest.mark.parametrize("gradients", [False, True])
+@pytest.mark.parametrize("shape", [(3, 5, 4), (5, 1, 4), (4,)])
+def test_rows_of_other_members_are_refused(shape, gradients, elementwise_affine):
+    network = TaskNeuronMLP(4, (6,), 1, "x**2 + x", elementwise_affine=elementwise_affine, n_members=3)
+    with torch.set_grad_enabled(gradients), pytest.raises(ValueError, match=r"\(N, in_features\) or \(N, 3, in_features\)"):
+        network(torch.randn(shape))

@@ -135,6 +135,20 @@ def test_frozen_layers_stay(data):
     assert kept == first
 
 
+@pytest.mark.parametrize("validated", [False, True])
+def test_layers_that_are_frozen_when_training_goes_on_stay(validated, data):
+    X, y = data
+    net = small_net()
+    tables = (make_table(X[:200], y[:200]), make_table(X[200:], y[200:]) if validated else None)
+    train(net, *tables, max_epochs=5)
+    before = [parameter.detach().clone() for parameter in net.module_.parameters()]
+    net.module_.layers[0].requires_grad_(False)
+    train(net, *tables, max_epochs=5)
+    kept = [torch.equal(old, new.detach()) for old, new in zip(before, net.module_.parameters(), strict=True)]
+    first = [name.startswith("layers.0.") for name, _ in net.module_.named_parameters()]
+    assert kept == first
+
+
 class Store(Callback):
     """Pickle the net after each epoch."""
 
@@ -154,3 +168,10 @@ def test_a_net_stored_while_it_is_trained_goes_on(data):
     before = torch.cat([parameter.detach().flatten() for parameter in first.module_.parameters()])
     train(first, make_table(X, y), max_epochs=1)
     assert not torch.equal(before, torch.cat([parameter.detach().flatten() for parameter in first.module_.parameters()]))
+
+
+def test_a_net_that_reports_its_epochs_can_be_stored(data):
+    X, y = data
+    stored.clear()
+    train(small_net(callbacks=[Store()]), make_table(X, y), max_epochs=2, on_epoch=lambda: False)
+    assert np.isfinite(predict(pickle.loads(stored[-1]), X)).all()
