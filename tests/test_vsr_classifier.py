@@ -6,7 +6,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from sklearn_taskneurons import Formula, VSRClassifier
 
@@ -39,10 +38,20 @@ def powers(X, coefficients, degree=2):
     return np.hstack(columns)
 
 
-def logits_by_hand(columns, y, weights=None, C=1.0):
-    scaler = StandardScaler().fit(columns, sample_weight=weights)
+def logits_by_hand(columns, y, n_groups=None, weights=None, C=1.0):
+    """Return the logits of columns of which every ``n_groups``-th one belongs to a group, by default each to its own."""
+    whitened = [
+        whiten(columns[:, group :: n_groups or columns.shape[1]], weights) for group in range(n_groups or columns.shape[1])
+    ]
     model = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-10, max_iter=1000)
-    return model.fit(scaler.transform(columns), y, sample_weight=weights).decision_function(scaler.transform(columns))
+    return model.fit(np.hstack(whitened), y, sample_weight=weights).decision_function(np.hstack(whitened))
+
+
+def whiten(columns, weights):
+    """Return combinations of columns that have variance 1 and no covariance."""
+    covariance = np.atleast_2d(np.cov(columns, rowvar=False, bias=True, aweights=weights))
+    centred = columns - np.average(columns, axis=0, weights=weights)
+    return np.linalg.solve(np.linalg.cholesky(covariance), centred.T).T
 
 
 class TestLogits:
@@ -52,7 +61,7 @@ class TestLogits:
     def test_they_are_a_logistic_regression_on_the_terms(self, coefficients, C, data, request):
         X, y = request.getfixturevalue(data)
         model = all_powers(coefficients, C=C).fit(X, y)
-        expected = logits_by_hand(powers(X, coefficients), y, C=C)
+        expected = logits_by_hand(powers(X, coefficients), y, X.shape[1] if coefficients == "per_feature" else 1, C=C)
         if expected.ndim == 2:
             expected = expected - expected.mean(axis=1, keepdims=True)
         assert_allclose(model.decision_function(X), expected, rtol=1e-5, atol=1e-5)
@@ -95,13 +104,20 @@ class TestLogits:
         degrees = [term.degree for term in model.formula_.terms if term.degree]
         assert 2 in degrees
         columns = np.column_stack([(X**k).sum(axis=1) for k in degrees])
-        assert_allclose(model.decision_function(X), logits_by_hand(columns, y), rtol=1e-6, atol=1e-7)
+        assert_allclose(model.decision_function(X), logits_by_hand(columns, y, 1), rtol=1e-6, atol=1e-7)
 
     @pytest.mark.parametrize("coefficients", ["shared", "per_feature"])
     def test_units_do_not_matter(self, coefficients, three_classes):
         X, y = three_classes
         first, second = (all_powers(coefficients).fit(scale * X, y).predict_proba(scale * X) for scale in (1.0, 1e-80))
         assert_allclose(first, second, rtol=1e-6)
+
+    @pytest.mark.parametrize("coefficients", ["shared", "per_feature"])
+    def test_the_origin_does_not_matter(self, coefficients, two_classes):
+        # Degrees Celsius, kelvins, years: of powers far from 0 the penalty must not be one on the curvature.
+        X, y = two_classes
+        first, second = (all_powers(coefficients).fit(X + shift, y).predict_proba(X + shift) for shift in (0.0, 300.0))
+        assert_allclose(first, second, atol=1e-6)
 
     def test_noise_gives_the_shares_of_the_classes(self):
         rng = np.random.default_rng(0)
@@ -210,7 +226,9 @@ class TestWeights:
         X, y = two_classes
         weights = np.random.default_rng(0).uniform(0.1, 2, size=len(X))
         model = all_powers("per_feature").fit(X, y, sample_weight=weights)
-        assert_allclose(model.decision_function(X), logits_by_hand(powers(X, "per_feature"), y, weights), rtol=1e-5, atol=1e-6)
+        assert_allclose(
+            model.decision_function(X), logits_by_hand(powers(X, "per_feature"), y, 3, weights), rtol=1e-5, atol=1e-6
+        )
 
     @pytest.mark.parametrize("class_weight", ["balanced", {0: 0.5, 1: 4.0}])
     def test_class_weights_are_weights_of_rows(self, class_weight, two_classes):
@@ -219,7 +237,9 @@ class TestWeights:
         of_class = {0: 0.5 / (1 - share), 1: 0.5 / share} if class_weight == "balanced" else class_weight
         model = all_powers("per_feature", class_weight=class_weight).fit(X, y)
         weights = np.where(y, of_class[1], of_class[0])
-        assert_allclose(model.decision_function(X), logits_by_hand(powers(X, "per_feature"), y, weights), rtol=1e-5, atol=1e-6)
+        assert_allclose(
+            model.decision_function(X), logits_by_hand(powers(X, "per_feature"), y, 3, weights), rtol=1e-5, atol=1e-6
+        )
 
     def test_class_weights_make_no_more_rows(self, two_classes):
         X, y = two_classes

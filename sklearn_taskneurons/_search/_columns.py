@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sklearn_taskneurons._search._population import Floats
+from sklearn_taskneurons._search._population import Floats, Ints
 from sklearn_taskneurons.formula import Formula, RowSum, Term, evaluate
 from sklearn_taskneurons.formula._build import ONE
 from sklearn_taskneurons.formula._entries import entry_texts
@@ -50,6 +50,12 @@ class TermColumns:
     def count(self) -> int:
         """The number of columns."""
         return int(self._starts[-1])
+
+    @property
+    def groups(self) -> Ints:
+        """For each column the feature that it is of, D where it is of all: int64 (C,)."""
+        of_terms = [range(self.n_features) if wide else [self.n_features] for wide in self.is_wide]
+        return np.array([group for groups in of_terms for group in groups], dtype=np.intp)
 
     def values(self, X: Floats) -> Floats:
         """Return the columns of some rows, shape (N, C); NaN or infinite where a term is not a finite number."""

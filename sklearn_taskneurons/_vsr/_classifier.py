@@ -91,8 +91,8 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     selection : {"bic", "cv", "knee", "loss"}, default="bic"
         Which formula of the Pareto front gives its terms, as :class:`VSRRegressor` describes.
     C : float, default=1.0
-        The inverse of the strength of the penalty on the logits' coefficients, above 0. It is that of
-        :class:`sklearn.linear_model.LogisticRegression` on standardized terms, so that units do not matter.
+        The inverse of the strength of the penalty, above 0, on the variance of what the terms of each feature, and all other
+        terms together, add to the logits: units and origins do not matter. Of one term it is that on a standardized column.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by label, at least 0; "balanced" weighs every class the same, whatever its number of rows. A
         class of weight 0 is left out.
@@ -391,7 +391,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
                 break
         else:
             columns, terms = np.empty((len(numbers), 0)), TermColumns([], self.n_features_in_, per_feature=False)
-        logits = fit_logits(columns, numbers, weights, self.C)
+        logits = fit_logits(columns, numbers, weights, self.C, terms.groups)
         self.formulas_ = [
             Formula.from_expression(terms.expression(coefficients, float(intercept)))
             for coefficients, intercept in zip(logits.coefficients, logits.intercept.tolist(), strict=True)
