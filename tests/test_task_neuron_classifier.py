@@ -24,6 +24,25 @@ class TestClassifier:
         model = TaskNeuronClassifier("x", max_epochs=5, random_state=0).fit(X, y)
         assert_allclose(np.exp(model.predict_log_proba(X)), model.predict_proba(X))
 
+    @pytest.mark.parametrize("n_rare", [10, 40])
+    def test_rare_classes_keep_their_share(self, n_rare):
+        X = np.random.default_rng(0).normal(size=(1000, 2))
+        y = np.zeros(1000, dtype=int)
+        y[np.argsort(-X[:, 0])[:n_rare]] = 1
+        parameters = {"formula": "x", "max_epochs": 30, "early_stopping": False, "random_state": 0}
+        auto = TaskNeuronClassifier(**parameters).fit(X, y).predict_proba(X)[:, 1].mean()
+        assert auto == pytest.approx(n_rare / 1000, rel=0.2)
+        much = TaskNeuronClassifier(**parameters, label_smoothing=0.1).fit(X, y).predict_proba(X)[:, 1].mean()
+        assert much > 1.5 * auto
+
+    def test_classes_of_like_size_are_smoothed_by_a_tenth(self):
+        X, y = load_iris(return_X_y=True)
+        auto, given = (
+            TaskNeuronClassifier("x", max_epochs=3, random_state=0, label_smoothing=part).fit(X[:120], y[:120])
+            for part in ("auto", 0.1)
+        )
+        assert_array_equal(auto.predict_proba(X), given.predict_proba(X))
+
     def test_partial_fit_needs_the_classes_once(self):
         X, y = load_iris(return_X_y=True)
         model = TaskNeuronClassifier("x**2 + x", random_state=0)

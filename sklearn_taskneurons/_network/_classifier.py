@@ -17,13 +17,17 @@ from sklearn_taskneurons._training import CrossEntropyLoss
 from sklearn_taskneurons._validation import check_weights, class_weights
 from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
 
+# Smoothing brings rare classes nearer to the others: of "auto", their mean probability is to grow by no larger a share.
+MOST_EXCESS = 0.1
+MOST_LABEL_SMOOTHING = 0.1
+
 
 class NetworkClassifierMixin(ClassifierMixin):
     """Labels for the networks of `BaseNetwork`, which follows it among the bases."""
 
     _classifier_constraints: ClassVar[dict[str, Any]] = {
         "search": [None, VSRRegressor, VSRClassifier],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "label_smoothing": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
@@ -168,13 +172,18 @@ class NetworkClassifierMixin(ClassifierMixin):
         return np.searchsorted(self.classes_, y), weights * in_range(of_classes)
 
     def _loss(self):
-        return CrossEntropyLoss(self.label_smoothing)
+        return CrossEntropyLoss(self._auto_label_smoothing if self.label_smoothing == "auto" else self.label_smoothing)
 
     def _strata(self, y):
         return y
 
     def _start_targets(self, y, weights):
-        return len(self.classes_)
+        n_classes = len(self.classes_)
+        rarest = np.bincount(y, weights, minlength=n_classes).min() / weights.sum()
+        # Smoothed by s, a class of share p has the mean probability (1 - s) * p + s / K.
+        gap = 1 / n_classes - rarest
+        self._auto_label_smoothing = min(MOST_LABEL_SMOOTHING, MOST_EXCESS * rarest / gap) if gap > 0 else MOST_LABEL_SMOOTHING
+        return n_classes
 
     def _network_targets(self, y):
         return y

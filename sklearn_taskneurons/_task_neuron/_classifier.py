@@ -81,9 +81,10 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
         Whether `fit` goes on training the network that is there, on its device, with its scaling and formula. As in
         `partial_fit`, what says what the network is then has no effect; what says how it is trained, such as `lr`, counts as
         it is now, and "auto" of `batch_size` and `weight_decay` remains what it was for the first rows.
-    label_smoothing : float, default=0.1
-        The part of the probability of a row's class that is spread over all classes while the network is trained, in
-        [0, 1).
+    label_smoothing : float or "auto", default="auto"
+        The part of the probability of a row's class that is spread over all classes while the network is trained, in [0, 1).
+        "auto" is 0.1, or less where it would raise the mean probability of the rarest class by more than a tenth of its share
+        of the first rows.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by label, at least 0; "balanced" weighs every class the same, whatever its number of rows. One
         of weight 0 is not learned, but remains one of ``classes_``.
@@ -182,7 +183,7 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
         callbacks=None,
         verbose=0,
         warm_start=False,
-        label_smoothing=0.1,
+        label_smoothing="auto",
         class_weight=None,
         random_state=None,
     ):

@@ -67,11 +67,11 @@ def fit_logits(
         intercept = shares[1:] - shares[0] if n_logits == 1 else shares
     else:
         standard = (columns[:, varies] - center[varies]) / scale[varies]
-        bases = [(own, _basis(standard[:, own], weights)) for own in _members(groups[varies])]
-        standard = np.concatenate([standard[:, own] @ basis for own, basis in bases], axis=1)
-        is_small = n_logits * (standard.shape[1] + 1) <= _MOST_NEWTON_UNKNOWNS
-        solver = {"solver": "newton-cholesky", "tol": 1e-8} if is_small else {"solver": "lbfgs", "tol": 1e-6}
         with single_blas_thread():
+            bases = [(own, _basis(standard[:, own], weights)) for own in _members(groups[varies])]
+            standard = np.concatenate([standard[:, own] @ basis for own, basis in bases], axis=1)
+            is_small = n_logits * (standard.shape[1] + 1) <= _MOST_NEWTON_UNKNOWNS
+            solver = {"solver": "newton-cholesky", "tol": 1e-8} if is_small else {"solver": "lbfgs", "tol": 1e-6}
             model = LogisticRegression(C=C, max_iter=10_000, **solver).fit(standard, y, sample_weight=weights)
         coefficients[:, varies] = _in_columns(model.coef_, bases, int(varies.sum())) / scale[varies]
         intercept = model.intercept_ - coefficients @ center
@@ -85,9 +85,8 @@ def _members(groups: NDArray[np.intp]) -> list[NDArray[np.intp]]:
 
 def _basis(standard: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the combinations (C, R) of centred columns that are uncorrelated and have variance 1."""
-    with single_blas_thread():
-        factor = np.linalg.qr(standard * np.sqrt(weights / weights.sum())[:, None], mode="r")
-        _, spreads, directions = np.linalg.svd(factor)
+    factor = np.linalg.qr(standard * np.sqrt(weights / weights.sum())[:, None], mode="r")
+    _, spreads, directions = np.linalg.svd(factor)
     kept = spreads > _SMALLEST_DIRECTION * spreads[0]
     return np.asarray(directions[: len(spreads)][kept].T / spreads[kept])
 
