@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
-from sklearn.utils import compute_class_weight
+from sklearn.utils import assert_all_finite, compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
 
@@ -20,12 +20,15 @@ def check_weights(sample_weight: ArrayLike | None, X: NDArray[Any]) -> NDArray[n
 
 
 def check_numbers(y: NDArray[Any]) -> NDArray[np.float64]:
-    """Return targets as float64; raise ValueError if they are labels, or sparse."""
+    """Return targets as float64; raise ValueError if they are labels, sparse, or not finite as float64."""
     if issparse(y):
         raise ValueError(f"y must be a dense array, got a sparse one of the shape {y.shape}; its toarray() is one")
     if y.dtype.kind not in "biuf":
         raise ValueError(f"y must be numbers, got {str(y.flat[0])!r} of type {y.dtype}")
-    return y.astype(np.float64, copy=False)
+    with np.errstate(over="ignore"):
+        numbers = y.astype(np.float64, copy=False)
+    assert_all_finite(numbers, input_name="y")  # of objects, and of longer floats, only now
+    return numbers
 
 
 def class_weights(

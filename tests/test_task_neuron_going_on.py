@@ -122,6 +122,16 @@ class TestFailures:
             model.partial_fit(X, y[:, None], sample_weight=-np.ones(len(y)))
         assert model.predict(X).shape == y.shape
 
+    @pytest.mark.parametrize("value", [None, np.inf])
+    def test_targets_among_objects_must_be_finite(self, value, digits):
+        X, y = digits
+        model = small(TaskNeuronRegressor).fit(X, y)
+        before, bad = model.predict(X), y.astype(object)
+        bad[3] = value
+        with pytest.raises(ValueError, match=r"y contains (NaN|infinity)"):
+            model.partial_fit(X, bad)
+        assert_array_equal(model.predict(X), before)
+
     @pytest.mark.parametrize("estimator", CLASSIFIERS + REGRESSORS)
     @pytest.mark.parametrize("method", ["fit", "partial_fit"])
     def test_what_failed_is_not_fitted(self, estimator, method, digits, monkeypatch):

@@ -40,6 +40,14 @@ class TestRobustness:
         squared = small(**how).fit(X, y)
         assert np.abs(squared.predict(X) - truth).mean() > 0.5
 
+    @pytest.mark.parametrize("loss", ["huber", "absolute_error"])
+    def test_powers_far_from_the_origin_are_told_apart(self, loss):
+        rng = np.random.default_rng(0)
+        Z = rng.normal(size=(300, 2))
+        y = 2 * Z[:, 0] ** 2 - Z[:, 1] + 0.05 * rng.normal(size=300)
+        model = VSRRegressor(loss=loss, max_degree=2, population_size=50, generations=3, random_state=0)
+        assert model.fit(Z + 1e5, y).score(Z + 1e5, y) > 0.99
+
     def test_hubers_loss_comes_near_it(self, table):
         X, y, truth = table
         model = small(loss="huber", coefficients="shared").fit(X, y)

@@ -74,6 +74,20 @@ class TestMagnitudes:
         expected, found = (small(**parameters).fit(X, target).predict(X) for target in (y, scale * y))
         np.testing.assert_allclose(found / scale, expected, rtol=0, atol=1e-9)
 
+    @pytest.mark.parametrize(
+        ("of_x", "of_y", "degree"),
+        [(1e-38, 1e8, 3), (1e-100, 1e8, 2), (1e-150, 1e10, 1), (1e60, 1e-140, 2), (1e-100, 1e110, 1)],
+    )
+    @pytest.mark.parametrize("parameters", WAYS[:2])
+    def test_no_coefficient_is_beyond_numbers(self, of_x, of_y, degree, parameters, table):
+        X, y = table
+        y = y + 10 * (X**2).sum(axis=1)
+        model = small(**parameters, selection="loss", max_degree=4).fit(of_x * X, of_y * y)
+        assert model.formula_.degree >= degree
+        for point in model.pareto_front_:
+            residuals = (point.formula(of_x * X) - of_y * y) / of_y
+            assert np.mean(residuals**2) / np.var(y) == pytest.approx(point.loss, rel=1e-6, abs=1e-12)
+
     @pytest.mark.parametrize("value", [1e-310, 1e-20, 0.1, 1e155, 1e300, 1.7e308])
     @pytest.mark.parametrize("parameters", WAYS[:2])
     def test_constants_may_have_any(self, value, parameters, table):

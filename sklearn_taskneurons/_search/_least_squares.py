@@ -33,6 +33,8 @@ class Targets:
         Weighted means of the targets.
     variance : ndarray of float64, shape (O,)
         Weighted variances, 1 where the target is constant.
+    deviation : ndarray of float64, shape (O,)
+        Weighted standard deviations of the targets, 0 where the target is constant.
     is_constant : ndarray of bool, shape (O,)
         Whether a target is constant but for rounding.
     centred : ndarray of float64, shape (C - 1, O)
@@ -52,7 +54,7 @@ class Targets:
             squares = np.sum(np.ldexp(targets[1:], -exponents) ** 2, axis=0)
             self.is_constant = squares <= np.ldexp(_CONSTANT_TOLERANCE * self.mean, -exponents) ** 2 * weight
             self.variance: Floats = np.where(self.is_constant, 1.0, np.ldexp(squares / weight, 2 * exponents))
-            self._deviation = np.where(self.is_constant, 0.0, np.ldexp(np.sqrt(squares / weight), exponents))
+            self.deviation: Floats = np.where(self.is_constant, 0.0, np.ldexp(np.sqrt(squares / weight), exponents))
             self._unexplained: Floats = np.where(self.is_constant, 0.0, np.sum(targets[n_columns:] ** 2, axis=0))
         self.centred: Floats = np.where(self.is_constant, 0.0, targets[1:n_columns])
 
@@ -62,9 +64,9 @@ class Targets:
         root = np.sqrt(self.weight)
         if not low <= root <= high:
             raise ValueError(f"the sum of the weights must be in [{low**2:g}, {high**2:g}]; got {self.weight:g}")
-        sizes = np.concatenate([self._deviation, self._deviation * root])
+        sizes = np.concatenate([self.deviation, self.deviation * root])
         if not ((sizes == 0.0) | (low <= sizes) & (sizes <= high)).all():
-            deviations = ", ".join(f"{deviation:g}" for deviation in self._deviation)
+            deviations = ", ".join(f"{deviation:g}" for deviation in self.deviation)
             raise ValueError(
                 f"the standard deviation of y must be 0 or in [{low:g}, {high:g}], also when multiplied by the root of the sum "
                 f"of the weights; got {deviations}, and {root:g} for the root"
@@ -73,7 +75,7 @@ class Targets:
     def intercept(self, explained: Floats) -> Floats:
         """Return what is left of the means, shape (O,), or 0 where that is a rounding error."""
         left = self.mean - explained
-        size = np.abs(self.mean) + np.abs(explained) + self._deviation
+        size = np.abs(self.mean) + np.abs(explained) + self.deviation
         result: Floats = np.where(np.abs(left) <= _CONSTANT_TOLERANCE * size, 0.0, left)
         return result
 

@@ -14,6 +14,7 @@ from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._tensor_rows import TargetBlock
 
 _STEPS: Final = 2  # after the fit by least squares
+_ROUNDING: Final = 100 * np.finfo(np.float64).eps
 
 
 class LossErrors(Errors):
@@ -87,9 +88,14 @@ class LossErrors(Errors):
     def _solved(self, factors: Floats) -> Floats:
         """Return the least squares solutions of triangular factors, nan where there is none."""
         is_finite = np.isfinite(np.sum(factors, axis=(1, 2)))
-        factors = np.where(is_finite[:, None, None], factors, 0.0)
-        norms = np.linalg.norm(factors[:, :, :-1], axis=1)
-        norms[norms == 0.0] = 1.0
-        inverses = np.linalg.pinv(factors[:, :, :-1] / norms[:, None], rcond=self._smallest_spread)
-        coefficients: Floats = (inverses @ factors[:, :, -1:])[:, :, 0] / norms
-        return np.where(is_finite[:, None], coefficients, np.nan)
+        factors = np.where(is_finite[:, None, None], factors, np.eye(*factors.shape[1:]))
+        # The first row is what the ones explain, the others are the terms less their means, of which rounding may be all.
+        means, centred = factors[:, 0, 1:-1], factors[:, 1:, 1:-1]
+        norms = np.linalg.norm(centred, axis=1)
+        is_constant = norms <= _ROUNDING * np.abs(means)
+        columns = np.where(is_constant[:, None], 0.0, centred / np.where(norms == 0.0, 1.0, norms)[:, None])
+        norms[is_constant] = 1.0
+        rounding = (_ROUNDING * np.abs(means) / norms).max(axis=1, initial=self._smallest_spread)
+        slopes: Floats = (np.linalg.pinv(columns, rcond=rounding) @ factors[:, 1:, -1:])[:, :, 0] / norms
+        intercepts = (factors[:, 0, -1:] - np.sum(means * slopes, axis=1, keepdims=True)) / factors[:, 0, :1]
+        return np.where(is_finite[:, None], np.concatenate([intercepts, slopes], axis=1), np.nan)

@@ -47,7 +47,8 @@ class RefitScorer:
     Attributes
     ----------
     largest_power : int
-        The moments' degree, or less where the powers of very large or small features are beyond what numbers can be.
+        The moments' degree, or less where the powers of very large or small features, or their coefficients, are beyond what
+        numbers can be.
     """
 
     optimizer: Optimizer | None = None  # all that a polynomial's coefficients can be is solved or left to evolution
@@ -66,7 +67,7 @@ class RefitScorer:
         self._cross_validation = _cross_validation([fold.aligned(moments) for fold in folds]) if folds else None
         self._fits: dict[int, Fit] = {}
         self._key = uuid4().hex
-        self.largest_power = _largest_power(moments.radius, self.degree)
+        self.largest_power = _largest_power(moments.radius, targets.deviation, self.degree)
         powers = np.arange(self.degree + 1)
         # A term is `+ c * x**k`: four nodes and the numbers of c; x itself needs no power, and the constant is one number.
         self._nodes: Ints = np.where(powers == 0, 0, np.where(powers == 1, 3, 4) + self._wide)
@@ -184,10 +185,13 @@ def _cross_validation(folds: Sequence[Moments]) -> CrossValidation:
     return CrossValidation(factors, weights, folds[0].n_columns, folds[0].shift)
 
 
-def _largest_power(radius: Floats, degree: int) -> int:
+def _largest_power(radius: Floats, deviation: Floats, degree: int) -> int:
     """Return the largest power whose values, and coefficients, are within the range of floating-point numbers."""
-    largest = np.max(np.abs(np.log2(radius)))
-    return int(min(degree, _LARGEST_EXPONENT // largest if largest > 0.0 else degree))
+    exponents = np.arange(1, degree + 1)[:, None] * np.log2(radius).ravel()
+    of_targets = np.log2(deviation[deviation > 0.0], dtype=np.float64)[:, None, None]
+    is_in_range = (np.abs(exponents) <= _LARGEST_EXPONENT).all(axis=1)
+    is_in_range &= (np.abs(of_targets - exponents) <= _LARGEST_EXPONENT).all(axis=(0, 2))
+    return int(np.logical_and.accumulate(is_in_range).sum())
 
 
 def _powers(support: int) -> list[int]:

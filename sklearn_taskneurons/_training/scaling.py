@@ -20,6 +20,8 @@ LIMIT: Final = 3.0
 NEAR_LIMIT: Final = 0.99
 # The levels at which a distribution is known, at equal distances of a normal one.
 LEVELS: Final = ndtr(np.linspace(-LIMIT, LIMIT, 61))
+# Of the powers of two that are floating-point numbers.
+MOST_EXPONENT: Final = 1023
 # Of so many rows, all columns are searched at once; what is needed for that stays in cache.
 SEARCHED_ROWS: Final = 1024
 
@@ -78,8 +80,10 @@ class NormalScores:
 
     Attributes
     ----------
+    per_unit : ndarray of shape (n_features,), float64
+        For each column a power of two that brings it to a magnitude of about 1, so that no difference is too large or small.
     values, scores : ndarray of shape (n_features, P), float64
-        For each column, increasing values and their scores; the last ones are repeated up to a power of two, P.
+        For each column, increasing values in its unit and their scores; the last ones are repeated up to a power of two, P.
     slopes : ndarray of shape (n_features, P), float64
         By how much the score grows with the value, from each one to the next.
 
@@ -89,6 +93,7 @@ class NormalScores:
            are they merited?", Behavior Genetics 39, 580-595, 2009. :doi:`10.1007/s10519-009-9281-0`
     """
 
+    per_unit: FloatArray
     values: FloatArray
     scores: FloatArray
     slopes: FloatArray
@@ -107,7 +112,9 @@ class NormalScores:
         A processor guesses at branches, and every other guess of a search is wrong: `numpy.interp` takes twice the time.
         """
         n_points = self.values.shape[1]
-        np.clip(columns, self.values[:, :1], self.values[:, -1:], out=scores)
+        with np.errstate(over="ignore"):
+            np.multiply(columns, self.per_unit[:, None], out=scores)
+        np.clip(scores, self.values[:, :1], self.values[:, -1:], out=scores)
         index = np.repeat(n_points * np.arange(len(columns))[:, None], columns.shape[1], axis=1)
         probe, known = np.empty_like(index), np.empty_like(scores)
         step = n_points // 2
@@ -187,16 +194,17 @@ def fit_normal_scores(X: NDArray[Any], sample_weight: NDArray[Any] | None = None
     """Return the normal scores of the columns of ``X``, rows weighted."""
     unit, X, weight = in_units(X, sample_weight)
     quantiles = weighted_quantiles(X, weight, LEVELS)
-    points = [_points(*column) for column in zip(quantiles.T, unit, strict=True)]
+    mantissa, exponent = np.frexp(unit)
+    points = [_points(*column) for column in zip(quantiles.T, mantissa, strict=True)]
     n_points = 1 << (max(len(values) for values, _ in points) - 1).bit_length()
     values, scores = (np.stack([_repeat_last(part, n_points) for part in parts]) for parts in zip(*points, strict=True))
     width = np.diff(values, append=values[:, -1:])
     slopes = np.divide(np.diff(scores, append=scores[:, -1:]), width, out=np.zeros_like(width), where=width > 0)
-    return NormalScores(values, scores, slopes)
+    return NormalScores(np.ldexp(1.0, np.minimum(-exponent, MOST_EXPONENT)), values, scores, slopes)
 
 
 def _points(quantiles: FloatArray, unit: float) -> tuple[FloatArray, FloatArray]:
-    """Return the different quantiles of a column in its own units, and for each the score of the middle of its levels."""
+    """Return the different quantiles of a column times a unit, and for each the score of the middle of its levels."""
     first = np.flatnonzero(np.diff(quantiles, prepend=-np.inf) > ROUNDING)
     last = np.append(first[1:], len(quantiles)) - 1
     return quantiles[first] * unit, ndtri((LEVELS[first] + LEVELS[last]) / 2)

@@ -11,6 +11,8 @@ FloatArray: TypeAlias = NDArray[np.float64]
 
 # What differences of columns of magnitude 1 may be by rounding alone.
 ROUNDING: Final = float(16 * np.finfo(np.float64).eps)
+# What a sum of weights may be off by, of itself.
+ROUNDING_OF_SUMS: Final = 1e-12
 
 
 def in_units(X: NDArray[Any], sample_weight: NDArray[Any] | None) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -47,10 +49,12 @@ def weighted_quantiles(X: FloatArray, weight: FloatArray, levels: NDArray[np.flo
         order = np.argsort(values, kind="stable")
         cumulative = np.cumsum(weight[order])
         wanted = np.multiply(levels, cumulative[-1])
-        below = np.searchsorted(cumulative, wanted, side="left")
+        # What rounding has done to the sum must not decide on which side of a step a level is.
+        rounding = ROUNDING_OF_SUMS * cumulative[-1]
+        below = np.searchsorted(cumulative, wanted - rounding, side="left")
         # The last row with a weight ends the distribution, whatever rows without one follow.
         end = np.searchsorted(cumulative, cumulative[-1], side="left")
-        not_above = np.minimum(np.searchsorted(cumulative, wanted, side="right"), end)
+        not_above = np.minimum(np.searchsorted(cumulative, wanted + rounding, side="right"), end)
         ordered = values[order]
         quantiles[:, column] = (ordered[below] + ordered[not_above]) / 2
     return quantiles

@@ -6,7 +6,7 @@ import torch
 from skorch.callbacks import Callback, LRScheduler
 from torch.optim.lr_scheduler import ExponentialLR
 
-from sklearn_taskneurons._training import make_net, make_table, resume, train
+from sklearn_taskneurons._training import SquaredErrorLoss, make_net, make_table, resume, train
 
 
 def small_net(**options):
@@ -23,7 +23,7 @@ def steps_of(net):
 
 
 def settings(**options):
-    return {"lr": 0.01, "weight_decay": 0.1, "batch_size": 50, "max_epochs": 200} | options
+    return {"lr": 0.01, "weight_decay": 0.1, "batch_size": 50, "max_epochs": 200, "loss": SquaredErrorLoss()} | options
 
 
 def test_a_resumed_net_goes_on_as_the_other_would_have_and_leaves_it_alone(data):

@@ -146,10 +146,15 @@ def test_weighted_quantiles_are_those_of_repeated_rows(values, weights):
 def test_the_size_of_weights_does_not_matter(X, scaling):
     weights = np.random.default_rng(1).integers(1, 5, len(X)).astype(float)
     expected = fit_column_scaler(X, weights, scaling)
-    for factor in (2.0**-1000, 2.0**900):
+    for factor in (2.0**-1000, 2.0**900, 0.1, 0.7):
         scaler = fit_column_scaler(X, weights * factor, scaling)
         np.testing.assert_allclose(scaler.center, expected.center, rtol=1e-12)
         np.testing.assert_allclose(scaler.scale, expected.scale, rtol=1e-12)
+
+
+def test_equal_weights_leave_a_median_between_two_rows():
+    X = np.r_[np.arange(50.0), 1000 + np.arange(50.0)][:, None]
+    assert [fit_column_scaler(X, np.full(100, weight)).center[0] for weight in (1.0, 0.1, 0.7)] == [524.5] * 3
 
 
 def test_targets():
@@ -206,7 +211,7 @@ def test_normal_scores_of_two_values_are_the_middles_of_their_shares():
     np.testing.assert_allclose(scores, [low, low, (low + high) / 2, high, high], atol=0.06)
 
 
-@pytest.mark.parametrize("unit", [1.0, 1e300, 1e-300])
+@pytest.mark.parametrize("unit", [1.0, 1e300, 4e307, 1e-300, 1e-307])
 def test_normal_scores_do_not_depend_on_units_and_take_rounding_for_nothing(unit):
     X = np.random.default_rng(0).normal(size=(60, 2))
     X[:, 1] = 0.1 + 1e-17 * X[:, 0]
