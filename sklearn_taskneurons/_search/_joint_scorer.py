@@ -21,12 +21,12 @@ class JointScorer:
     """
 
     optimizer: Optimizer | None = None  # as in each form
-    reports_at_once = True
 
     def __init__(self, forms: Sequence[RefitScorer]) -> None:
         self.forms = tuple(forms)
         self.n_features = forms[0].n_features
         self.n_outputs = forms[0].n_outputs
+        self.reports_at_once = all(form.reports_at_once for form in forms)
 
     def score(self, population: Population, bank: Floats) -> Scores:
         """Score all programs in all F forms, shape (P, F)."""

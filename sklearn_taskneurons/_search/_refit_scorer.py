@@ -52,7 +52,6 @@ class RefitScorer:
     """
 
     optimizer: Optimizer | None = None  # all that a polynomial's coefficients can be is solved or left to evolution
-    reports_at_once = True
 
     def __init__(self, moments: Moments, folds: Sequence[Moments] = ()) -> None:
         self.n_features = moments.n_features
@@ -64,6 +63,7 @@ class RefitScorer:
         targets.check_range()
         self._data = moments.fingerprint()
         self._least_squares = LeastSquares(moments.factor[:, : moments.n_columns], targets)
+        self.reports_at_once = not folds
         self._cross_validation = _cross_validation([fold.aligned(moments) for fold in folds]) if folds else None
         self._fits: dict[int, Fit] = {}
         self._key = uuid4().hex

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from sklearn_taskneurons._search import Moments, MomentScorer, Rows, RowScorer, SearchSettings, search
+from sklearn_taskneurons._search import Moments, MomentScorer, RefitScorer, Rows, RowScorer, SearchSettings, search
 from sklearn_taskneurons._search._report import end_of_generations
 
 SETTINGS = SearchSettings(population_size=200, generations=12)
@@ -105,3 +105,14 @@ def test_one_of_all_programs_at_once_goes_program_by_program_when_it_is_interrup
     assert result.interrupted
     assert scorer.sizes == (len(result.state.front.loss), 1)
     assert_allclose(result.front[-1].loss, best(result, 1)[0], rtol=1e-6)
+
+
+def test_formulas_that_are_cross_validated_end_at_the_deadline_as_well(cubic):
+    X, y = cubic
+    moments = Moments(4).update(X, y)
+    folds = [Moments(4).update(X[start::2], y[start::2]) for start in range(2)]
+    past = time.monotonic() - 1.0
+    plain, validated = run(RefitScorer(moments), deadline=past), run(RefitScorer(moments, folds), deadline=past)
+    assert plain.state.front.loss.tolist() == validated.state.front.loss.tolist()
+    assert len(plain.front) > len(validated.front) == 2  # the constant and the best program
+    assert plain.front[-1].formulas == validated.front[-1].formulas
