@@ -16,6 +16,7 @@ from sklearn_taskneurons._network._weights import in_range
 from sklearn_taskneurons._training import CrossEntropyLoss
 from sklearn_taskneurons._validation import check_weights, class_weights
 from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
+from sklearn_taskneurons._vsr._targets import class_indicators
 
 # Smoothing brings rare classes nearer to the others: of "auto", their mean probability is to grow by no larger a share.
 MOST_EXCESS = 0.1
@@ -191,9 +192,7 @@ class NetworkClassifierMixin(ClassifierMixin):
     def _search_targets(self, y):
         if isinstance(self.search, VSRClassifier):
             return self.classes_[y]
-        if len(self.classes_) <= 2:
-            return y.astype(np.float64)
-        return np.eye(len(self.classes_))[y]
+        return class_indicators(y, len(self.classes_))
 
 
 def _classes(labels):

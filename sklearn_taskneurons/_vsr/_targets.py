@@ -33,8 +33,8 @@ def class_numbers(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
 
 
 def class_indicators(numbers: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
-    """Return what the formulas are searched for: 0 and 1 for two classes, shape (N,), else a column for each."""
-    if n_classes == 2:
+    """Return what the formulas are searched for: 0 and 1 for up to two classes, shape (N,), else a column for each."""
+    if n_classes <= 2:
         return numbers.astype(np.float64)
     indicators: NDArray[np.float64] = np.eye(n_classes)[numbers]
     return indicators
