@@ -179,12 +179,9 @@ class NetworkClassifierMixin(ClassifierMixin):
         return y
 
     def _start_targets(self, y, weights):
-        n_classes = len(self.classes_)
-        rarest = np.bincount(y, weights, minlength=n_classes).min() / weights.sum()
-        # Smoothed by s, a class of share p has the mean probability (1 - s) * p + s / K.
-        gap = 1 / n_classes - rarest
-        self._auto_label_smoothing = min(MOST_LABEL_SMOOTHING, MOST_EXCESS * rarest / gap) if gap > 0 else MOST_LABEL_SMOOTHING
-        return n_classes
+        totals = np.bincount(y, weights, minlength=len(self.classes_))
+        self._auto_label_smoothing = _label_smoothing(totals / totals.sum())
+        return len(self.classes_)
 
     def _network_targets(self, y):
         return y
@@ -193,6 +190,13 @@ class NetworkClassifierMixin(ClassifierMixin):
         if isinstance(self.search, VSRClassifier):
             return self.classes_[y]
         return class_indicators(y, len(self.classes_))
+
+
+def _label_smoothing(shares):
+    """Return what "auto" is for classes of these shares."""
+    # Smoothed by s, a class of share p has the mean probability (1 - s) * p + s / K.
+    rarest, gap = shares.min(), 1 / len(shares) - shares.min()
+    return min(MOST_LABEL_SMOOTHING, MOST_EXCESS * rarest / gap) if gap > 0 else MOST_LABEL_SMOOTHING
 
 
 def _classes(labels):

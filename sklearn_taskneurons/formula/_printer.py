@@ -77,11 +77,16 @@ class Printer:
             written = self._features(parts[0].vector, parts[1])
             if written is not None:
                 return Piece(*written, kind, node.opcode)
+        if node.opcode == MUL and self._is_rounded_to_one(parts[0]):
+            return parts[1]
         text, level = self.node(node, kind, *parts)
         if parts and parts[0].kind == "V" and kind == "S":
             text = self._whole(text)
         has_vectors = kind == "V" and (vector is not None or any(part.has_vectors for part in parts))
         return Piece(text, level, kind, node.opcode, vector, has_vectors)
+
+    def _is_rounded_to_one(self, part: Piece) -> bool:
+        return self.digits is not None and part.opcode == NUMBER and part.text == "1"
 
     def _features(self, weights: Vector | None, part: Piece) -> tuple[str, int] | None:
         """Return a sum over the features, written out, and how tightly it holds together; None if it cannot be."""
@@ -93,11 +98,12 @@ class Printer:
             if weight:
                 sign = ("-" if weight < 0 else "") if not text else (" - " if weight < 0 else " + ")
                 factor = self.single(self.wrap(part, PRODUCT_LEVEL), name)
-                text += sign + (factor if abs(weight) == 1 else self.times(self.number(abs(weight)), factor))
+                number = self.number(abs(weight))
+                text += sign + (factor if number == "1" else self.times(number, factor))
         # a single feature without a number is as tight as what is summed
         count = len(weights) - weights.count(0.0)
         level = SUM_LEVEL if count > 1 else SIGN_LEVEL if text.startswith("-") else PRODUCT_LEVEL
-        is_bare = count == 1 and max(weights) == 1
+        is_bare = count == 1 and self.number(max(weights)) == "1"
         return (text, part.level if is_bare else level) if text else ("0", ATOM_LEVEL)
 
     # what a language of its own writes otherwise

@@ -135,6 +135,13 @@ def test_report(text, names, lines):
     assert Formula(text).report(names).splitlines() == lines
 
 
+def test_numbers_that_round_to_one_are_not_written():
+    formula = Formula("0.9999999999999999*x**2 + 1.00001*x*dot([0.99999, 2], x)")
+    assert formula.report(["a", "b"], digits=3).split("\n")[1:3] == ["    x**2", "  + x*(2*b + a)"]
+    assert str(formula).startswith("0.9999999999999999*x**2")
+    assert formula.latex(digits=3).startswith(r"\mathbf{x}^{\circ 2} + \mathbf{x}\,\langle")
+
+
 def test_report_rounds():
     formula = Formula("dot([0.123456789, 2], x)")
     assert formula.report(["a", "b"], digits=2) == "    2*b + 0.12*a"
