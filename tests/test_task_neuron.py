@@ -17,7 +17,6 @@ from sklearn_taskneurons import (
     VSRRegressor,
     make_function,
 )
-from sklearn_taskneurons._training.optimizer import VectorAdamW
 
 ONLY_FOR_ARRAYS = make_function(lambda a: np.arctan(a) + a, name="only_for_arrays")
 
@@ -374,17 +373,8 @@ class TestTraining:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert_array_equal(small().fit(X, y).predict(X), expected)
 
-    def test_an_interrupted_fit_leaves_a_model(self, table, monkeypatch):
-        taken = []
-
-        def step(self, *args):
-            taken.append(1)
-            if len(taken) == 10:
-                raise KeyboardInterrupt
-            return original(self, *args)
-
-        original = VectorAdamW.step
-        monkeypatch.setattr(VectorAdamW, "step", step)
+    @pytest.mark.usefixtures("tenth_step_interrupted")
+    def test_an_interrupted_fit_leaves_a_model(self, table):
         X, y = table
         with pytest.warns(UserWarning, match="interrupted"):
             model = small().fit(X, y)

@@ -15,7 +15,6 @@ from sklearn_taskneurons import (
     VSRClassifier,
     VSRRegressor,
 )
-from sklearn_taskneurons._training.optimizer import VectorAdamW
 from sklearn_taskneurons.nn import TaskNeuronCNN, count_multiplications, count_parameters
 
 SMALL = {"channels": (4,), "hidden_layer_sizes": (), "max_epochs": 3, "lr": 0.01, "random_state": 0}
@@ -233,17 +232,8 @@ class TestTraining:
         assert model.n_iter_ < 10**6
         assert np.isfinite(model.predict_proba(digits[0])).all()
 
-    def test_an_interrupted_fit_leaves_a_model(self, digits, monkeypatch):
-        taken = []
-
-        def step(self, *args):
-            taken.append(1)
-            if len(taken) == 10:
-                raise KeyboardInterrupt
-            return original(self, *args)
-
-        original = VectorAdamW.step
-        monkeypatch.setattr(VectorAdamW, "step", step)
+    @pytest.mark.usefixtures("tenth_step_interrupted")
+    def test_an_interrupted_fit_leaves_a_model(self, digits):
         with pytest.warns(UserWarning, match="interrupted"):
             model = classifier(max_epochs=50).fit(*digits)
         assert model.n_iter_ < 10
