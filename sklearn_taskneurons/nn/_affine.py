@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from sklearn_taskneurons.nn._checks import check_width
 from sklearn_taskneurons.nn._members import member_state, vector_parameter
 
 
@@ -39,7 +38,6 @@ class FeatureAffine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features scaled and shifted, of (..., n_scalings * in_features)."""
-        check_width(x, self.n_scalings * self.in_features)
         total: Tensor = self.bias
         for scaling, weight in zip(*(torch.split(part, self.in_features, -1) for part in (x, self.weight)), strict=True):
             total = torch.addcmul(total, scaling, weight)

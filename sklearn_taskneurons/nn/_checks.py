@@ -12,21 +12,11 @@ def check_width(x: Tensor, width: int) -> None:
         raise ValueError(f"x must have {width} features along its last axis, got the shape {tuple(x.shape)}")
 
 
-def check_members(x: Tensor, n_members: int) -> None:
-    """Raise ValueError unless an input has rows for all members, (N, D), or for each, (M, N, D)."""
-    if not is_recorded() and not (x.ndim == 2 or (x.ndim == 3 and x.shape[0] == n_members)):
-        raise ValueError(
-            f"x must have the shape (N, in_features) or ({n_members}, N, in_features), for {n_members} members, "
-            f"got the shape {tuple(x.shape)}"
-        )
-
-
-def check_rows(x: Tensor, n_members: int | None) -> None:
-    """Raise ValueError unless an input of a network has rows for all of its members, (N, D), or for each, (N, M, D)."""
-    if n_members is None or is_recorded():
+def check_members(x: Tensor, n_members: int, axis: int) -> None:
+    """Raise ValueError unless an input has rows for all members, (N, D), or for each, which are then on this axis of three."""
+    if is_recorded() or x.ndim == 2 or (x.ndim == 3 and x.shape[axis] == n_members):
         return
-    if not (x.ndim == 2 or (x.ndim == 3 and x.shape[1] == n_members)):
-        raise ValueError(
-            f"x must have the shape (N, in_features) or (N, {n_members}, in_features), for {n_members} members, "
-            f"got the shape {tuple(x.shape)}"
-        )
+    of_each = f"({n_members}, N, in_features)" if axis == 0 else f"(N, {n_members}, in_features)"
+    raise ValueError(
+        f"x must have the shape (N, in_features) or {of_each}, for {n_members} members, got the shape {tuple(x.shape)}"
+    )

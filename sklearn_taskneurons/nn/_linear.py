@@ -151,7 +151,7 @@ class TaskNeuronLinear(TaskNeuronLayer):
         """
         check_width(x, self.in_features)
         if self.n_members is not None:
-            check_members(x, self.n_members)
+            check_members(x, self.n_members, axis=0)
         return x if self.n_members is None or x.ndim == 3 else x.expand(self.n_members, -1, -1)
 
     @torch.no_grad()

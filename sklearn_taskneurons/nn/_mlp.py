@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn._affine import FeatureAffine
-from sklearn_taskneurons.nn._checks import check_rows, check_width
+from sklearn_taskneurons.nn._checks import check_members, check_width
 from sklearn_taskneurons.nn._embedding import PeriodicEmbedding
 from sklearn_taskneurons.nn._layer import SAMPLE_ROWS
 from sklearn_taskneurons.nn._linear import TaskNeuronLinear
@@ -257,8 +257,8 @@ class TaskNeuronMLP(nn.Module):
     def _features(self, x: Tensor) -> Tensor:
         """Return what the first layer is applied to, (..., D); with members (N, D) or (M, N, D)."""
         check_width(x, self.n_scalings * self.in_features)
-        check_rows(x, self.n_members)
         if self.n_members is not None:
+            check_members(x, self.n_members, axis=1)
             if x.ndim == 3:
                 x = x.transpose(0, 1)
             if is_without_gradients():
