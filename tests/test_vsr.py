@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
 
 from sklearn_taskneurons import Formula, VSRRegressor, make_function
 
@@ -162,7 +163,7 @@ class TestParameters:
             ({"method": "exhaustive", "function_set": ("add", "sin")}, "exhaustive"),
             ({"method": "exhaustive", "coefficients": "shared", "refit_constants": False}, "exhaustive"),
             ({"method": "exhaustive", "max_degree": 20}, "14"),
-            ({"p_crossover": 0.9}, "add up to 1"),
+            ({"p_crossover": 0.9}, "add up to at most 1"),
             ({"function_set": ("add", "sine")}, "function_set"),
             ({"function_set": ["add", ["mul"]]}, "function_set must hold names"),
             ({"init_depth": (5, 2)}, "init_depth"),
@@ -176,6 +177,11 @@ class TestParameters:
     def test_wrong_ones_are_refused_by_name(self, parameters, message, table):
         with pytest.raises(ValueError, match=message):
             small(**parameters).fit(*table)
+
+    def test_a_probability_can_be_searched_over_alone(self, table):
+        shares = {"p_mutation": [0.0, 0.3]}
+        search = GridSearchCV(small(generations=2), shares, cv=2, error_score="raise").fit(*table)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
     def test_labels_are_no_targets(self, table):
         with pytest.raises(ValueError, match="y must be numbers"):

@@ -265,7 +265,7 @@ class TestRefusals:
             ({"class_weight": {0: -1.0}}, "class_weight"),
             ({"class_weight": "fair"}, "class_weight"),
             ({"refit_constants": False, "coefficients": "per_feature"}, "coefficients"),
-            ({"p_crossover": 0.9}, "add up to 1"),
+            ({"p_crossover": 0.9}, "add up to at most 1"),
         ],
     )
     def test_wrong_parameters_by_name(self, parameters, message, two_classes):

@@ -162,7 +162,7 @@ class TestRefusals:
         [
             ({"coefficients": "shared"}, "those of the first block"),
             ({"max_degree": 3}, "those of the first block"),
-            ({"p_crossover": 0.9}, "add up to 1"),
+            ({"p_crossover": 0.9}, "add up to at most 1"),
         ],
     )
     def test_parameters_that_do_not_go_with_the_first_block(self, parameters, message, table):

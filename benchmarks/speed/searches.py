@@ -26,7 +26,6 @@ def our_search(X, y, functions, options, seed):
         p_crossover=0.3,
         p_mutation=0.5,
         p_constant_mutation=0.1,
-        p_reproduction=0.1,
         random_state=seed,
     )
     seconds = time_of(lambda: model.fit(X, y))

@@ -27,7 +27,7 @@ class SearchSettings:
         Names from the table of functions; ``"w"`` stands for random constant vectors.
     population_size, generations, tournament_size : int
         Programs in a generation, generations scored, and programs that compete to become a parent.
-    p_crossover, p_mutation, p_constant_mutation, p_reproduction : float
+    p_crossover, p_mutation, p_constant_mutation : float
         Shares of the offspring; what is left to 1 is copied. Half of the mutations replace a subtree,
         half a single node.
     elite_fraction : float
@@ -64,7 +64,6 @@ class SearchSettings:
     p_crossover: float = 0.3
     p_mutation: float = 0.5
     p_constant_mutation: float = 0.1
-    p_reproduction: float = 0.1
     elite_fraction: float = 0.05
     init_depth: tuple[int, int] = (2, 6)
     mutation_depth: tuple[int, int] = (0, 3)
@@ -93,11 +92,11 @@ class SearchSettings:
         _check_range("max_depth", self.max_depth, 1, MAX_DEPTH)
         _check_range("max_exponent", self.max_exponent, 2, MAX_EXPONENT)
         _check_range("n_vectors", self.n_vectors, 1)
-        for name in ("p_crossover", "p_mutation", "p_constant_mutation", "p_reproduction", "elite_fraction", "p_x"):
+        for name in ("p_crossover", "p_mutation", "p_constant_mutation", "elite_fraction", "p_x"):
             _check_range(name, getattr(self, name), 0.0, 1.0)
-        total = self.p_crossover + self.p_mutation + self.p_constant_mutation + self.p_reproduction
+        total = self.p_crossover + self.p_mutation + self.p_constant_mutation
         if total > 1.0 + 1e-9:
-            raise ValueError(f"the probabilities of the operators must add up to at most 1; got {total:g}")
+            raise ValueError(f"p_crossover, p_mutation and p_constant_mutation must add up to at most 1; got {total:g}")
         for name, kind, described in (
             ("init_depth", Integral, "whole numbers"),
             ("mutation_depth", Integral, "whole numbers"),

@@ -50,7 +50,6 @@ _SETTINGS = (
     "p_crossover",
     "p_mutation",
     "p_constant_mutation",
-    "p_reproduction",
     "elite_fraction",
     "max_length",
     "parsimony_coefficient",
@@ -75,7 +74,6 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "p_crossover": [Interval(Real, 0, 1, closed="both")],
         "p_mutation": [Interval(Real, 0, 1, closed="both")],
         "p_constant_mutation": [Interval(Real, 0, 1, closed="both")],
-        "p_reproduction": [Interval(Real, 0, 1, closed="both")],
         "elite_fraction": [Interval(Real, 0, 1, closed="both")],
         "init_depth": [tuple, list],
         "const_range": [tuple, list],
@@ -113,7 +111,6 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         p_crossover=0.3,
         p_mutation=0.5,
         p_constant_mutation=0.1,
-        p_reproduction=0.1,
         elite_fraction=0.05,
         init_depth=(2, 6),
         const_range=(-20, 20),
@@ -148,7 +145,6 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.p_crossover = p_crossover
         self.p_mutation = p_mutation
         self.p_constant_mutation = p_constant_mutation
-        self.p_reproduction = p_reproduction
         self.elite_fraction = elite_fraction
         self.init_depth = init_depth
         self.const_range = const_range
@@ -234,9 +230,6 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 f"method='exhaustive' needs refit_constants=True and functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, got "
                 f"refit_constants={self.refit_constants} and function_set={self.function_set!r}"
             )
-        total = self.p_crossover + self.p_mutation + self.p_constant_mutation + self.p_reproduction
-        if abs(total - 1) > 1e-9:
-            raise ValueError(f"p_crossover, p_mutation, p_constant_mutation and p_reproduction must add up to 1, got {total:g}")
         max_depth = MAX_DEPTH if self.max_depth is None else self.max_depth
         settings = SearchSettings(
             function_set=functions,

@@ -82,9 +82,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     p_mutation : float, default=0.5
         That it has a subtree or a node replaced at random.
     p_constant_mutation : float, default=0.1
-        That a constant is perturbed or drawn anew.
-    p_reproduction : float, default=0.1
-        That it is a copy. The four probabilities add up to 1.
+        That a constant is perturbed or drawn anew. The three probabilities add up to 1 at most; the rest are copies.
     elite_fraction : float, default=0.05
         The fraction, in [0, 1], of best programs that go on unchanged.
     init_depth : tuple of two int, default=(2, 6)

@@ -79,9 +79,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     p_mutation : float, default=0.5
         That it has a subtree or a node replaced at random.
     p_constant_mutation : float, default=0.1
-        That a constant is perturbed or drawn anew.
-    p_reproduction : float, default=0.1
-        That it is a copy. The four probabilities add up to 1.
+        That a constant is perturbed or drawn anew. The three probabilities add up to 1 at most; the rest are copies.
     elite_fraction : float, default=0.05
         The fraction, in [0, 1], of best programs that go on unchanged.
     init_depth : tuple of two int, default=(2, 6)
@@ -203,7 +201,6 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         p_crossover=0.3,
         p_mutation=0.5,
         p_constant_mutation=0.1,
-        p_reproduction=0.1,
         elite_fraction=0.05,
         init_depth=(2, 6),
         const_range=(-20, 20),
@@ -239,7 +236,6 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             p_crossover=p_crossover,
             p_mutation=p_mutation,
             p_constant_mutation=p_constant_mutation,
-            p_reproduction=p_reproduction,
             elite_fraction=elite_fraction,
             init_depth=init_depth,
             const_range=const_range,

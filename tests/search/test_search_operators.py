@@ -189,6 +189,6 @@ def test_the_best_of_each_form_take_turns():
 
 
 def test_offspring_is_shared_out_in_full():
-    settings = SearchSettings(p_crossover=0.3, p_mutation=0.5, p_constant_mutation=0.1, p_reproduction=0.1)
+    settings = SearchSettings(p_crossover=0.3, p_mutation=0.5, p_constant_mutation=0.1)
     assert _breeding._counts(settings, 475).sum() == 475
     assert _breeding._counts(settings, 100).tolist() == [30, 25, 25, 10, 10]
