@@ -33,7 +33,7 @@ def resolve_device(device: str | torch.device = "cpu") -> torch.device:
 
 def to_tensor(array: NDArray[Any], dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Tensor:
     """Copy an array to a tensor of this dtype; numbers too large for it become its largest ones."""
-    array = np.asarray(array)
+    array = np.asarray(array, order="C")  # torch knows no negative strides
     if array.dtype.kind == "f" and dtype == torch.float32 and array.dtype.itemsize > 4:
         limit = np.finfo(np.float32).max
         array = np.clip(array, -limit, limit)

@@ -183,6 +183,11 @@ class TestParameters:
         search = GridSearchCV(small(generations=2), shares, cv=2, error_score="raise").fit(*table)
         assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
+    @pytest.mark.parametrize("changes", [{"loss": "huber"}, {"optimizer_iterations": 1, "function_set": ("add", "mul", "sin")}])
+    def test_reversed_views_are_tables(self, changes, table):
+        X, y = table[0][::-1, ::-1], table[1][::-1]
+        assert small(**changes).fit(X, y).formula_ == small(**changes).fit(X.copy(), y.copy()).formula_
+
     def test_labels_are_no_targets(self, table):
         with pytest.raises(ValueError, match="y must be numbers"):
             small().fit(table[0], ["a"] * 200)

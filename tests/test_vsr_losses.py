@@ -128,6 +128,13 @@ class TestFront:
 
 
 class TestSearch:
+    @pytest.mark.parametrize("changes", [{"loss": torch.abs}, {"loss": "squared_error", "optimizer_iterations": 2}])
+    def test_the_mode_of_torch_does_not_matter(self, changes, table):
+        model = small(**changes, generations=3, function_set=("add", "mul", "sin"))
+        with torch.inference_mode(), torch.autocast("cpu"):
+            formula = model.fit(*table[:2]).formula_
+        assert formula == model.fit(*table[:2]).formula_
+
     def test_the_number_of_jobs_does_not_matter(self, table):
         X, y, _ = table
         with parallel_config(backend="threading"):

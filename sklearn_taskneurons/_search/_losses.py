@@ -6,6 +6,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from sklearn_taskneurons._device import plain_torch
 from sklearn_taskneurons.formula._origin import digest
 
 _TRIAL: Final = (-2.0, -0.5, 0.0, 0.5, 2.0)
@@ -57,30 +58,29 @@ class Loss:
         with torch.no_grad():
             return self._function(residuals.reshape(-1)).reshape(residuals.shape)
 
+    @plain_torch()
     def weights(self, residuals: Tensor, smallest: float) -> Tensor:
         """Return the weights whose least squares problem has the same gradient: the derivative over the residual.
 
         Residuals below ``smallest`` count as that large: a loss with a kink at 0 has no weight there.
         """
-        # Autograd needs tensors that were made outside of inference mode.
-        with torch.inference_mode(False), torch.enable_grad():
-            clamped = torch.where(residuals < 0.0, residuals.clamp(max=-smallest), residuals.clamp(min=smallest))
-            flat = clamped.detach().clone().reshape(-1).requires_grad_()
-            (slopes,) = torch.autograd.grad(self._function(flat).sum(), flat)
-            return (slopes / flat.detach()).clamp(min=0.0).reshape(residuals.shape)
+        clamped = torch.where(residuals < 0.0, residuals.clamp(max=-smallest), residuals.clamp(min=smallest))
+        flat = clamped.reshape(-1).requires_grad_()
+        (slopes,) = torch.autograd.grad(self._function(flat).sum(), flat)
+        return (slopes / flat.detach()).clamp(min=0.0).reshape(residuals.shape)
 
     def fingerprint(self) -> dict[str, str]:
         """Return by what checkpoints know it: its name, and of a callable its code, which others of that name do not have."""
         own = {} if self.name in _NAMED else {"code of the loss": digest(self._function)}
         return {"loss": self.name, **own}
 
+    @plain_torch()
     def _check(self) -> None:
         """Raise ValueError unless a few residuals get losses as described."""
         trial = torch.tensor(_TRIAL, dtype=torch.float64, requires_grad=True)
         wanted = f"loss must return a float64 tensor of shape {tuple(trial.shape)} for one of this shape, the residuals"
         try:
-            with torch.enable_grad():
-                value = self._function(trial)
+            value = self._function(trial)
         except Exception as error:  # whatever a function of something else stumbles over
             raise ValueError(f"{wanted}; got {type(error).__name__}: {error}") from error
         if not isinstance(value, Tensor) or value.shape != trial.shape or value.dtype != torch.float64:

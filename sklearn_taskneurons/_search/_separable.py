@@ -7,7 +7,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from sklearn_taskneurons._device import to_array, to_tensor
+from sklearn_taskneurons._device import plain_torch, to_array, to_tensor
 from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons.formula import evaluate
@@ -76,6 +76,7 @@ class SeparableProgram:
         """Return the value of each constant."""
         return np.split(constants, self._ends) if self.positions else []
 
+    @plain_torch()
     def columns(self, constants: Floats, features: Floats) -> Floats:
         """Return ones, the summands, and the derivative of its summand by each constant, for some rows."""
         x = to_tensor(features, torch.float64)
@@ -85,10 +86,9 @@ class SeparableProgram:
         for summand in self.summands:
             # A row's value depends on that row's copy of a constant alone, so one pass back gives all derivatives.
             copies = [_copies(next(values), len(x)) for _ in summand.positions]
-            with torch.enable_grad():
-                column = evaluate(summand.nodes, x, copies).sum(dim=1, keepdim=True)
-                # A function of the user's own may be a step: then no constant inside leaves a trace.
-                total = sum((0.0 * copy.sum() for copy in copies), column.sum())
+            column = evaluate(summand.nodes, x, copies).sum(dim=1, keepdim=True)
+            # A function of the user's own may be a step: then no constant inside leaves a trace.
+            total = sum((0.0 * copy.sum() for copy in copies), column.sum())
             summands.append(column.detach())
             if copies:
                 derivatives += torch.autograd.grad(total, copies)

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sklearn_taskneurons.formula._build import ONE, Summand, applied, call, power, total
 from sklearn_taskneurons.formula._expression import Expression, Node, Type
 from sklearn_taskneurons.formula._printer import expression_text
-from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, MUL, POW, SUM, VECTOR, X
+from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, MUL, POW, SUM, VECTOR, X, portable, restored
 
 _ZEROTH: Final = Node(POW, 0)  # x**0 stands for the number of features
 
@@ -113,6 +113,9 @@ class Composite:
 
     def __hash__(self) -> int:
         return hash(self.scalar_expression)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (Composite, portable(self.opcode), self.arguments)
 
     @property
     def is_constant(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from sklearn_taskneurons._device import plain_torch
 from sklearn_taskneurons.formula import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, OPCODES, SUB, SUM
 from sklearn_taskneurons.formula.functions import array_function
 
@@ -109,13 +110,12 @@ def check_functions(opcodes: Iterable[int]) -> None:
             _try(opcode)
 
 
+@plain_torch()  # a layer may be made where nothing has gradients
 def _try(opcode: int) -> None:
     name, arity = FUNCTIONS[opcode].name, FUNCTIONS[opcode].arity
     try:
-        # A layer may be made where nothing has gradients.
-        with torch.inference_mode(False), torch.enable_grad():
-            trial = torch.linspace(-2.0, 2.0, 6 * arity).reshape(arity, 2, 3).requires_grad_()
-            value = torch_function(opcode)(*trial)
+        trial = torch.linspace(-2.0, 2.0, 6 * arity).reshape(arity, 2, 3).requires_grad_()
+        value = torch_function(opcode)(*trial)
     except Exception as error:  # whatever the user's code raises
         raise ValueError(
             f"{name} must take tensors to be part of a neuron; make_function(torch_function=) can do so"

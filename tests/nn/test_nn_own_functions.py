@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_taskneurons import TaskNeuronRegressor, make_function
+from sklearn_taskneurons import Formula, TaskNeuronRegressor, make_function
 from sklearn_taskneurons.nn import TaskNeuronLinear
 
 FORMULAS = ["agnesi(x) + x", "agnesi(dot(w, x)) + x", "agnesi(w*x)*dot(w, x)"]
@@ -53,6 +53,17 @@ def test_a_layer_computes_the_same_in_another_process(formula):
     values, text = elsewhere(outputs, layer, x)
     np.testing.assert_allclose(values, layer(x).detach().numpy(), rtol=1e-6)
     assert text == str(layer.unit_formula(0))
+
+
+def test_terms_are_the_same_in_another_process():
+    composite = Formula("agnesi(dot(w, x) + 1)").terms[0].factors[0]
+
+    def name(composite, _):
+        from sklearn_taskneurons.formula import FUNCTIONS
+
+        return FUNCTIONS[composite.opcode].name
+
+    assert elsewhere(name, composite, None) == name(composite, None) == "agnesi"
 
 
 def test_an_estimator_predicts_the_same_in_another_process():
