@@ -291,6 +291,12 @@ class TestTraining:
             expected = model.fit(X, targets, weights).predict(X)
             assert_array_equal(model.fit(X, targets, weights * unit).predict(X), expected)
 
+    def test_equal_weights_make_no_rows_for_a_search(self, table):
+        X, y = table
+        model = TaskNeuronRegressor(hidden_layer_sizes=(3,), n_members=1, max_epochs=2, random_state=0)
+        fronts = [model.fit(X, y, np.full(len(X), weight)).search_.pareto_front_ for weight in (1.0, 1.99)]
+        assert_allclose(*[[point.score for point in front] for front in fronts], rtol=1e-9)
+
     def test_weights_pull(self, table):
         X, y = table
         X, y = np.vstack([X, X]), np.concatenate([y, y + 10])
@@ -358,7 +364,7 @@ class TestTraining:
     def test_outputs_cannot_change_their_number(self, table):
         X, y = table
         model = small().partial_fit(X, y)
-        with pytest.raises(ValueError, match="1 outputs"):
+        with pytest.raises(ValueError, match="y must have the shape"):
             model.partial_fit(X, np.column_stack([y, y]))
 
     def test_a_training_that_diverges_is_told(self, table):

@@ -76,6 +76,18 @@ class TestClassifier:
 
 
 class TestClassWeights:
+    def test_a_label_of_weight_zero_is_no_class(self):
+        X, y = load_iris(return_X_y=True)
+        model = TaskNeuronClassifier("x", max_epochs=3, random_state=0)
+        weighted = model.fit(X, y, sample_weight=y < 2).predict_proba(X)
+        assert_array_equal(model.classes_, [0, 1])
+        assert_array_equal(model.fit(X[y < 2], y[y < 2]).predict_proba(X), weighted)
+
+    def test_classes_that_are_still_to_come_are_no_rare_ones(self):
+        X, y = load_iris(return_X_y=True)
+        model = TaskNeuronClassifier("x", random_state=0).partial_fit(X[:100], y[:100], classes=[0, 1, 2])
+        assert model.predict_proba(X[:100])[:, 2].min() > 0.01
+
     def test_balanced_counts_a_row_of_weight_two_like_two(self):
         y, weights = np.array(["a", "a", "b", "b"]), np.array([1.0, 2.0, 1.0, 0.0])
         once = np.repeat(np.arange(4), weights.astype(int))

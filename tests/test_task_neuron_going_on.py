@@ -64,6 +64,15 @@ class FailAt(Callback):
             raise self.error
 
 
+@pytest.mark.parametrize("estimator", REGRESSORS)
+def test_targets_keep_their_shape(estimator, digits):
+    X, y = digits
+    model = small(estimator).partial_fit(X, y[:, None])
+    with pytest.raises(ValueError, match=r"y must have the shape \(n_samples, 1\) of the first fit, got \(120,\)"):
+        model.partial_fit(X, y)
+    assert model.predict(X).shape == (120, 1)
+
+
 @pytest.mark.parametrize("size", [1, 30])
 def test_a_target_that_is_constant_at_first_is_learned(size):
     X = np.random.default_rng(0).normal(size=(120, 1))

@@ -188,6 +188,11 @@ class TestParameters:
         X, y = table[0][::-1, ::-1], table[1][::-1]
         assert small(**changes).fit(X, y).formula_ == small(**changes).fit(X.copy(), y.copy()).formula_
 
+    def test_pairs_may_be_arrays(self, table):
+        pairs = {"init_depth": (1, 3), "const_range": (-2, 3)}
+        arrays = {name: np.array(pair) for name, pair in pairs.items()}
+        assert small(**arrays).fit(*table).formula_ == small(**pairs).fit(*table).formula_
+
     def test_labels_are_no_targets(self, table):
         with pytest.raises(ValueError, match="y must be numbers"):
             small().fit(table[0], ["a"] * 200)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
 from sklearn_taskneurons import Formula, VSRClassifier, VSRRegressor, VSRTransformer
 from sklearn_taskneurons._search import Form, JointScorer, Moments, RefitScorer, forms_of
@@ -36,6 +37,20 @@ def has_vectors(formula):
 
 def degrees(formula):
     return [term.degree for term in formula.terms if term.degree]
+
+
+@pytest.mark.parametrize("estimator", [VSRRegressor, VSRClassifier, VSRTransformer])
+def test_a_weight_of_two_is_two_rows_where_there_are_few(estimator):
+    rng = np.random.default_rng(0)
+    X, weights = rng.normal(size=(30, 6)), rng.integers(1, 4, 30)
+    target = X[:, 0] ** 2 - 2 * X[:, 1] + 0.3 * rng.normal(size=30)
+    y = target > 0 if estimator is VSRClassifier else target
+    model = estimator(generations=5, random_state=0)
+    weighted, repeated = clone(model).fit(X, y, weights), clone(model).fit(X.repeat(weights, 0), y.repeat(weights))
+    assert degrees(weighted.pareto_front_[-1].formula) == degrees(repeated.pareto_front_[-1].formula)
+    for one, other in zip(weighted.pareto_front_, repeated.pareto_front_, strict=True):
+        assert one.complexity == other.complexity
+        assert one.loss == pytest.approx(other.loss, rel=1e-9)
 
 
 class TestKind:

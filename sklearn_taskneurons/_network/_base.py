@@ -249,7 +249,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if deadline is not None:
             left = share_of_time(deadline)
             search.set_params(max_time=left if search.max_time is None else min(left, search.max_time))
-        self.search_ = search.fit(X, y, sample_weight=weights)
+        # Of a network's weights only the ratios matter; a search takes them for counts of rows.
+        self.search_ = search.fit(X, y, sample_weight=weights * (len(weights) / weights.sum()))
         if self.search_._interrupted:
             raise KeyboardInterrupt
 

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
-from sklearn_taskneurons._network._weights import in_range
+from sklearn_taskneurons._network._weights import in_range, weighty_rows
 from sklearn_taskneurons._training import CrossEntropyLoss
 from sklearn_taskneurons._validation import check_weights, class_weights
 from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
@@ -162,7 +162,8 @@ class NetworkClassifierMixin(ClassifierMixin):
         X, y = self._validate(X, y, reset=first, ensure_min_samples=2 if first else 1)
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
-        return X, y, in_range(check_weights(sample_weight, X))
+        # A label that only rows of weight 0 have is no class.
+        return weighty_rows(X, y, in_range(check_weights(sample_weight, X)))
 
     def _numbers_and_weights(self, y, weights):
         """Return the numbers of the rows' classes, and what the rows weigh with the weights of these."""
@@ -193,9 +194,10 @@ class NetworkClassifierMixin(ClassifierMixin):
 
 
 def _label_smoothing(shares):
-    """Return what "auto" is for classes of these shares."""
+    """Return what "auto" is for classes of these shares, of which some may be in rows to come."""
     # Smoothed by s, a class of share p has the mean probability (1 - s) * p + s / K.
-    rarest, gap = shares.min(), 1 / len(shares) - shares.min()
+    rarest = shares[shares > 0].min()
+    gap = 1 / len(shares) - rarest
     return min(MOST_LABEL_SMOOTHING, MOST_EXCESS * rarest / gap) if gap > 0 else MOST_LABEL_SMOOTHING
 
 

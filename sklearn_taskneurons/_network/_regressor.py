@@ -91,16 +91,17 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         """
         outputs = self._outputs(X)
         y = self.target_scaler_.inverse_transform(outputs).mean(axis=1)
-        return y[:, 0] if self._y_ndim == 1 else y
+        return y if self._target_shape else y[:, 0]
 
     def _validated(self, X, y, sample_weight, first):
         least = 2 if first else 1
         X, y = self._validate(X, y, reset=first, multi_output=True, y_numeric=True, ensure_min_samples=least)
         y = check_numbers(y)
-        n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        if not first and n_outputs != self.n_outputs_:
-            raise ValueError(f"y must have {self.n_outputs_} outputs, as in the first fit, got {n_outputs}")
-        self._y_ndim = y.ndim
+        if first:
+            self._target_shape = y.shape[1:]
+        elif y.shape[1:] != self._target_shape:
+            shape = f"(n_samples, {self.n_outputs_})" if self._target_shape else "(n_samples,)"
+            raise ValueError(f"y must have the shape {shape} of the first fit, got {y.shape}")
         return X, y.reshape(len(y), -1), in_range(check_weights(sample_weight, X))
 
     def _loss(self):

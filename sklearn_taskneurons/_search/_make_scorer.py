@@ -30,6 +30,7 @@ def make_scorer(
     refit_constants: bool = True,
     coefficients: Coefficients = "shared",
     folds: Ints | None = None,
+    n_rows: int | None = None,
     optimizer_iterations: int = 0,
     device: str = "cpu",
     loss: Loss | None = None,
@@ -59,6 +60,9 @@ def make_scorer(
         One refitted coefficient for each term, or one for each term and feature, or both forms side by side.
     folds : ndarray of intp, shape (N,), optional
         The fold of each row, at least two, to cross-validate the refitted coefficients of the reported formulas.
+    n_rows : int, optional
+        For how many rows these count where it is decided how many coefficients they can tell; by default as many as have a
+        weight.
     optimizer_iterations : int, default=0
         The largest number of steps in which constants inside functions are optimised; polynomials have none.
     device : str, default="cpu"
@@ -93,7 +97,8 @@ def make_scorer(
                 # x and numbers are symbols, too; as from moments, there are few polynomials to choose from, whatever the loss.
                 n_symbols=1 if settings.is_polynomial else len(settings.function_set) + 2,
             )
-        n_rows = len(X) if sample_weight is None else int(np.count_nonzero(sample_weight))
+        if n_rows is None:
+            n_rows = len(X) if sample_weight is None else int(np.count_nonzero(sample_weight))
         forms = forms_of(coefficients if refit_constants else "shared", degree, X.shape[1], n_rows)
         rows = [(X, Y, sample_weight)] if folds is None else [*_parts(X, Y, sample_weight, folds)]
         of_forms = [[Moments(form.degree, per_feature=form.per_feature).update(*part) for part in rows] for form in forms]

@@ -75,8 +75,8 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "p_mutation": [Interval(Real, 0, 1, closed="both")],
         "p_constant_mutation": [Interval(Real, 0, 1, closed="both")],
         "elite_fraction": [Interval(Real, 0, 1, closed="both")],
-        "init_depth": [tuple, list],
-        "const_range": [tuple, list],
+        "init_depth": ["array-like"],
+        "const_range": ["array-like"],
         "max_length": [Interval(Integral, 1, None, closed="left")],
         "max_depth": [Interval(Integral, 1, MAX_DEPTH, closed="both"), None],
         "nested_constraints": [dict, None],
@@ -266,32 +266,33 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the forms of polynomials, each with its degree, for so many rows or for any number."""
         return forms_of(self._coefficients(), self._degree(n_features, n_rows), n_features, n_rows)
 
-    def _scorer(self, X, y, weights, settings):
-        """Return what scores programs against targets that are numbers, (N,) or (N, O)."""
+    def _scorer(self, X, y, weights, settings, n_rows):
+        """Return what scores programs against targets that are numbers, (N,) or (N, O), of what counts for so many rows."""
         return make_scorer(
             X,
             y,
             weights,
             settings=settings,
-            degree=self._degree(X.shape[1], np.count_nonzero(weights)),
+            degree=self._degree(X.shape[1], n_rows),
             linear_scaling=self.linear_scaling,
             refit_constants=self.refit_constants,
             coefficients=self._coefficients(),
             device=self.device,
             folds=folds_of(weights) if self.selection == "cv" else None,
+            n_rows=n_rows,
             optimizer_iterations=self.optimizer_iterations,
             loss=make_loss(self),
         )
 
     def _search_blocks(self, blocks, settings, deadline, *, continues, y_ndim, n_rows=None):
         """Search on the moments of rows, which count for as many as they are unless it is said."""
+        if n_rows is None:
+            n_rows = blocks.n_rows
         scorer = blocks.scorer(
-            self._forms(blocks.first.n_features, blocks.n_used),
+            self._forms(blocks.first.n_features, n_rows),
             linear_scaling=self.linear_scaling,
             refit_constants=self.refit_constants,
         )
-        if n_rows is None:
-            n_rows = max(blocks.total_weight, blocks.n_used)
         self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y_ndim)
 
     def _search(self, scorer, settings, deadline, *, continues, n_rows, y_ndim):
@@ -381,11 +382,3 @@ def function_names(function_set):
     """
     names = (function.name if isinstance(function, Function) else function for function in function_set)
     return tuple(name if isinstance(name, str) else repr(name) for name in names)
-
-
-def count_rows(weights):
-    """Return for how many rows they count: weights that count rows add up to their number at least.
-
-    Of other weights only the ratios matter.
-    """
-    return max(float(weights.sum()), np.count_nonzero(weights))

@@ -10,6 +10,7 @@ from sklearn_taskneurons._search import Form, Moments, Scorer, block_moments, ma
 from sklearn_taskneurons._threads import single_blas_thread
 
 N_FOLDS = 5
+_MOST_ROWS = 2.0**53  # beyond, sums of weights may be no numbers
 
 
 def folds_of(weights, start=0):
@@ -64,9 +65,9 @@ class RowBlocks:
         return sum(part[0].n_rows for part in self.parts)
 
     @property
-    def total_weight(self):
-        """The sum of the weights of all rows."""
-        return sum(part[0].total_weight for part in self.parts)
+    def n_rows(self):
+        """For how many rows they count."""
+        return count_rows(sum(part[0].total_weight for part in self.parts), self.n_used)
 
     @property
     def first(self):
@@ -81,3 +82,8 @@ class RowBlocks:
         return make_moment_scorer(
             of_forms, linear_scaling=linear_scaling, refit_constants=refit_constants, cross_validate=len(self.parts) > 1
         )
+
+
+def count_rows(total_weight, n_used):
+    """Return for how many rows those count that have a weight: a weight of 2 for two, all of them for themselves at least."""
+    return max(round(min(total_weight, _MOST_ROWS)), n_used)

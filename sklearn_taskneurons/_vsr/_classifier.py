@@ -14,7 +14,8 @@ from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import TermColumns, distinct_terms
 from sklearn_taskneurons._validation import check_weights, class_weights
-from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
+from sklearn_taskneurons._vsr._base import BaseVSR
+from sklearn_taskneurons._vsr._blocks import count_rows
 from sklearn_taskneurons._vsr._cluster import ClusterRows, cluster_settings, is_on_cluster, search_on_cluster
 from sklearn_taskneurons._vsr._logistic import fit_logits
 from sklearn_taskneurons._vsr._pareto import best_first
@@ -270,9 +271,10 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         classes, numbers = class_numbers(y[used])
         X, weights, weighted = X[used], weights[used], weighted[used]
         targets = class_indicators(numbers, len(classes))
-        scorer = self._scorer(X, targets, weighted, settings)
         # The weights of classes say what matters, not how much is known: they make no more rows.
-        self._search(scorer, settings, deadline, continues=continues, n_rows=count_rows(weights), y_ndim=targets.ndim)
+        n_rows = count_rows(weights.sum(), np.count_nonzero(weights))
+        scorer = self._scorer(X, targets, weighted, settings, n_rows)
+        self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=targets.ndim)
         self.classes_ = classes
         return self._fit_logits(lambda columns: columns.values(X), numbers, weighted)
 

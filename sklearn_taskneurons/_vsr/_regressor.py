@@ -13,8 +13,8 @@ from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import LOSS_NAMES, POLYNOMIAL_FUNCTIONS
 from sklearn_taskneurons._validation import check_numbers, check_weights
-from sklearn_taskneurons._vsr._base import BaseVSR, count_rows, function_names
-from sklearn_taskneurons._vsr._blocks import N_FOLDS, RowBlocks
+from sklearn_taskneurons._vsr._base import BaseVSR, function_names
+from sklearn_taskneurons._vsr._blocks import N_FOLDS, RowBlocks, count_rows
 from sklearn_taskneurons._vsr._cluster import cluster_settings, is_on_cluster, search_on_cluster
 from sklearn_taskneurons._vsr._losses import check_outputs, is_squared_error
 from sklearn_taskneurons._vsr._pareto import best_first
@@ -312,7 +312,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
             blocks = (blocks or empty).added(X, y, weights)
             self._search_blocks(blocks, settings, deadline, continues=continues, y_ndim=y.ndim)
         else:
-            scorer, n_rows = self._scorer(X, y, weights, settings), count_rows(weights)
+            n_rows = count_rows(weights.sum(), np.count_nonzero(weights))
+            scorer = self._scorer(X, y, weights, settings, n_rows)
             self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y.ndim)
         # Only now: a block whose search did not end in a formula is not there.
         self._blocks = blocks

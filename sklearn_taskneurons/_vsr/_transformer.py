@@ -12,7 +12,8 @@ from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
 from sklearn_taskneurons._search import LOSS_NAMES, TermColumns, distinct_terms
 from sklearn_taskneurons._validation import check_numbers, check_weights
-from sklearn_taskneurons._vsr._base import BaseVSR, count_rows
+from sklearn_taskneurons._vsr._base import BaseVSR
+from sklearn_taskneurons._vsr._blocks import count_rows
 from sklearn_taskneurons._vsr._cluster import (
     ClusterRows,
     are_numbers_on_cluster,
@@ -312,8 +313,9 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             used = weights > 0
             classes, numbers = class_numbers(check_labels(y)[used])
             X, y, weights = X[used], class_indicators(numbers, len(classes)), weights[used]
-        scorer = self._scorer(X, y, weights, settings)
-        self._search(scorer, settings, deadline, continues=continues, n_rows=count_rows(weights), y_ndim=y.ndim)
+        n_rows = count_rows(weights.sum(), np.count_nonzero(weights))
+        scorer = self._scorer(X, y, weights, settings, n_rows)
+        self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y.ndim)
         return self._select(lambda columns: np.isfinite(columns.values(X[weights > 0])).all())
 
     def transform(self, X):
