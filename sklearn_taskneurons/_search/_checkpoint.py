@@ -19,7 +19,7 @@ from sklearn_taskneurons._search._scores import Scores
 from sklearn_taskneurons._search._state import Island, Record, SearchState
 from sklearn_taskneurons.formula.functions import FUNCTIONS
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _SECONDS: Final = 1.0  # between two writings, at least
 _SHARE: Final = 0.05  # of the time, at most, that goes into writing
 _GENERATORS: Final = {kind.__name__: kind for kind in np.random.BitGenerator.__subclasses__()}

@@ -15,9 +15,9 @@ from sklearn_taskneurons._search._front import Front
 from sklearn_taskneurons._search._islands import check_islands, emigrants_after, following, round_length, workers
 from sklearn_taskneurons._search._operators import with_factors
 from sklearn_taskneurons._search._population import Floats, Population
-from sklearn_taskneurons._search._random_trees import Grammar
+from sklearn_taskneurons._search._random_trees import N_VECTORS, Grammar
 from sklearn_taskneurons._search._report import Report, end_of_generations, reported
-from sklearn_taskneurons._search._scores import FrontEntry, Scorer
+from sklearn_taskneurons._search._scores import LOSS_FLOOR, FrontEntry, Scorer
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons._search._state import Island, Record, SearchState, generators
 from sklearn_taskneurons._threads import single_blas_thread
@@ -94,7 +94,7 @@ def search(
         File in which the state of the search is kept, written about once a second at most and at the end. If it exists, the
         search goes on from there, with the generators of the file, and ends as if it had never stopped; what was found
         in a round that was not finished is found again. The data and the settings must be the same, but for
-        ``generations``, ``n_iter_no_change`` and ``tolerance``. With ``state`` the file is not read, only written.
+        ``generations`` and ``n_iter_no_change``. With ``state`` the file is not read, only written.
     callback : callable, optional
         Called with each generation's entry of the history, at the end of its round; the search stops after the round when
         it returns ``True``. A ``KeyboardInterrupt`` that it raises ends the search like one from the keyboard.
@@ -201,8 +201,7 @@ def _beginning(
 def _first_state(grammar: Grammar, n_features: int, rngs: list[np.random.Generator]) -> SearchState:
     """Draw the constant vectors and the first programs."""
     settings = grammar.settings
-    shape = (settings.n_vectors, n_features) if settings.has_vectors else (0, n_features)
-    bank = rngs[0].standard_normal(shape)
+    bank = rngs[0].standard_normal((N_VECTORS if settings.has_vectors else 0, n_features))
     islands = [Island(grammar.ramped(rng, settings.population_size, settings.init_depth), rng) for rng in rngs]
     return SearchState(islands, bank, Front(), opcodes=opcodes_of(settings.function_set))
 
@@ -242,6 +241,6 @@ def _resumed(state: SearchState, scorer: Scorer, rngs: list[np.random.Generator]
 
 def _has_converged(state: SearchState, settings: SearchSettings) -> bool:
     """Return whether nothing is left to gain."""
-    if len(state.front.loss) and state.front.loss.min() <= settings.tolerance:
+    if len(state.front.loss) and state.front.loss.min() <= LOSS_FLOOR:
         return True
     return settings.n_iter_no_change is not None and state.unimproved >= settings.n_iter_no_change

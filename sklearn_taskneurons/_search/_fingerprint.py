@@ -16,7 +16,7 @@ from sklearn_taskneurons.formula.functions import FUNCTIONS, opcodes_of
 Fingerprint: TypeAlias = dict[str, Any]
 
 # They say when to stop and change nothing before: a search that is done may go on with others.
-_STOPPING_RULES: Final = ("generations", "n_iter_no_change", "tolerance")
+_STOPPING_RULES: Final = ("generations", "n_iter_no_change")
 _TOLERANCE: Final = 1e-9  # sums over the same rows differ from machine to machine in their last digits
 
 

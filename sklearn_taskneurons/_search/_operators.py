@@ -1,15 +1,17 @@
 """Genetic operators, each applied to all its programs at once."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from sklearn_taskneurons._search._kinds import WRONG, kinds
 from sklearn_taskneurons._search._population import Bools, Ints, Population, arity_of, subtree_sizes
-from sklearn_taskneurons._search._random_trees import Grammar
+from sklearn_taskneurons._search._random_trees import N_VECTORS, Grammar
 from sklearn_taskneurons._search._schedule import Schedule, depths
 from sklearn_taskneurons._search._settings import MAX_DEPTH
 from sklearn_taskneurons.formula.functions import MUL, NUMBER, SUM, VECTOR
+
+_MUTATION_DEPTH: Final = 3  # of subtrees that mutation plants, at most: mutants stay close to their parents
 
 
 class Cut(NamedTuple):
@@ -82,9 +84,9 @@ def crossover(rng: np.random.Generator, population: Population, first: Ints, sec
 def subtree_mutation(rng: np.random.Generator, population: Population, rows: Ints, grammar: Grammar) -> Population:
     """Replace a random subtree by a random one."""
     settings = grammar.settings
-    low, high = settings.mutation_depth
     count = len(rows)
-    trees = grammar.trees(rng, rng.integers(low, high + 1, count), rng.random(count) < 0.5)
+    depth = rng.integers(min(_MUTATION_DEPTH, settings.max_depth) + 1, size=count)
+    trees = grammar.trees(rng, depth, rng.random(count) < 0.5)
     at = random_nodes(rng, population, rows)
     return splice(population, at, trees, Cut(np.arange(count), np.zeros(count, dtype=np.intp)), settings.max_length)
 
@@ -122,7 +124,7 @@ def constant_mutation(rng: np.random.Generator, population: Population, rows: In
     value = mutants.value[nodes]
     noise = rng.standard_normal(count) * 10.0 ** -rng.uniform(0.0, 3.0, count) * np.maximum(np.abs(value), 1e-3)
     numbers = np.where(rng.random(count) < 0.75, value + noise, grammar.numbers(rng, count))
-    vectors = rng.integers(grammar.settings.n_vectors, size=count)
+    vectors = rng.integers(N_VECTORS, size=count)
     mutants.value[nodes] = np.where(mutants.opcode[nodes] == NUMBER, numbers, vectors)
     return mutants
 

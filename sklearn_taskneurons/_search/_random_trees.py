@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,10 @@ from sklearn_taskneurons._search._nesting import Nesting
 from sklearn_taskneurons._search._population import Bools, Floats, Ints, Population, arity_of
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons.formula.functions import FUNCTIONS, NUMBER, POW, VECTOR, X
+
+N_VECTORS: Final = 256  # random constant vectors to choose from: many directions, little memory
+_P_X: Final = 0.7  # that a leaf is x: most constants need not be drawn, for they are fitted
+_MAX_EXPONENT: Final = 5  # higher powers are products of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +50,16 @@ class Grammar:
     def numbers(self, rng: np.random.Generator, count: int) -> Floats:
         """Draw constants."""
         low, high = self.settings.const_range
-        if self.settings.integer_constants:
-            return rng.integers(math.ceil(low), math.ceil(high), count).astype(float)
-        return rng.uniform(low, high, count)
+        return rng.integers(math.ceil(low), math.ceil(high), count).astype(float)
 
     def leaves(self, rng: np.random.Generator, needs_vector: Bools) -> tuple[NDArray[np.uint8], Floats]:
         """Draw leaves, vectors where they are needed: opcodes and values."""
         count = len(needs_vector)
-        is_x = rng.random(count) < self.settings.p_x
+        is_x = rng.random(count) < _P_X
         value = self.numbers(rng, count)
         if self.settings.has_vectors:
             is_vector = needs_vector | (rng.random(count) < 0.5)
-            value = np.where(is_vector, rng.integers(self.settings.n_vectors, size=count), value)
+            value = np.where(is_vector, rng.integers(N_VECTORS, size=count), value)
             opcode = np.where(is_x, X, np.where(is_vector, VECTOR, NUMBER))
         else:
             opcode = np.where(is_x | needs_vector, X, NUMBER)
@@ -66,7 +69,7 @@ class Grammar:
         """Draw the exponents of powers; 0 for other functions."""
         if POW not in self.functions:
             return np.zeros(len(opcode))
-        drawn = rng.integers(2, self.settings.max_exponent + 1, len(opcode))
+        drawn = rng.integers(2, _MAX_EXPONENT + 1, len(opcode))
         return np.where(opcode == POW, drawn, 0).astype(float)
 
     def choose_functions(self, rng: np.random.Generator, needs_vector: Bools) -> NDArray[np.uint8]:

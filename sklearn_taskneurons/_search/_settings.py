@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from sklearn_taskneurons.formula._limits import MAX_EXPONENT
 from sklearn_taskneurons.formula.functions import ARITIES, FUNCTIONS, NUMBER, OPCODES, VECTOR, X
 
 MAX_LENGTH: Final = 500
@@ -32,29 +31,19 @@ class SearchSettings:
         half a single node.
     elite_fraction : float
         Share of the population that goes on unchanged, equal programs counted once.
-    init_depth, mutation_depth : tuple of int
-        Smallest and largest depth of the first programs and of the subtrees that mutation plants; a leaf has depth 0.
+    init_depth : tuple of int
+        Smallest and largest depth of the first programs; a leaf has depth 0.
     const_range : tuple of float
-        Constants are drawn from ``[low, high)``.
-    integer_constants : bool
-        Draw whole numbers.
-    p_x : float
-        Probability that a leaf is ``x`` and not a constant.
+        Constants are whole numbers in ``[low, high)``.
     max_length, max_depth : int
         Offspring beyond either is replaced by its parent; a leaf has depth 0.
     nested_constraints : mapping of str to mapping of str to int
         For an outer and an inner function, how often the inner one may occur in an argument of the outer one, on any way to a
         leaf; offspring beyond it is replaced by its parent.
-    max_exponent : int
-        Largest exponent that ``pow`` is given.
     parsimony_coefficient : float
         Added to the normalised loss for each node when programs compete.
-    n_vectors : int
-        Number of random constant vectors to choose from.
     n_iter_no_change : int or None
         Stop when the front has not improved for so many generations.
-    tolerance : float
-        Stop when the normalised loss is at most this.
     """
 
     function_set: tuple[str, ...] = ("add", "sub", "mul", "neg")
@@ -66,53 +55,35 @@ class SearchSettings:
     p_constant_mutation: float = 0.1
     elite_fraction: float = 0.05
     init_depth: tuple[int, int] = (2, 6)
-    mutation_depth: tuple[int, int] = (0, 3)
     const_range: tuple[float, float] = (-20.0, 20.0)
-    integer_constants: bool = True
-    p_x: float = 0.7
     max_length: int = 64
     max_depth: int = MAX_DEPTH
     nested_constraints: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    max_exponent: int = 5
     parsimony_coefficient: float = 0.0
-    n_vectors: int = 256
     n_iter_no_change: int | None = None
-    tolerance: float = 1e-18
 
     def __post_init__(self) -> None:
-        """Refuse what no search can do."""
+        """Refuse what no search can do, but for what the estimators refuse of each parameter by itself."""
         unknown = [name for name in self.function_set if name not in OPCODES or OPCODES[name] in (X, NUMBER)]
         if unknown or not any(ARITIES[OPCODES[name]] for name in self.function_set):
             names = [f.name for opcode, f in enumerate(FUNCTIONS) if opcode not in (X, NUMBER)]
             raise ValueError(f"function_set must hold names of {names}, one function at least; got {self.function_set!r}")
-        _check_range("population_size", self.population_size, 2)
-        _check_range("generations", self.generations, 1)
-        _check_range("tournament_size", self.tournament_size, 1)
-        _check_range("max_length", self.max_length, 1, MAX_LENGTH)
-        _check_range("max_depth", self.max_depth, 1, MAX_DEPTH)
-        _check_range("max_exponent", self.max_exponent, 2, MAX_EXPONENT)
-        _check_range("n_vectors", self.n_vectors, 1)
-        for name in ("p_crossover", "p_mutation", "p_constant_mutation", "elite_fraction", "p_x"):
-            _check_range(name, getattr(self, name), 0.0, 1.0)
+        if self.max_length > MAX_LENGTH:
+            raise ValueError(f"max_length must be in [1, {MAX_LENGTH}]; got {self.max_length!r}")
         total = self.p_crossover + self.p_mutation + self.p_constant_mutation
         if total > 1.0 + 1e-9:
             raise ValueError(f"p_crossover, p_mutation and p_constant_mutation must add up to at most 1; got {total:g}")
-        for name, kind, described in (
-            ("init_depth", Integral, "whole numbers"),
-            ("mutation_depth", Integral, "whole numbers"),
-            ("const_range", Real, "numbers"),
-        ):
-            _check_pair(name, getattr(self, name), kind, described)
-        for name in ("init_depth", "mutation_depth"):
-            low, high = getattr(self, name)
-            if not 0 <= low <= high <= self.max_depth:
-                raise ValueError(f"{name} must be 0 <= low <= high <= {self.max_depth}; got ({low}, {high})")
+        _check_pair("init_depth", self.init_depth, Integral, "whole numbers")
+        _check_pair("const_range", self.const_range, Real, "numbers")
+        low, high = self.init_depth
+        if not 0 <= low <= high <= self.max_depth:
+            raise ValueError(f"init_depth must be 0 <= low <= high <= {self.max_depth}; got ({low}, {high})")
         _check_nesting(self.nested_constraints, {FUNCTIONS[opcode].name for opcode in self.opcodes})
-        low, high = self.const_range
-        if not -_MOST < low < high < _MOST or (self.integer_constants and math.ceil(low) >= high):
-            whole = " and a whole number from low on below it" if self.integer_constants else ""
+        smallest, largest = self.const_range
+        if not -_MOST < smallest < largest < _MOST or math.ceil(smallest) >= largest:
             raise ValueError(
-                f"const_range must be (low, high) with -{_MOST:g} < low < high < {_MOST:g}{whole}; got {self.const_range!r}"
+                f"const_range must be (low, high) with -{_MOST:g} < low < high < {_MOST:g} and a whole number from low on "
+                f"below it; got {self.const_range!r}"
             )
 
     @property
@@ -134,12 +105,6 @@ class SearchSettings:
     def is_polynomial(self) -> bool:
         """Whether every program is an elementwise polynomial, which the moments can score."""
         return POLYNOMIAL_FUNCTIONS.issuperset(self.function_set)
-
-
-def _check_range(name: str, value: float, low: float, high: float = float("inf")) -> None:
-    """Raise ValueError unless ``low <= value <= high``."""
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be in [{low:g}, {high:g}]; got {value!r}")
 
 
 def _check_pair(name: str, value: tuple[Any, ...], kind: type, described: str) -> None:

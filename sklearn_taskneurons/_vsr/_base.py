@@ -230,12 +230,10 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 f"method='exhaustive' needs refit_constants=True and functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, got "
                 f"refit_constants={self.refit_constants} and function_set={self.function_set!r}"
             )
-        max_depth = MAX_DEPTH if self.max_depth is None else self.max_depth
         settings = SearchSettings(
             function_set=functions,
             init_depth=tuple(self.init_depth),
-            mutation_depth=(0, min(3, max_depth)),
-            max_depth=max_depth,
+            max_depth=MAX_DEPTH if self.max_depth is None else self.max_depth,
             nested_constraints=self.nested_constraints or {},
             const_range=tuple(self.const_range),
             **{name: getattr(self, name) for name in _SETTINGS},

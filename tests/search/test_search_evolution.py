@@ -28,6 +28,7 @@ from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.formula.functions import VECTOR
 
 SMALL = {"population_size": 60, "generations": 8}
+OFFSPRING = ("p_crossover", "p_mutation", "p_constant_mutation")
 WAYS = [
     {"refit_constants": False, "linear_scaling": False},
     {"refit_constants": False},
@@ -252,9 +253,9 @@ def test_a_constant_target_gives_its_constant(rng):
 
 
 def test_a_front_is_never_empty(rng):
-    X = rng.uniform(-2.0, -1.0, size=(30, 2))  # no logarithm of it is real
+    X = rng.uniform(-2.0, -1.0, size=(30, 2))  # no logarithm of it is real, nor of a constant
     for scaling in (False, True):
-        changes = {"p_x": 1.0, "init_depth": (1, 2), "p_crossover": 0.0, "p_mutation": 0.0}
+        changes = {"const_range": (-9, 0), "init_depth": (1, 2), **dict.fromkeys(OFFSPRING, 0.0)}
         how = {"refit_constants": False, "linear_scaling": scaling}
         (entry,) = run(X, X.sum(axis=1), function_set=("log",), changes=changes, **how).front
         assert entry.formulas[0](X) == pytest.approx(np.full(30, np.mean(X.sum(axis=1))))

@@ -15,7 +15,7 @@ from sklearn_taskneurons._search._operators import (
     subtree_mutation,
 )
 from sklearn_taskneurons._search._population import Population
-from sklearn_taskneurons._search._random_trees import Grammar
+from sklearn_taskneurons._search._random_trees import N_VECTORS, Grammar
 from sklearn_taskneurons._search._scores import Scores
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons.formula import ARITIES, NUMBER, VECTOR, Formula
@@ -135,7 +135,7 @@ def test_constant_mutation_changes_one_constant(seed):
     assert not (changed & ~is_constant).any()
     assert (changed.sum(axis=1) <= 1).all()
     vectors = children.value[is_constant & (children.opcode == VECTOR)]
-    assert ((vectors >= 0) & (vectors < settings.n_vectors) & (vectors % 1 == 0)).all()
+    assert ((vectors >= 0) & (vectors < N_VECTORS) & (vectors % 1 == 0)).all()
 
 
 def test_constant_mutation_reaches_every_constant():

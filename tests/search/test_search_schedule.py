@@ -54,7 +54,7 @@ def _value(expression, x):
 
 def test_hashes_tell_programs_apart_and_know_equal_ones():
     rng = np.random.default_rng(0)
-    population = Grammar(SearchSettings(integer_constants=False)).ramped(rng, 3000, (1, 5))
+    population = Grammar(SearchSettings(const_range=(-1_000_000, 1_000_000))).ramped(rng, 3000, (1, 5))
     rows = rng.integers(3000, size=(2, 3000))
     population = Population.concatenate([population, crossover(rng, population, rows[0], rows[1], 64)])
     distinct = {population.expression(row) for row in range(len(population))}
