@@ -33,13 +33,13 @@ class Combinations:
             self._passes.append((torch.tensor(rows, dtype=torch.long, device=device), factors))
 
     def of(self, columns: Tensor, workspace: Workspace) -> Tensor:
-        """Return the combinations of a block of columns, shape (C, B), in double precision, shape (P, B)."""
+        """Return the combinations, shape (P, B), of a block of columns, shape (C, B)."""
         size = columns.shape[1]
-        total = workspace.tensor("predictions", (len(self._constants), size), torch.float64)
+        total = workspace.tensor("predictions", (len(self._constants), size))
         total[:] = self._constants
         for rows, factors in self._passes:
             part = total[: len(rows)]
-            gathered = workspace.tensor("gathered", (len(rows), size), columns.dtype)
+            gathered = workspace.tensor("gathered", (len(rows), size))
             torch.index_select(columns, 0, rows, out=gathered)
-            torch.addcmul(part, gathered.to(part.dtype), factors, out=part)
+            torch.addcmul(part, gathered, factors, out=part)
         return total

@@ -18,7 +18,7 @@ class Errors(Protocol):
     """Collects the errors of P programs, squared or by another loss."""
 
     def add(self, targets: TargetBlock, predictions: Tensor) -> None:
-        """Take in the predictions of a block of double precision, shape (P, B); they are overwritten."""
+        """Take in the predictions of a block, shape (P, B); they are overwritten."""
 
     def goes_on(self) -> bool:
         """End a pass over the rows, and return whether another one is needed."""

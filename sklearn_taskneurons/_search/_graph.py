@@ -48,8 +48,6 @@ class Graph:
         D.
     device : torch.device
         Where to compute.
-    dtype : torch.dtype
-        The type of all values.
 
     Attributes
     ----------
@@ -63,9 +61,7 @@ class Graph:
         Numbers that are kept for each row of a block, without the columns.
     """
 
-    def __init__(
-        self, terms: Iterable[Term], known: Container[Term], n_features: int, device: torch.device, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, terms: Iterable[Term], known: Container[Term], n_features: int, device: torch.device) -> None:
         plan = _Plan(known, n_features)
         for term in terms:
             plan.place(term)
@@ -75,11 +71,8 @@ class Graph:
         self._steps, counts = _share(plan.steps)
         self._n_vectors, self._n_scalars = counts["vector"], counts["scalar"]
         self.n_values = (self._n_vectors + 1) * n_features + self._n_scalars
-        self._options: dict[str, Any] = {"device": device, "dtype": dtype}
-        self._constants = [
-            torch.as_tensor(constant, **self._options).reshape((-1, 1) if isinstance(constant, np.ndarray) else ())
-            for constant in plan.constants
-        ]
+        constants = [torch.as_tensor(constant, device=device, dtype=torch.float64) for constant in plan.constants]
+        self._constants = [constant[:, None] if constant.ndim else constant for constant in constants]
         self._size = 0
         self._x = self._columns = torch.zeros((0, 0))
         self._calls: list[tuple[Function, tuple[Any, ...], Tensor]] = []
@@ -107,11 +100,10 @@ class Graph:
     def _allocate(self, size: int, workspace: Workspace) -> None:
         """Prepare the tensors for blocks of so many rows."""
         self._size = size
-        dtype: torch.dtype = self._options["dtype"]
-        self._x = workspace.tensor("x", (self._n_features, size), dtype)
-        self._columns = workspace.tensor("columns", (len(self.row), size), dtype)
-        vectors = workspace.tensor("vectors", (self._n_vectors, self._n_features, size), dtype)
-        scalars = workspace.tensor("scalars", (self._n_scalars, size), dtype)
+        self._x = workspace.tensor("x", (self._n_features, size))
+        self._columns = workspace.tensor("columns", (len(self.row), size))
+        vectors = workspace.tensor("vectors", (self._n_vectors, self._n_features, size))
+        scalars = workspace.tensor("scalars", (self._n_scalars, size))
         tensors = {
             "x": [self._x],
             "constant": self._constants,

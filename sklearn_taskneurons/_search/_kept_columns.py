@@ -23,14 +23,12 @@ class Columns(Container[Term]):
         Bytes that may be taken.
     device : torch.device
         Where the columns are.
-    dtype : torch.dtype
-        Their type.
     """
 
-    def __init__(self, n_rows: int, budget: int, device: torch.device, dtype: torch.dtype) -> None:
-        self.capacity = min(budget // (n_rows * dtype.itemsize), _MOST_COLUMNS)
+    def __init__(self, n_rows: int, budget: int, device: torch.device) -> None:
+        self.capacity = min(budget // (8 * n_rows), _MOST_COLUMNS)
         # On a CPU memory is taken when columns are written, not here.
-        self._values = torch.empty((self.capacity, n_rows), device=device, dtype=dtype)
+        self._values = torch.empty((self.capacity, n_rows), device=device, dtype=torch.float64)
         self._slots: dict[bytes, int] = {}  # the term used longest ago first
         self._n_used = 0
 

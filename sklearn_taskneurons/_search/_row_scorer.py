@@ -36,7 +36,7 @@ _FEWEST_ROWS: Final = 32
 _CACHED_VALUES: Final = 20_000  # of a block on a CPU: few enough for its cache, many enough that calls cost little
 _PROGRAMS_AT_ONCE: Final = 64  # whose predictions are added up, so that they stay in the cache
 _MOST_LOSSES: Final = 1 << 18
-_SPREADS: Final = {torch.float64: 1e-9, torch.float32: 1e-5}
+_SMALLEST_SPREAD: Final = 1e-9
 
 
 class RowScorer:
@@ -65,8 +65,6 @@ class RowScorer:
     optimizer_iterations : int, default=0
         The largest number of steps in which the constants of a program are optimised that no coefficients are; it needs
         coefficients.
-    dtype : {torch.float64, torch.float32}
-        The type of the programs' values; sums over rows are of double precision in any case.
     loss : Loss, optional
         What is minimised instead of the squared error, of one output and without folds or optimised constants.
     max_degree : int, optional
@@ -86,7 +84,6 @@ class RowScorer:
         budget: int = _BUDGET,
         column_budget: int = _COLUMN_BUDGET,
         device: str | torch.device = "cpu",
-        dtype: torch.dtype = torch.float64,
         folds: Sequence[Rows] = (),
         optimizer_iterations: int = 0,
         loss: Loss | None = None,
@@ -97,8 +94,6 @@ class RowScorer:
             raise ValueError(
                 f"several outputs need linear_scaling=True or refit_constants=True; got {rows.n_outputs} outputs and neither"
             )
-        if dtype not in _SPREADS:
-            raise ValueError(f"dtype must be torch.float64 or torch.float32; got {dtype}")
         if optimizer_iterations and coefficients is None:
             raise ValueError(f"optimizer_iterations must be 0 where no coefficients are fitted; got {optimizer_iterations}")
         if optimizer_iterations and loss is not None:
@@ -111,7 +106,6 @@ class RowScorer:
         self.coefficients = coefficients
         self.budget = budget
         self.device = resolve_device(device)
-        self.dtype = dtype
         self._rows = rows
         self._column_budget = column_budget
         self._optimizer_iterations = optimizer_iterations
@@ -131,8 +125,8 @@ class RowScorer:
 
     def _begin(self) -> None:
         """Put the rows on the device; nothing is known of any program."""
-        self._tensors = TensorRows(self._rows, self.device, self.dtype)
-        self._columns = Columns(self._rows.n_rows, self._column_budget, self.device, self.dtype)
+        self._tensors = TensorRows(self._rows, self.device)
+        self._columns = Columns(self._rows.n_rows, self._column_budget, self.device)
         self._workspace = Workspace(self.device)
         self._canonical: Canonical | None = None
         self._losses: dict[bytes, float] = {}  # of the sums scored so far
@@ -183,7 +177,7 @@ class RowScorer:
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what tells this scorer from one of other data or another kind."""
-        how = {"linear_scaling": self.linear_scaling, "coefficients": self.coefficients, "dtype": str(self.dtype)}
+        how = {"linear_scaling": self.linear_scaling, "coefficients": self.coefficients}
         iterations = {"optimizer_iterations": self._optimizer_iterations}
         loss = {} if self._loss is None else {**self._loss.fingerprint(), "max_degree": self._max_degree}
         return {"scored by": "rows", **how, **iterations, **loss, **self._rows.fingerprint()}
@@ -205,8 +199,8 @@ class RowScorer:
         if not sums:
             return
         terms = dict.fromkeys(term for value in sums for term in value.terms)
-        graph = Graph(terms, self._columns, self.n_features, self.device, self.dtype)
-        bytes_per_row = self.dtype.itemsize * (graph.n_values + 2 * len(graph.row)) + 24 * _PROGRAMS_AT_ONCE
+        graph = Graph(terms, self._columns, self.n_features, self.device)
+        bytes_per_row = 8 * (graph.n_values + 2 * len(graph.row) + 3 * _PROGRAMS_AT_ONCE)
         size = min(self._rows.n_rows, max(1, self.budget // bytes_per_row))
         if size < min(_FEWEST_ROWS, self._rows.n_rows) and len(sums) > 1:
             half = len(sums) // 2
@@ -263,11 +257,11 @@ class RowScorer:
         return Combinations if self.coefficients is None else TermStacks
 
     def _new_errors(self) -> Errors:
-        spread = _SPREADS[self.dtype]
         if self._loss is not None and self._loss_fitter is not None:
             has_fit = self.linear_scaling or self.coefficients is not None
             fixed = None if has_fit else (-self._rows.shift[0], 1.0)
-            return LossErrors(self._loss, smallest=self._loss_fitter.smallest, smallest_spread=spread, fixed=fixed)
+            how = {"smallest": self._loss_fitter.smallest, "smallest_spread": _SMALLEST_SPREAD}
+            return LossErrors(self._loss, **how, fixed=fixed)
         if self.coefficients is not None:
-            return FittedErrors(spread)
-        return ScaledErrors(spread) if self.linear_scaling else PlainErrors()
+            return FittedErrors(_SMALLEST_SPREAD)
+        return ScaledErrors(_SMALLEST_SPREAD) if self.linear_scaling else PlainErrors()

@@ -9,7 +9,7 @@ from sklearn_taskneurons._search._rows import Rows
 
 
 class TensorRows:
-    """Features by rows, and targets and weights of double precision.
+    """Features by rows, targets and weights, of double precision.
 
     Parameters
     ----------
@@ -17,8 +17,6 @@ class TensorRows:
         The data.
     device : torch.device
         Where the tensors are.
-    dtype : torch.dtype
-        The type of the features.
 
     Attributes
     ----------
@@ -26,9 +24,9 @@ class TensorRows:
         The features.
     """
 
-    def __init__(self, rows: Rows, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, rows: Rows, device: torch.device) -> None:
         X, Y, root_weight = next(rows.blocks(rows.n_rows))
-        self.X = to_tensor(np.ascontiguousarray(X.T), dtype, device)
+        self.X = to_tensor(np.ascontiguousarray(X.T), torch.float64, device)
         self._Y = to_tensor(np.ascontiguousarray(Y.T), torch.float64, device)
         self._shift = to_tensor(rows.shift, torch.float64, device)
         self._root_weight = to_tensor(root_weight, torch.float64, device)

@@ -49,8 +49,8 @@ class TermStacks:
         self._rows = torch.tensor(rows, dtype=torch.long, device=device)
 
     def of(self, columns: Tensor, workspace: Workspace) -> Tensor:
-        """Return the stacks of a block of columns, shape (C, B), in double precision, shape (P, T, B)."""
-        return columns.index_select(0, self._rows).to(torch.float64).reshape(*self._shape, columns.shape[1])
+        """Return the stacks, shape (P, T, B), of a block of columns, shape (C, B)."""
+        return columns.index_select(0, self._rows).reshape(*self._shape, columns.shape[1])
 
 
 class FittedErrors(Errors):

@@ -148,7 +148,7 @@ def test_an_interrupted_score_leaves_nothing_wrong(data, bank, monkeypatch):
 def test_the_columns_used_longest_ago_go_first():
     algebra = Algebra(1)
     a, b, c, d = (next(iter(algebra.apply(OPCODES[name], [algebra.variable()]).terms)) for name in ("sin", "cos", "tan", "exp"))
-    columns = Columns(4, columns_of(2, 4), CPU, torch.float64)
+    columns = Columns(4, columns_of(2, 4), CPU)
     columns.keep([a, b], columns.make_room([a, b], 0))
     columns.use([a])
     slots = columns.make_room([c, d], 1)  # a is in use: there is room for one
@@ -169,9 +169,9 @@ def test_errors_keep_their_digits(rng, size, noise):
     weight = rng.uniform(0.5, 2.0, 500)
     predictions = np.stack([5.0 - 2.0 * X[:, 0] + noise * rng.normal(size=500), X[:, 1], np.full(500, 3.0)])
     rows = Rows(X, Y, weight)
-    tensors = TensorRows(rows, CPU, torch.float64)
+    tensors = TensorRows(rows, CPU)
     scaled, plain = ScaledErrors(1e-9), PlainErrors()
-    one = TensorRows(Rows(X, Y[:, 0], weight), CPU, torch.float64)
+    one = TensorRows(Rows(X, Y[:, 0], weight), CPU)
     for start in range(0, 500, size):
         part = slice(start, start + size)
         scaled.add(tensors.targets(part), torch.from_numpy(predictions[:, part].copy()))
@@ -201,20 +201,7 @@ def test_one_value_that_is_not_finite_is_enough(rng):
                 assert np.isfinite(scorer.score(population, np.zeros((0, 2))).loss).tolist() == expected
 
 
-def test_single_precision_is_near_double_precision(data, bank):
-    population = generations()[1]
-    double = RowScorer(Rows(*data)).score(population, bank).loss
-    single = RowScorer(Rows(*data), dtype=torch.float32).score(population, bank).loss
-    assert (single != double).mean() > 0.5
-    assert np.quantile(np.abs(single - double) / double, 0.95) < 1e-4
-    too_large = Population.from_expressions([Formula("exp(50 + x/10)*exp(50 + x/10)").expression])
-    assert np.isfinite(RowScorer(Rows(*data)).score(too_large, bank).loss)
-    assert np.isinf(RowScorer(Rows(*data), dtype=torch.float32).score(too_large, bank).loss)
-
-
 def test_what_the_scorer_refuses(data):
-    with pytest.raises(ValueError, match=r"dtype must be torch.float64 or torch.float32; got torch.int64"):
-        RowScorer(Rows(*data), dtype=torch.int64)
     with pytest.raises(ValueError, match="device must be 'auto' or a device that torch can use here"):
         RowScorer(Rows(*data), device="nowhere")
 
@@ -223,9 +210,9 @@ def test_everything_is_computed_on_the_device(data, bank):
     """The meta device computes nothing, but refuses tensors that are elsewhere."""
     device = torch.device("meta")
     sums = sorted(Canonical(bank).sums(generations()[0]), key=lambda value: -len(value.terms))
-    columns, workspace = Columns(150, columns_of(9, 150), device, torch.float64), Workspace(device)
-    graph = Graph(dict.fromkeys(term for value in sums for term in value.terms), columns, 3, device, torch.float64)
-    tensors = TensorRows(Rows(*data, np.arange(1.0, 151.0)), device, torch.float64)
+    columns, workspace = Columns(150, columns_of(9, 150), device), Workspace(device)
+    graph = Graph(dict.fromkeys(term for value in sums for term in value.terms), columns, 3, device)
+    tensors = TensorRows(Rows(*data, np.arange(1.0, 151.0)), device)
     part = slice(20, 70)
     found = graph.run(tensors.X[:, part], columns.read(columns.use(graph.given), part), workspace)
     columns.write(columns.make_room(graph.computed, 0), part, found)
