@@ -22,10 +22,6 @@ def kinds(schedule: Schedule) -> NDArray[np.int8]:
     return result
 
 
-def _copy(a: Array, out: Array) -> None:
-    out[:] = a
-
-
 def _copy_base(a: Array, exponents: Array, out: Array) -> None:
     out[:] = a
 
@@ -44,4 +40,4 @@ def _operator(opcode: int) -> Operator:
         return _copy_base
     if FUNCTIONS[opcode].takes_vectors:
         return _dot if ARITIES[opcode] == 2 else _sum
-    return np.maximum if ARITIES[opcode] == 2 else _copy
+    return np.maximum if ARITIES[opcode] == 2 else np.positive

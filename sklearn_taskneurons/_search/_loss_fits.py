@@ -65,7 +65,8 @@ class LossFitter:
             raise ValueError(f"a loss other than squared_error needs one output; got {rows.n_outputs}")
         self._rows = rows
         self._loss = loss
-        scale = _scale(rows.targets)
+        # Residuals are measured by the standard deviation of the target, or by the size of one that is constant.
+        scale = float(rows.targets.deviation[0]) or abs(float(rows.targets.mean[0])) or 1.0
         self.smallest = _SMALLEST_RESIDUAL * scale
         self._floor = float(loss(torch.tensor([_NO_RESIDUAL * scale], dtype=torch.float64)))
         self._density = LossDensity(loss, scale)
@@ -180,10 +181,3 @@ class LossFitter:
         losses = to_array(self._loss(to_tensor(residuals, torch.float64)))
         loss = float(self.normalised(self._rows.root_weight**2 @ losses))
         return loss if np.isfinite(loss) else np.inf
-
-
-def _scale(targets: Targets) -> float:
-    """Return the unit of residuals: the standard deviation of the target, or the size of one that is constant."""
-    if not targets.is_constant[0]:
-        return float(np.sqrt(targets.variance[0]))
-    return abs(float(targets.mean[0])) or 1.0

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import uuid4
 
 import numpy as np
 
 from sklearn_taskneurons._search._cross_validation import CrossValidation
 from sklearn_taskneurons._search._formulas import complexity, constant_entry, pareto, polynomial
-from sklearn_taskneurons._search._least_squares import LeastSquares, Targets
+from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, Targets
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._population import Floats, Ints, Population
 from sklearn_taskneurons._search._schedule import Schedule
@@ -18,18 +18,6 @@ from sklearn_taskneurons._search._supports import degrees, supports
 from sklearn_taskneurons.formula import Formula
 
 _LARGEST_EXPONENT: Final = 1000  # floating-point numbers end at 2**1024
-
-
-class Fit(NamedTuple):
-    """The best coefficients of a support.
-
-    ``coefficients`` has shape (n powers, D or 1, O), of x itself; ``intercept`` shape (O,).
-    """
-
-    loss: float
-    rank: int
-    intercept: Floats
-    coefficients: Floats
 
 
 class RefitScorer:
@@ -65,7 +53,7 @@ class RefitScorer:
         self._least_squares = LeastSquares(moments.factor[:, : moments.n_columns], targets)
         self.reports_at_once = not folds
         self._cross_validation = _cross_validation([fold.aligned(moments) for fold in folds]) if folds else None
-        self._fits: dict[int, Fit] = {}
+        self._fits: dict[int, Solution] = {}
         self._key = uuid4().hex
         self.largest_power = _largest_power(moments.radius, targets.deviation, self.degree)
         powers = np.arange(self.degree + 1)
@@ -144,8 +132,8 @@ class RefitScorer:
         bits: Ints = supports[:, None] >> np.arange(self.degree + 1) & 1
         return bits @ self._nodes + 1
 
-    def fit(self, support: int) -> Fit:
-        """Return the best coefficients of the powers whose bits are set; the constant is always there."""
+    def fit(self, support: int) -> Solution:
+        """Return the best coefficients of the powers whose bits are set, shape (n powers, D or 1, O), and the intercept."""
         support &= ~1
         if support not in self._fits:
             self._fits[support] = self._solve(_powers(support))
@@ -158,20 +146,20 @@ class RefitScorer:
         fine = (degrees(schedule) <= self.degree) & (found < 2 << self.largest_power)
         return np.where(fine, found, -1)
 
-    def _solve(self, powers: list[int]) -> Fit:
+    def _solve(self, powers: list[int]) -> Solution:
         """Solve one problem and give its coefficients the scale of x."""
-        loss, rank, intercept, coefficients = self._least_squares.solve(self._columns(powers))
-        shaped = coefficients.reshape(len(powers), self._wide, self.n_outputs)
+        solution = self._least_squares.solve(self._columns(powers))
+        shaped = solution.coefficients.reshape(len(powers), self._wide, self.n_outputs)
         scale = np.array([self._radius**-power for power in powers]).reshape(len(powers), self._wide, 1)
-        return Fit(loss, rank, intercept, shaped * scale)
+        return solution._replace(coefficients=shaped * scale)
 
 
 # A worker is sent a copy of the scorer for each of its tasks, and what it has solved for the last ones is kept here.
-_KEPT: Final[dict[str, dict[int, Fit]]] = {}
+_KEPT: Final[dict[str, dict[int, Solution]]] = {}
 _MOST_KEPT: Final = 2  # the forms of one search
 
 
-def _fits_of_copies(key: str) -> dict[int, Fit]:
+def _fits_of_copies(key: str) -> dict[int, Solution]:
     """Return the solutions that all copies of one scorer share; those for the scorers before the last ones are forgotten."""
     fits = _KEPT.setdefault(key, {})
     for earlier in list(_KEPT)[:-_MOST_KEPT]:

@@ -24,7 +24,7 @@ def degrees(schedule: Schedule) -> Integers:
         ADD: np.maximum,
         SUB: np.maximum,
         MUL: np.add,
-        NEG: _copy,
+        NEG: np.positive,
         POW: _multiply_degrees,
     }
     return schedule.run(values, operators)
@@ -75,29 +75,14 @@ def _inverse_vandermonde(degree: int) -> Integers:
     return matrix
 
 
-def _copy(a: Array, out: Array) -> None:
-    out[:] = a
-
-
 def _multiply_degrees(a: Array, exponents: Array, out: Array) -> None:
     """Multiply degrees by exponents; nested powers must not overflow."""
     np.minimum(a * exponents.astype(np.int64), _HUGE_DEGREE, out=out)
 
 
-def _add_modular(a: Array, b: Array, out: Array) -> None:
-    np.remainder(a + b, PRIME, out=out)
-
-
-def _subtract_modular(a: Array, b: Array, out: Array) -> None:
-    np.remainder(a - b, PRIME, out=out)
-
-
-def _multiply_modular(a: Array, b: Array, out: Array) -> None:
-    np.remainder(a * b, PRIME, out=out)
-
-
-def _negative_modular(a: Array, out: Array) -> None:
-    np.remainder(-a, PRIME, out=out)
+def _modular(function: np.ufunc) -> Operator:
+    """Return a function modulo the prime."""
+    return lambda *arguments, out: np.remainder(function(*arguments), PRIME, out=out)
 
 
 def _power_modular(a: Array, exponents: Array, out: Array) -> None:
@@ -110,9 +95,9 @@ def _power_modular(a: Array, exponents: Array, out: Array) -> None:
 
 
 _MODULAR: Final[dict[int, Operator]] = {
-    ADD: _add_modular,
-    SUB: _subtract_modular,
-    MUL: _multiply_modular,
-    NEG: _negative_modular,
+    ADD: _modular(np.add),
+    SUB: _modular(np.subtract),
+    MUL: _modular(np.multiply),
+    NEG: _modular(np.negative),
     POW: _power_modular,
 }
