@@ -8,10 +8,10 @@ import numpy as np
 from sklearn_taskneurons._search._formulas import pareto
 from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
-from sklearn_taskneurons._search._scores import FrontEntry, Optimizer, Scores
+from sklearn_taskneurons._search._scores import FrontEntry, Scorer, Scores
 
 
-class JointScorer:
+class JointScorer(Scorer):
     """Gives every program a loss and a complexity in each form, and reports formulas of all forms.
 
     Parameters
@@ -19,8 +19,6 @@ class JointScorer:
     forms : sequence of RefitScorer
         The scorers of the forms, all of the same rows.
     """
-
-    optimizer: Optimizer | None = None  # as in each form
 
     def __init__(self, forms: Sequence[RefitScorer]) -> None:
         self.forms = tuple(forms)
@@ -41,10 +39,6 @@ class JointScorer:
         """Return what tells this scorer from one of other data or other forms."""
         parts = [form.fingerprint().items() for form in self.forms]
         return {f"form {number}: {name}": value for number, part in enumerate(parts) for name, value in part}
-
-    def split(self, count: int) -> "list[JointScorer]":
-        """Return this scorer for each of so many islands: all may use it at the same time."""
-        return [self] * count
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""

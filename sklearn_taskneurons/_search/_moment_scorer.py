@@ -11,7 +11,7 @@ from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._polynomials import chebyshev_in_monomials, chebyshev_points, interpolation_matrix
 from sklearn_taskneurons._search._population import Bools, Floats, Population
 from sklearn_taskneurons._search._schedule import Array, Operator, Schedule
-from sklearn_taskneurons._search._scores import FrontEntry, Optimizer, Scores
+from sklearn_taskneurons._search._scores import FrontEntry, Scorer, Scores, check_outputs
 from sklearn_taskneurons._search._supports import degrees
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.formula.functions import ADD, MUL, NEG, POW, SUB, X
@@ -39,7 +39,7 @@ def _contains_x(population: Population) -> Bools:
     return result
 
 
-class MomentScorer:
+class MomentScorer(Scorer):
     """Scores a program with its own constants, as it is or with the best slope and intercept.
 
     A polynomial of degree K is known from its values at K + 1 points, so programs are run at these points and not on the
@@ -53,16 +53,12 @@ class MomentScorer:
         Fit a slope and an intercept for each output.
     """
 
-    optimizer: Optimizer | None = None  # all that a polynomial's coefficients can be is solved or left to evolution
     reports_at_once = True
 
     def __init__(self, moments: Moments, *, linear_scaling: bool = True) -> None:
         if moments.per_feature:
             raise ValueError("coefficients for each feature must be refitted; a program's own constants are shared")
-        if moments.n_outputs > 1 and not linear_scaling:
-            raise ValueError(
-                f"several outputs need linear_scaling=True or refit_constants=True; got {moments.n_outputs} outputs and neither"
-            )
+        check_outputs(moments.n_outputs, has_fit=linear_scaling)
         self.n_features = moments.n_features
         self.n_outputs = moments.n_outputs
         self.degree = moments.degree
@@ -101,10 +97,6 @@ class MomentScorer:
     def fingerprint(self) -> dict[str, Any]:
         """Return what tells this scorer from one of other data or another kind."""
         return {"scored by": "moments", "linear_scaling": self.linear_scaling, **self._data}
-
-    def split(self, count: int) -> "list[MomentScorer]":
-        """Return this scorer for each of so many islands: all may use it at the same time."""
-        return [self] * count
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""

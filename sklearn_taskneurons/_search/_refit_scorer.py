@@ -13,14 +13,14 @@ from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, T
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._population import Floats, Ints, Population
 from sklearn_taskneurons._search._schedule import Schedule
-from sklearn_taskneurons._search._scores import FrontEntry, Optimizer, Scores
+from sklearn_taskneurons._search._scores import FrontEntry, Scorer, Scores
 from sklearn_taskneurons._search._supports import degrees, supports
 from sklearn_taskneurons.formula import Formula
 
 _LARGEST_EXPONENT: Final = 1000  # floating-point numbers end at 2**1024
 
 
-class RefitScorer:
+class RefitScorer(Scorer):
     """Scores a program by the powers of x that it contains, with the best coefficients for them.
 
     No set of powers is solved twice, nor by the copies in another process.
@@ -38,8 +38,6 @@ class RefitScorer:
         The moments' degree, or less where the powers of very large or small features, or their coefficients, are beyond what
         numbers can be.
     """
-
-    optimizer: Optimizer | None = None  # all that a polynomial's coefficients can be is solved or left to evolution
 
     def __init__(self, moments: Moments, folds: Sequence[Moments] = ()) -> None:
         self.n_features = moments.n_features
@@ -91,10 +89,6 @@ class RefitScorer:
     def fingerprint(self) -> dict[str, Any]:
         """Return what tells this scorer from one of other data or another kind."""
         return {"scored by": "refitted moments", **self._data}
-
-    def split(self, count: int) -> "list[RefitScorer]":
-        """Return this scorer for each of so many islands: all may use it at the same time."""
-        return [self] * count
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""

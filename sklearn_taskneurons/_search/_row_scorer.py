@@ -23,7 +23,7 @@ from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._refit import FormulaFitter
 from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._schedule import Schedule
-from sklearn_taskneurons._search._scores import FrontEntry, Optimizer, Scores
+from sklearn_taskneurons._search._scores import FrontEntry, Scorer, Scores, check_outputs
 from sklearn_taskneurons._search._sums import Sum, direction
 from sklearn_taskneurons._search._supports import degrees
 from sklearn_taskneurons._search._tensor_rows import TensorRows
@@ -39,7 +39,7 @@ _MOST_LOSSES: Final = 1 << 18
 _SMALLEST_SPREAD: Final = 1e-9
 
 
-class RowScorer:
+class RowScorer(Scorer):
     """Scores programs with the best coefficients of their terms, or with their own constants, scaled or as they are.
 
     A program is a sum of terms. The terms of all programs become one graph, run on blocks of rows; columns of terms
@@ -90,10 +90,7 @@ class RowScorer:
         max_degree: int | None = None,
         n_symbols: int = 1,
     ) -> None:
-        if rows.n_outputs > 1 and not linear_scaling and coefficients is None:
-            raise ValueError(
-                f"several outputs need linear_scaling=True or refit_constants=True; got {rows.n_outputs} outputs and neither"
-            )
+        check_outputs(rows.n_outputs, has_fit=linear_scaling or coefficients is not None)
         if optimizer_iterations and coefficients is None:
             raise ValueError(f"optimizer_iterations must be 0 where no coefficients are fitted; got {optimizer_iterations}")
         if optimizer_iterations and loss is not None:
@@ -130,7 +127,6 @@ class RowScorer:
         self._workspace = Workspace(self.device)
         self._canonical: Canonical | None = None
         self._losses: dict[bytes, float] = {}  # of the sums scored so far
-        self.optimizer: Optimizer | None = None
         if self._optimizer_iterations:
             self.optimizer = ConstantOptimizer(self._rows, iterations=self._optimizer_iterations, budget=self.budget)
 

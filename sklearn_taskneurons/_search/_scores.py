@@ -85,7 +85,7 @@ class Scorer(Protocol):
 
     n_features: int
     n_outputs: int
-    optimizer: Optimizer | None  # of constants that scoring takes as they are; None where there is nothing to optimise
+    optimizer: Optimizer | None = None  # of constants that scoring takes as they are; None where there is nothing to optimise
     reports_at_once: bool  # whether the formulas of all programs take hardly any time
 
     def score(self, population: Population, bank: Floats) -> Scores:
@@ -99,9 +99,18 @@ class Scorer(Protocol):
 
     def split(self, count: int) -> "Sequence[Scorer]":
         """Return a scorer of the same data for each of so many islands, which may be advanced at the same time."""
+        return [self] * count
 
     def constant(self) -> FrontEntry:
         """Return the best constant, for when nothing else is found."""
+
+
+def check_outputs(n_outputs: int, *, has_fit: bool) -> None:
+    """Raise ValueError unless there is one output, or something is fitted to each."""
+    if n_outputs > 1 and not has_fit:
+        raise ValueError(
+            f"several outputs need linear_scaling=True or refit_constants=True; got {n_outputs} outputs and neither"
+        )
 
 
 def quantised(loss: Floats) -> NDArray[np.float32]:
