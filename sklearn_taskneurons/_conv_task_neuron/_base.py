@@ -1,6 +1,5 @@
 """Convolutional networks of task-based neurons, whatever their targets are."""
 
-import time
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ from sklearn_taskneurons._conv_task_neuron._autoencoder import encode, reconstru
 from sklearn_taskneurons._conv_task_neuron._images import as_rows, find_image_shape, fit_channel_scaler
 from sklearn_taskneurons._device import resolve_device
 from sklearn_taskneurons._network import BaseNetwork, share_of_time, whole_numbers
+from sklearn_taskneurons._search import deadline_after
 from sklearn_taskneurons._training import Augmentation, fit_column_scaler, make_net_of
 from sklearn_taskneurons.nn import TaskNeuronCNN
 from sklearn_taskneurons.nn._cnn import POOLINGS
@@ -188,7 +188,7 @@ class BaseConvTaskNeuron(BaseNetwork):
             image_shape=self.image_shape_,
             code_size=min(AUTO_CODE_SIZE, rows.shape[1]) if self.code_size == "auto" else self.code_size,
             max_epochs=self._max_epochs(len(rows)),
-            deadline=None if deadline is None else time.monotonic() + share_of_time(deadline),
+            deadline=deadline_after(share_of_time(deadline)),
             options=self._training_options(len(rows))
             | {"valid_batch_size": VALID_BATCH_SIZE, "device": resolve_device(self.device), "seed": seed},
         )

@@ -28,6 +28,7 @@ from sklearn_taskneurons._network._candidates import (
 from sklearn_taskneurons._network._given_callbacks import given_callbacks
 from sklearn_taskneurons._network._split import hold_out
 from sklearn_taskneurons._network._weights import weighty_rows
+from sklearn_taskneurons._search import deadline_after
 from sklearn_taskneurons._training import held_out_losses, make_table, predict, resume, train
 from sklearn_taskneurons._vsr import VSRRegressor
 from sklearn_taskneurons.formula import Formula
@@ -135,7 +136,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _fit(self, X, y, weights):
         """Fit on validated rows, from the start or, with `warm_start`, from where the last fit ended."""
         self._check_parameters()
-        deadline = self._deadline()
+        deadline = deadline_after(self.max_time)
         split_seed, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
         X, y, weights = weighty_rows(X, y, weights)
         parts = self._split(y, self.net_.module_.n_members if self._continues() else self.n_members, split_seed)
@@ -154,7 +155,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     @plain_torch()
     def _partial_fit(self, X, y, weights):
         """Train one epoch on validated rows; the first rows decide the scaling and the formula."""
-        deadline = self._deadline()
+        deadline = deadline_after(self.max_time)
         X, y, weights = weighty_rows(X, y, weights)
         if hasattr(self, "net_"):
             self._resume()
@@ -164,9 +165,6 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self._start(X, y, weights, search_seed, net_seed, deadline)
         self._train(self._table(X, y, weights), None, 1, deadline)
         return self
-
-    def _deadline(self):
-        return None if self.max_time is None else time.monotonic() + self.max_time
 
     def _check_parameters(self):
         """Raise what can be known to be wrong before any work begins."""
@@ -246,8 +244,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         search = default_search(X.shape[1], len(X), self._max_degree) if self.search is None else clone(self.search)
         if search.random_state is None:
             search.set_params(random_state=seed)
-        if deadline is not None:
-            left = share_of_time(deadline)
+        left = share_of_time(deadline)
+        if left is not None:
             search.set_params(max_time=left if search.max_time is None else min(left, search.max_time))
         # Of a network's weights only the ratios matter; a search takes them for counts of rows.
         self.search_ = search.fit(X, y, sample_weight=weights * (len(weights) / weights.sum()))
@@ -269,7 +267,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             loss=self._loss(),
             weight_decay=self._weight_decay(len(X)),
             device=resolve_device(self.device),
-            deadline=None if deadline is None else time.monotonic() + share_of_time(deadline),
+            deadline=deadline_after(share_of_time(deadline)),
             seed=seed,
             **self._shared_options(len(X)),
         )
@@ -357,5 +355,5 @@ def whole_numbers(name, value):
 
 
 def share_of_time(deadline):
-    """Return the seconds that one step of the choice of the formula may take."""
-    return max(SHARE_OF_TIME * (deadline - time.monotonic()), 1e-3)
+    """Return the seconds that one step of the choice of the formula may take, None without a deadline."""
+    return None if deadline is None else max(SHARE_OF_TIME * (deadline - time.monotonic()), 1e-3)

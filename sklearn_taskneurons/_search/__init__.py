@@ -1,6 +1,7 @@
 """Symbolic search on arrays: vectorized genetic programming, and how programs are scored."""
 
 from sklearn_taskneurons._search._block_moments import block_moments, block_weights, blocks_of
+from sklearn_taskneurons._search._clock import deadline_after
 from sklearn_taskneurons._search._columns import TermColumns, distinct_terms, lone_sum
 from sklearn_taskneurons._search._evolution import SearchResult, check_state, search, wants_end
 from sklearn_taskneurons._search._exhaustive import search_exhaustively
@@ -43,6 +44,7 @@ __all__ = [
     "block_weights",
     "blocks_of",
     "check_state",
+    "deadline_after",
     "distinct_terms",
     "forms_of",
     "lone_sum",

@@ -3,6 +3,11 @@
 import time
 
 
+def deadline_after(seconds: float | None) -> float | None:
+    """Return the time of :func:`time.monotonic` so many seconds from now; None, which never comes, for None."""
+    return None if seconds is None else time.monotonic() + seconds
+
+
 class Clock:
     """Tells how long a search has run and when its time is up.
 

@@ -1,6 +1,5 @@
 """Local optimisation of the constants that least squares cannot reach, since they stand inside functions and products."""
 
-import time
 from typing import Final
 
 import numpy as np
@@ -8,6 +7,7 @@ from scipy.optimize import least_squares
 
 from sklearn_taskneurons._device import single_torch_thread
 from sklearn_taskneurons._search._canonical import forget
+from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._hashing import program_hashes
 from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._rows import Rows
@@ -52,14 +52,14 @@ class ConstantOptimizer:
         self._budget = budget
         self._known: dict[int, Floats] = {}  # the values of programs that were optimised, by the hash of what they were
 
-    def refine(self, population: Population, bank: Floats, deadline: float | None = None) -> Population:
+    def refine(self, population: Population, bank: Floats, clock: Clock) -> Population:
         """Return the programs with numbers that a part of the rows finds better."""
         # What a program becomes depends on nothing else: to optimise it again, after a stop, gives the same.
         forget(self._known, _MOST_PROGRAMS)
         values = population.value.copy()
         for row, key in enumerate(program_hashes(population).tolist()):
             if key not in self._known:
-                if deadline is not None and time.monotonic() >= deadline:
+                if clock.is_over:
                     break
                 program = SeparableProgram(population, row, bank, with_vectors=False)
                 values[row, program.positions] = self._optimised(program, self._few_rows, self._iterations)
@@ -67,11 +67,11 @@ class ConstantOptimizer:
             values[row, : len(self._known[key])] = self._known[key]
         return Population(population.opcode, values, population.size)
 
-    def polish(self, population: Population, bank: Floats, deadline: float | None = None) -> tuple[Population, Floats]:
+    def polish(self, population: Population, bank: Floats, clock: Clock) -> tuple[Population, Floats]:
         """Return programs with better numbers and vectors, from all rows, and a bank that holds these, too."""
         values, vectors = population.value.copy(), [bank]
         for row in range(len(population)):
-            if deadline is not None and time.monotonic() >= deadline:
+            if clock.is_over:
                 break
             program = SeparableProgram(population, row, bank, with_vectors=True)
             found = self._optimised(program, self._rows, _MORE_STEPS * self._iterations)

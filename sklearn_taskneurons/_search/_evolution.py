@@ -148,7 +148,7 @@ def search(
                     stopped = _told(callback, watch, state, records)
                     converged = _has_converged(state, settings)
                     timed_out = timed_out or clock.is_over
-            programs, bank = _polished(scorer, grammar, state, clock.deadline)
+            programs, bank = _polished(scorer, grammar, state, clock)
         except KeyboardInterrupt:
             if state.front.programs is None:
                 raise
@@ -171,12 +171,12 @@ def _told(
     return any(wishes)
 
 
-def _polished(scorer: Scorer, grammar: Grammar, state: SearchState, deadline: float | None) -> tuple[Population | None, Floats]:
+def _polished(scorer: Scorer, grammar: Grammar, state: SearchState, clock: Clock) -> tuple[Population | None, Floats]:
     """Return the programs of the front, and again with constants optimised on all rows, and a bank for all of them."""
     programs, bank = state.front.programs, state.bank
     if programs is None or scorer.optimizer is None:
         return programs, bank
-    polished, bank = scorer.optimizer.polish(with_factors(programs, grammar), bank, deadline)
+    polished, bank = scorer.optimizer.polish(with_factors(programs, grammar), bank, clock)
     return Population.concatenate([polished, programs]), bank
 
 

@@ -1,11 +1,11 @@
 """Every set of powers, where these are few enough: the best polynomial of each size, with certainty."""
 
-import time
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
+from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._evolution import Callback, SearchResult
 from sklearn_taskneurons._search._formulas import pareto
 from sklearn_taskneurons._search._joint_scorer import JointScorer
@@ -47,7 +47,7 @@ def search_exhaustively(
     if 1 << degree > MAX_SUPPORTS:
         largest = MAX_SUPPORTS.bit_length() - 1
         raise ValueError(f"the degree must be at most {largest} to try every set of powers; got {degree}")
-    started = time.monotonic()
+    clock = Clock(deadline)
     timed_out = interrupted = False
     candidates = _candidates(scorer.forms)
     best: dict[int, tuple[float, int, int]] = {}
@@ -59,7 +59,7 @@ def search_exhaustively(
                 losses.append(loss)
                 found = float(quantised(np.array(loss))), place, support
                 best[complexity] = min(best.get(complexity, found), found)
-                timed_out = deadline is not None and time.monotonic() >= deadline
+                timed_out = clock.is_over
                 if timed_out:
                     break
         except KeyboardInterrupt:
@@ -74,7 +74,7 @@ def search_exhaustively(
         "median_loss": float(np.median(losses)),
         "best_complexity": front[-1].complexity,
         "mean_length": float(np.mean([complexity for complexity, _, _ in candidates[: len(losses)]])),
-        "seconds": time.monotonic() - started,
+        "seconds": clock.seconds,
     }
     if callback is not None:
         callback(record)

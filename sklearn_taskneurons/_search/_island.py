@@ -87,7 +87,7 @@ def advance(task: Task) -> Round:
     with single_blas_thread():
         while len(generations) < task.generations and not timed_out:
             population = island.population
-            scores, island.known = score_new(task.scorer, population, task.bank, island.known, task.clock.deadline)
+            scores, island.known = score_new(task.scorer, population, task.bank, island.known, task.clock)
             population, scores = with_better_constants(task, population, scores, island.rng)
             improved = front.update(population, scores)
             generations.append(Generation(scores, float(np.mean(population.length)), improved, task.clock.seconds))
@@ -111,7 +111,7 @@ def with_better_constants(
     rows = promising_rows(population, scores, task.grammar.settings, _OPTIMISED, rng)
     if not len(rows):
         return population, scores
-    refined = optimizer.refine(with_factors(population.take(rows), task.grammar), task.bank, task.clock.deadline)
+    refined = optimizer.refine(with_factors(population.take(rows), task.grammar), task.bank, task.clock)
     found = task.scorer.score(refined, task.bank)
     better = np.flatnonzero(quantised(found.loss) < quantised(scores.loss[rows]))
     worst = np.argsort(-quantised(scores.loss), kind="stable")[: len(better)]
@@ -122,7 +122,7 @@ def with_better_constants(
 
 
 def score_new(
-    scorer: Scorer, population: Population, bank: Floats, known: tuple[Hashes, Scores] | None, deadline: float | None
+    scorer: Scorer, population: Population, bank: Floats, known: tuple[Hashes, Scores] | None, clock: Clock
 ) -> tuple[Scores, tuple[Hashes, Scores]]:
     """Score a generation: equal programs once, and those that are known not again.
 
@@ -135,25 +135,25 @@ def score_new(
     """
     hashes, first, inverse = np.unique(program_hashes(population), return_index=True, return_inverse=True)
     if known is None:
-        scores = _score_until_deadline(scorer, population.take(first), bank, deadline)
+        scores = _score_until_deadline(scorer, population.take(first), bank, clock)
     else:
         known_hashes, known_scores = known
         place = np.minimum(np.searchsorted(known_hashes, hashes), len(known_hashes) - 1)
         is_new = known_hashes[place] != hashes
         scores = Scores(known_scores.loss[place], known_scores.complexity[place])
         if is_new.any():
-            new = _score_until_deadline(scorer, population.take(first[is_new]), bank, deadline)
+            new = _score_until_deadline(scorer, population.take(first[is_new]), bank, clock)
             scores.loss[is_new], scores.complexity[is_new] = new
     return Scores(scores.loss[inverse], scores.complexity[inverse]), (hashes, scores)
 
 
-def _score_until_deadline(scorer: Scorer, population: Population, bank: Floats, deadline: float | None) -> Scores:
+def _score_until_deadline(scorer: Scorer, population: Population, bank: Floats, clock: Clock) -> Scores:
     """Score in parts, the larger the faster they are, and give up on what is left when the time is up."""
-    if deadline is None:
+    if clock.deadline is None:
         return scorer.score(population, bank)
     parts: list[Scores] = []
     start, count = 0, _FIRST_PART
-    while start == 0 or (start < len(population) and time.monotonic() < deadline):
+    while start == 0 or (start < len(population) and not clock.is_over):
         began = time.monotonic()
         parts.append(scorer.score(population.take(slice(start, start + count)), bank))
         start += count

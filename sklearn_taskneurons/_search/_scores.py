@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._population import Floats, Ints, Population
 from sklearn_taskneurons.formula import Formula
 
@@ -73,10 +74,10 @@ class FrontEntry(NamedTuple):
 class Optimizer(Protocol):
     """What improves the constants of programs."""
 
-    def refine(self, population: Population, bank: Floats, deadline: float | None = None) -> Population:
+    def refine(self, population: Population, bank: Floats, clock: Clock) -> Population:
         """Return the programs with numbers that a part of the rows finds better."""
 
-    def polish(self, population: Population, bank: Floats, deadline: float | None = None) -> tuple[Population, Floats]:
+    def polish(self, population: Population, bank: Floats, clock: Clock) -> tuple[Population, Floats]:
         """Return the programs with numbers and vectors that all rows find better, and a bank with these vectors."""
 
 

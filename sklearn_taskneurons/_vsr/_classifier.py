@@ -1,6 +1,5 @@
 """Vectorized symbolic regression of logits: a scikit-learn classifier."""
 
-import time
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -12,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
-from sklearn_taskneurons._search import TermColumns, distinct_terms
+from sklearn_taskneurons._search import TermColumns, deadline_after, distinct_terms
 from sklearn_taskneurons._validation import check_weights, class_weights
 from sklearn_taskneurons._vsr._base import BaseVSR
 from sklearn_taskneurons._vsr._blocks import count_rows
@@ -258,7 +257,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         ValueError
             If a parameter, the data or the weights are not as described; the estimator is then as it was.
         """
-        deadline = None if self.max_time is None else time.monotonic() + self.max_time
+        deadline = deadline_after(self.max_time)
         if is_on_cluster(X):
             return self._fit_on_cluster(X, y, sample_weight, deadline)
         settings = self._settings()

@@ -1,6 +1,5 @@
 """Vectorized symbolic regression as a scikit-learn estimator."""
 
-import time
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
-from sklearn_taskneurons._search import LOSS_NAMES, POLYNOMIAL_FUNCTIONS
+from sklearn_taskneurons._search import LOSS_NAMES, POLYNOMIAL_FUNCTIONS, deadline_after
 from sklearn_taskneurons._validation import check_numbers, check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, function_names
 from sklearn_taskneurons._vsr._blocks import N_FOLDS, RowBlocks, count_rows
@@ -222,7 +221,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
             If a parameter, the data or the weights are not as described; the estimator is then as it was.
         """
         if is_on_cluster(X):
-            deadline = None if self.max_time is None else time.monotonic() + self.max_time
+            deadline = deadline_after(self.max_time)
             self._blocks: RowBlocks | None = search_on_cluster(self, cluster_settings(self, X), deadline, X, y, sample_weight)
             return self._select(y.ndim)
         return self._fit(X, y, sample_weight, None, reset=not self._continues(), ensure_min_samples=2)
@@ -299,7 +298,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
 
     def _fit(self, X, y, sample_weight, blocks, **how):
         """Add rows to the blocks before, if there are any, and search on all of them."""
-        deadline = None if self.max_time is None else time.monotonic() + self.max_time
+        deadline = deadline_after(self.max_time)
         settings = self._settings()
         continues = self._continues()
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, **how)

@@ -1,6 +1,5 @@
 """The terms of a formula that vectorized symbolic regression finds, as features for other estimators."""
 
-import time
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +9,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
-from sklearn_taskneurons._search import LOSS_NAMES, TermColumns, distinct_terms
+from sklearn_taskneurons._search import LOSS_NAMES, TermColumns, deadline_after, distinct_terms
 from sklearn_taskneurons._validation import check_numbers, check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR
 from sklearn_taskneurons._vsr._blocks import count_rows
@@ -288,7 +287,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         ValueError
             If a parameter, the data or the weights are not as described; the estimator is then as it was.
         """
-        deadline = None if self.max_time is None else time.monotonic() + self.max_time
+        deadline = deadline_after(self.max_time)
         if is_on_cluster(X):
             return self._fit_on_cluster(X, y, sample_weight, deadline)
         settings = self._settings()

@@ -5,6 +5,7 @@ import pytest
 
 from sklearn_taskneurons import VSRRegressor, make_function
 from sklearn_taskneurons._search import Rows, RowScorer, SearchSettings
+from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._constants import ConstantOptimizer
 from sklearn_taskneurons._search._operators import with_factors
 from sklearn_taskneurons._search._population import Population
@@ -14,6 +15,7 @@ from sklearn_taskneurons.formula import VECTOR, Formula, evaluate
 from sklearn_taskneurons.formula._expression import Node
 
 NO_BANK = np.zeros((0, 3))
+ENDLESS = Clock(None)
 
 
 def program(text, vectors=()):
@@ -67,7 +69,7 @@ def test_noninteger_constants_are_found(rng, target, start):
     X = rng.normal(size=(300, 3))
     y = Formula(target)(X)
     scorer = RowScorer(Rows(X, y), coefficients="shared", optimizer_iterations=20)
-    refined = scorer.optimizer.refine(with_factors(program(start), Grammar(SearchSettings())), NO_BANK)
+    refined = scorer.optimizer.refine(with_factors(program(start), Grammar(SearchSettings())), NO_BANK, ENDLESS)
     assert scorer.score(program(start), NO_BANK).loss[0] > 1e-3
     assert scorer.score(refined, NO_BANK).loss[0] < 1e-20
     best = min(scorer.report(refined, NO_BANK), key=lambda entry: entry.loss)
@@ -79,25 +81,25 @@ def test_vectors_are_found_and_join_the_bank(rng):
     y = 2 * np.tanh(X @ [1.3, -0.4, 0.8]) + 1
     population, bank = program("tanh(dot(w, x))", [1]), np.array([[9.0, 9.0, 9.0], [1.0, 0.2, 0.3]])
     scorer = RowScorer(Rows(X, y), coefficients="shared", optimizer_iterations=30)
-    polished, larger = scorer.optimizer.polish(population, bank)
+    polished, larger = scorer.optimizer.polish(population, bank, ENDLESS)
     np.testing.assert_array_equal(larger[:2], bank)
     np.testing.assert_allclose(evaluate(polished.expression(0, larger), X)[:, 0] * 2 + 1, y, atol=1e-9)
-    late, same = scorer.optimizer.polish(population, bank, deadline=0.0)
+    late, same = scorer.optimizer.polish(population, bank, Clock(0.0))
     assert (late.value == population.value).all()
     assert same.shape == bank.shape
-    assert scorer.optimizer.refine(population, bank).value[0, -2:].tolist() == [1.0, 0.0]  # a vector and x
+    assert scorer.optimizer.refine(population, bank, ENDLESS).value[0, -2:].tolist() == [1.0, 0.0]  # a vector and x
 
 
 def test_blocks_of_rows_and_a_second_time_change_nothing(data):
     X, Y, weight = data
     population = program("sin(2.5*x) + x*(x + 0.3)")
     values = [
-        ConstantOptimizer(Rows(X, Y, weight), iterations=5, budget=budget).refine(population, NO_BANK).value
+        ConstantOptimizer(Rows(X, Y, weight), iterations=5, budget=budget).refine(population, NO_BANK, ENDLESS).value
         for budget in (20_000, 1 << 26)
     ]
     np.testing.assert_allclose(*values, rtol=1e-7)
     optimizer = ConstantOptimizer(Rows(X, Y, weight), iterations=5, budget=1 << 26)
-    assert (optimizer.refine(population, NO_BANK).value == optimizer.refine(population, NO_BANK).value).all()
+    assert (optimizer.refine(population, NO_BANK, ENDLESS).value == optimizer.refine(population, NO_BANK, ENDLESS).value).all()
     assert (population.value == program("sin(2.5*x) + x*(x + 0.3)").value).all()
 
 
@@ -134,10 +136,10 @@ def test_what_cannot_be_improved_stays(rng):
     optimizer = ConstantOptimizer(Rows(X, y), iterations=5, budget=1 << 26)
     for text in ("x + 3*x*x", f"{name}(2*x)", "log(2*x)"):  # no constant inside; no derivative; not finite
         population = program(text)
-        assert (optimizer.refine(population, NO_BANK).value == population.value).all()
+        assert (optimizer.refine(population, NO_BANK, ENDLESS).value == population.value).all()
     few = ConstantOptimizer(Rows(X[:8], y[:8]), iterations=5, budget=1 << 26)  # three numbers would fit any eight rows
-    assert (few.refine(program("sin(3*x)"), NO_BANK).value == program("sin(3*x)").value).all()
-    assert (optimizer.refine(program("sin(3*x)"), NO_BANK, deadline=0.0).value == program("sin(3*x)").value).all()
+    assert (few.refine(program("sin(3*x)"), NO_BANK, ENDLESS).value == program("sin(3*x)").value).all()
+    assert (optimizer.refine(program("sin(3*x)"), NO_BANK, Clock(0.0)).value == program("sin(3*x)").value).all()
 
 
 HOW = {

@@ -19,6 +19,7 @@ from sklearn_taskneurons._search import (
     search_exhaustively,
     selection_scores,
 )
+from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._front import Front
 from sklearn_taskneurons._search._island import score_new
 from sklearn_taskneurons._search._population import Population
@@ -368,7 +369,7 @@ def test_nothing_is_scored_twice_and_every_score_is_right(cubic):
     population, bank, known = grammar.ramped(np.random.default_rng(0), 60, (0, 2)), np.zeros((0, 4)), None
     for _ in range(2):
         expected = MomentScorer(Moments(5).update(*cubic)).score(population, bank)
-        found, known = score_new(scorer, population, bank, known, None)
+        found, known = score_new(scorer, population, bank, known, Clock(None))
         np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-12)
         assert (found.complexity == expected.complexity).all()
         population = population.take(np.arange(60)[::-1])
