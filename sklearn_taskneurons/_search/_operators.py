@@ -7,7 +7,7 @@ import numpy as np
 from sklearn_taskneurons._search._kinds import WRONG, kinds
 from sklearn_taskneurons._search._population import Bools, Ints, Population, arity_of, subtree_sizes
 from sklearn_taskneurons._search._random_trees import N_VECTORS, Grammar
-from sklearn_taskneurons._search._schedule import Schedule, depths
+from sklearn_taskneurons._search._schedule import Schedule, depths, flatten
 from sklearn_taskneurons._search._settings import MAX_DEPTH
 from sklearn_taskneurons.formula.functions import MUL, NUMBER, SUM, VECTOR
 
@@ -134,23 +134,22 @@ def with_factors(population: Population, grammar: Grammar) -> Population:
 
     It changes no value, but can be optimised then.
     """
-    following = np.roll(population.opcode, -1, axis=1)
-    has_one = (population.opcode == NUMBER) | ((population.opcode == MUL) & (following == NUMBER))
-    is_argument = np.zeros(population.opcode.shape, dtype=np.bool_)
-    rows, columns = np.nonzero((population.opcode > SUM) & (population.size > 0))
-    is_argument[rows, columns + 1] = True
-    has_second = arity_of(population.opcode[rows, columns]) == 2
-    rows, columns = rows[has_second], columns[has_second] + 1
-    is_argument[rows, columns + population.size[rows, columns]] = True
-    nodes, factors = np.nonzero(population.size), np.nonzero(is_argument & ~has_one)
-    shift = 2 * np.cumsum(is_argument & ~has_one, axis=1)
-    length = population.length + shift[np.arange(len(population)), population.length - 1]
-    opcode, value = np.zeros((len(length), length.max()), dtype=np.uint8), np.zeros((len(length), length.max()))
-    places = nodes[0], nodes[1] + shift[nodes]
-    opcode[places], value[places] = population.opcode[nodes], population.value[nodes]
-    first = factors[1] + shift[factors] - 2
-    opcode[factors[0], first] = MUL
-    opcode[factors[0], first + 1], value[factors[0], first + 1] = NUMBER, 1.0
+    nodes = flatten(population)
+    has_one = (nodes.opcode == NUMBER) | ((nodes.opcode == MUL) & (nodes.opcode[nodes.left] == NUMBER))
+    is_function = nodes.opcode > SUM
+    needs_one = np.zeros(len(nodes.opcode), dtype=np.bool_)
+    needs_one[nodes.left[is_function]] = True
+    needs_one[nodes.right[is_function & (arity_of(nodes.opcode) == 2)]] = True
+    needs_one &= ~has_one
+    copies = 1 + 2 * needs_one  # the first of three become the product and its number
+    first = (np.cumsum(copies) - copies)[needs_one]
+    opcodes, values = np.repeat(nodes.opcode, copies), np.repeat(nodes.value, copies)
+    opcodes[first], values[first] = MUL, 0.0
+    opcodes[first + 1], values[first + 1] = NUMBER, 1.0
+    length = np.add.reduceat(copies, nodes.roots)
+    is_node = np.arange(length.max()) < length[:, None]
+    opcode, value = np.zeros(is_node.shape, dtype=np.uint8), np.zeros(is_node.shape)
+    opcode[is_node], value[is_node] = opcodes, values
     return keep_valid(Population(opcode, value, subtree_sizes(opcode, length)), population, grammar)
 
 
