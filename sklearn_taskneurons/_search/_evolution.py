@@ -16,7 +16,7 @@ from sklearn_taskneurons._search._islands import check_islands, emigrants_after,
 from sklearn_taskneurons._search._operators import with_factors
 from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._random_trees import N_VECTORS, Grammar
-from sklearn_taskneurons._search._report import Report, end_of_generations, reported
+from sklearn_taskneurons._search._report import End, Report, end_of_generations, reported
 from sklearn_taskneurons._search._scores import LOSS_FLOOR, FrontEntry, Scorer
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons._search._state import Island, Record, SearchState, generators
@@ -39,17 +39,15 @@ class SearchResult:
         ``median_loss``, ``best_complexity``, ``mean_length``, ``seconds`` since the search began.
     state : SearchState or None
         To go on from; None where a search has nothing left.
-    interrupted, timed_out, converged : bool
-        Whether the search was interrupted from the keyboard, ran out of time, or stopped because there was
-        nothing left to gain.
+    ended : {"interrupted", "timed_out", "converged", "stopped"} or None
+        What ended the search early: an interrupt from the keyboard, the time, that there was nothing left to gain, or a
+        callback; the first of these where several did.
     """
 
     front: list[FrontEntry]
     history: list[Record]
     state: SearchState | None
-    interrupted: bool = False
-    timed_out: bool = False
-    converged: bool = False
+    ended: End | None = None
 
 
 def search(
@@ -132,11 +130,10 @@ def search(
         else:
             state, history, _ = saved
         clock = Clock(end_of_generations(scorer, deadline), _seconds(history))
-        stopped = interrupted = timed_out = False
-        converged = bool(history) and _has_converged(state, settings)
+        ended = _converged(state, settings) if history else None
         try:
             with workers(scorer, grammar, n_islands, n_jobs) as advance:
-                while len(history) < settings.generations and not (stopped or converged or timed_out):
+                while len(history) < settings.generations and not ended:
                     count = round_length(n_islands, migration_interval, len(history), settings.generations)
                     n_emigrants = emigrants_after(n_islands, migration_interval, len(history) + count, settings.population_size)
                     rounds = advance(state, count, n_emigrants, clock)
@@ -146,29 +143,28 @@ def search(
                     if keeper is not None and not timed_out:
                         keeper.offer(state, history)
                     stopped = _told(callback, watch, state, records)
-                    converged = _has_converged(state, settings)
-                    timed_out = timed_out or clock.is_over
+                    ended = "timed_out" if timed_out or clock.is_over else _converged(state, settings) or stopped
             programs, bank = _polished(scorer, grammar, state, clock)
         except KeyboardInterrupt:
             if state.front.programs is None:
                 raise
             programs, bank = state.front.programs, state.bank
-            interrupted = True
+            ended = "interrupted"
         if keeper is not None:
             keeper.write()
         found = Report([]) if programs is None else reported(scorer, programs, _losses(state, programs), bank, Clock(deadline))
     front = found.front or [scorer.constant()]
-    return SearchResult(front, history, state, interrupted or found.interrupted, timed_out or found.timed_out, converged)
+    return SearchResult(front, history, state, ended if ended == "interrupted" else found.ended or ended)
 
 
 def _told(
     callback: Callback | None, watch: Callable[[SearchState], object] | None, state: SearchState, records: list[Record]
-) -> bool:
-    """Tell those who watch what a round has brought; return whether one of them wants no other."""
+) -> End | None:
+    """Tell those who watch what a round has brought; return "stopped" where one of them wants no other."""
     if watch is not None:
         watch(state)
     wishes = [callback is not None and wants_end(callback(record)) for record in records]
-    return any(wishes)
+    return "stopped" if any(wishes) else None
 
 
 def _polished(scorer: Scorer, grammar: Grammar, state: SearchState, clock: Clock) -> tuple[Population | None, Floats]:
@@ -239,8 +235,8 @@ def _resumed(state: SearchState, scorer: Scorer, rngs: list[np.random.Generator]
     return replace(state, islands=islands, front=front, unimproved=0, opcodes=opcodes)
 
 
-def _has_converged(state: SearchState, settings: SearchSettings) -> bool:
-    """Return whether nothing is left to gain."""
-    if len(state.front.loss) and state.front.loss.min() <= LOSS_FLOOR:
-        return True
-    return settings.n_iter_no_change is not None and state.unimproved >= settings.n_iter_no_change
+def _converged(state: SearchState, settings: SearchSettings) -> End | None:
+    """Return "converged" where nothing is left to gain."""
+    is_perfect = len(state.front.loss) and state.front.loss.min() <= LOSS_FLOOR
+    is_still = settings.n_iter_no_change is not None and state.unimproved >= settings.n_iter_no_change
+    return "converged" if is_perfect or is_still else None

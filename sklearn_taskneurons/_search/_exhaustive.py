@@ -10,6 +10,7 @@ from sklearn_taskneurons._search._evolution import Callback, SearchResult
 from sklearn_taskneurons._search._formulas import pareto
 from sklearn_taskneurons._search._joint_scorer import JointScorer
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
+from sklearn_taskneurons._search._report import End
 from sklearn_taskneurons._search._scores import quantised
 from sklearn_taskneurons._search._state import Record
 from sklearn_taskneurons._threads import single_blas_thread
@@ -48,7 +49,7 @@ def search_exhaustively(
         largest = MAX_SUPPORTS.bit_length() - 1
         raise ValueError(f"the degree must be at most {largest} to try every set of powers; got {degree}")
     clock = Clock(deadline)
-    timed_out = interrupted = False
+    ended: End = "converged"
     candidates = _candidates(scorer.forms)
     best: dict[int, tuple[float, int, int]] = {}
     losses = []
@@ -59,13 +60,13 @@ def search_exhaustively(
                 losses.append(loss)
                 found = float(quantised(np.array(loss))), place, support
                 best[complexity] = min(best.get(complexity, found), found)
-                timed_out = clock.is_over
-                if timed_out:
+                if clock.is_over:
+                    ended = "timed_out"
                     break
         except KeyboardInterrupt:
             if not best:
                 raise
-            interrupted = True
+            ended = "interrupted"
         front = pareto([scorer.forms[place].entry(support) for _, place, support in best.values()])
     record: Record = {
         "generation": 1,
@@ -78,7 +79,7 @@ def search_exhaustively(
     }
     if callback is not None:
         callback(record)
-    return SearchResult(front, [record], None, interrupted, timed_out, not (interrupted or timed_out))
+    return SearchResult(front, [record], None, ended)
 
 
 def _candidates(forms: Sequence[RefitScorer]) -> list[tuple[int, int, int]]:

@@ -1,7 +1,7 @@
 """From the programs that a search has found to their formulas, as many as there is time for."""
 
 import time
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -12,13 +12,14 @@ from sklearn_taskneurons._search._scores import FrontEntry, Scorer, quantised
 
 _SHARE_OF_TIME: Final = 0.1  # that is kept for formulas where each of them takes passes over the rows
 
+End: TypeAlias = Literal["interrupted", "timed_out", "converged", "stopped"]
+
 
 class Report(NamedTuple):
     """The formulas of a front, and why there are not those of all programs."""
 
     front: list[FrontEntry]
-    interrupted: bool = False
-    timed_out: bool = False
+    ended: End | None = None
 
 
 def end_of_generations(scorer: Scorer, deadline: float | None) -> float | None:
@@ -33,20 +34,20 @@ def reported(scorer: Scorer, programs: Population, loss: Floats, bank: Floats, c
 
     When the time is up, or at an interruption from the keyboard, it ends with those of the best programs.
     """
-    interrupted = timed_out = False
+    ended: End | None = None
     if scorer.reports_at_once:
         try:
             return Report(pareto(scorer.report(programs, bank)))
         except KeyboardInterrupt:
-            interrupted = True
+            ended = "interrupted"
     found: dict[int, list[FrontEntry]] = {}
     for row in np.argsort(quantised(loss), kind="stable").tolist():
-        if found and (interrupted or clock.is_over):
-            timed_out = not interrupted
+        if found and (ended or clock.is_over):
+            ended = ended or "timed_out"
             break
         try:
             found[row] = scorer.report(programs.take(slice(row, row + 1)), bank)
         except KeyboardInterrupt:
-            interrupted = True
+            ended = "interrupted"
     # In the order of the programs, which decides among equals.
-    return Report(pareto([entry for row in sorted(found) for entry in found[row]]), interrupted, timed_out)
+    return Report(pareto([entry for row in sorted(found) for entry in found[row]]), ended)

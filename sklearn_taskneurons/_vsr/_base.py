@@ -316,9 +316,9 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 )
         finally:
             watcher.close()
-        if result.interrupted:
+        self._interrupted = result.ended == "interrupted"
+        if self._interrupted:
             warnings.warn("The search was interrupted; the best formulas so far are kept.", ConvergenceWarning, stacklevel=3)
-        self._interrupted = result.interrupted
         self._state: SearchState | None = result.state
         self.history_: list[Record] = [*self.history_, *result.history] if continues else result.history
         self.n_iter_ = len(self.history_)

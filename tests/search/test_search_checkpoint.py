@@ -157,8 +157,8 @@ def test_a_search_that_converged_stays_so(rng, tmp_path):
     path = tmp_path / "search.npz"
     first = run((X, np.sum(X**2, axis=1)), path, generations=50)
     again = run((X, np.sum(X**2, axis=1)), path, generations=50)
-    assert first.converged
-    assert again.converged
+    assert first.ended == "converged"
+    assert again.ended == "converged"
     assert outcome(again) == outcome(first)
 
 
@@ -182,7 +182,7 @@ def test_a_search_out_of_time_goes_on_from_its_last_whole_round(cubic, tmp_path)
         stopped = search(
             Slow(moments), settings, np.random.default_rng(0), **ISLANDS, checkpoint=path, deadline=clock["deadline"]
         )
-    assert stopped.timed_out
+    assert stopped.ended == "timed_out"
     assert len(checkpoint.load(path).history) == (len(stopped.history) - 1) // 3 * 3 > 0
     assert outcome(run(cubic, path)) == outcome(run(cubic))
 
@@ -194,7 +194,7 @@ def test_an_interrupted_search_is_written(cubic, tmp_path):
             raise KeyboardInterrupt
 
     path = tmp_path / "search.npz"
-    assert run(cubic, path, callback=interrupt).interrupted
+    assert run(cubic, path, callback=interrupt).ended == "interrupted"
     assert len(checkpoint.load(path).history) == 6
     assert outcome(run(cubic, path, seed=7)) == outcome(run(cubic))  # with the generators of the file
 

@@ -41,14 +41,13 @@ def test_it_is_that_of_all_programs_together(cubic):
     result = run(scorer)
     assert result.front == RowScorer(Rows(*cubic)).report(result.state.front.programs, result.state.bank)
     assert len(scorer.losses) == len(result.state.front.loss)
-    assert not result.timed_out
-    assert not result.interrupted
+    assert result.ended is None
 
 
 def test_a_search_out_of_time_reports_its_best_program_alone(cubic):
     scorer = Reporter(cubic)
     result = run(scorer, deadline=time.monotonic() - 1.0)
-    assert result.timed_out
+    assert result.ended == "timed_out"
     assert_allclose(scorer.losses, best(result, 1))
     assert_allclose(result.front[-1].loss, best(result, 1)[0])
 
@@ -62,7 +61,7 @@ def test_it_ends_at_the_deadline_with_the_best_programs(cubic, monkeypatch):
 
     scorer = Reporter(cubic, pass_time)
     result = run(scorer, deadline)
-    assert result.timed_out
+    assert result.ended == "timed_out"
     assert len(result.history) == SETTINGS.generations
     assert_allclose(scorer.losses, best(result, 3))
     assert_allclose(result.front[-1].loss, best(result, 1)[0])
@@ -83,8 +82,7 @@ def test_an_interruption_keeps_what_there_is_and_one_program_at_least(cubic, int
 
     scorer = Reporter(cubic, interrupt)
     result = run(scorer)
-    assert result.interrupted
-    assert not result.timed_out
+    assert result.ended == "interrupted"
     assert len(result.history) == SETTINGS.generations
     assert_allclose(scorer.losses, best(result, n_tried))
     assert_allclose(result.front[-1].loss, best(result, n_tried)[of_front])
@@ -102,7 +100,7 @@ def test_one_of_all_programs_at_once_goes_program_by_program_when_it_is_interrup
 
     scorer = Interrupted(Moments(5).update(*cubic))
     result = run(scorer)
-    assert result.interrupted
+    assert result.ended == "interrupted"
     assert scorer.sizes == (len(result.state.front.loss), 1)
     assert_allclose(result.front[-1].loss, best(result, 1)[0], rtol=1e-6)
 
