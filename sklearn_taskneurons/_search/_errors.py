@@ -18,7 +18,7 @@ class Errors(Protocol):
     """Collects the errors of P programs, squared or by another loss."""
 
     def add(self, targets: TargetBlock, predictions: Tensor) -> None:
-        """Take in the predictions of a block, shape (P, B); they are overwritten."""
+        """Take in a block: predictions, shape (P, B), or terms to be fitted, shape (P, T, B); it may be overwritten."""
 
     def goes_on(self) -> bool:
         """End a pass over the rows, and return whether another one is needed."""

@@ -177,7 +177,7 @@ def _polished(scorer: Scorer, grammar: Grammar, state: SearchState, clock: Clock
 
 
 def _losses(state: SearchState, programs: Population) -> Floats:
-    """Return the losses of the programs of the front, which those of the same with better constants are at most."""
+    """Return the losses of the front. Each program's loss is at most that of the front program it comes from."""
     return np.resize(state.front.loss, len(programs))
 
 

@@ -23,7 +23,7 @@ _LARGEST_EXPONENT: Final = 1000  # floating-point numbers end at 2**1024
 class RefitScorer(Scorer):
     """Scores a program by the powers of x that it contains, with the best coefficients for them.
 
-    No set of powers is solved twice, nor by the copies in another process.
+    No set of powers is solved twice. Copies in one process share their solutions.
 
     Parameters
     ----------
