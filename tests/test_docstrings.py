@@ -22,8 +22,12 @@ MODULES = ["sklearn_taskneurons", "sklearn_taskneurons.nn", "sklearn_taskneurons
 ESTIMATORS = [name for name in sklearn_taskneurons.__all__ if name.startswith(("VSR", "TaskNeuron", "ConvTaskNeuron"))]
 
 
+def made_by_us(thing: object) -> bool:
+    return str(getattr(thing, "__module__", None)).startswith("sklearn_taskneurons")
+
+
 def public_paths() -> Iterator[str]:
-    """Give the dotted path of every public class and of the methods it defines itself."""
+    """Give the dotted path of every public class, and of the methods of it and of our classes among its bases."""
     for module_name in MODULES:
         module = import_module(module_name)
         for name in module.__all__:
@@ -31,15 +35,16 @@ def public_paths() -> Iterator[str]:
             if not (inspect.isclass(public) or inspect.isfunction(public)):
                 continue
             yield f"{module_name}.{name}"
-            for method, member in vars(public).items() if inspect.isclass(public) else ():
-                # scikit-learn makes set_fit_request and its like.
-                made_by_us = getattr(member, "__module__", None) == public.__module__ or not callable(member)
-                documented = callable(member) or isinstance(member, (classmethod, staticmethod, property))
-                if documented and made_by_us and not method.startswith("_"):
-                    yield f"{module_name}.{name}.{method}"
+            for owner in filter(made_by_us, inspect.getmro(public) if inspect.isclass(public) else ()):
+                for method in vars(owner):
+                    member = getattr(owner, method)
+                    # scikit-learn makes set_fit_request and its like.
+                    documented = isinstance(member, property) or (callable(member) and made_by_us(member))
+                    if documented and not method.startswith("_"):
+                        yield f"{owner.__module__}.{owner.__qualname__}.{method}"
 
 
-@pytest.mark.parametrize("path", list(public_paths()))
+@pytest.mark.parametrize("path", list(dict.fromkeys(public_paths())))
 def test_docstring(path):
     problems = [f"{code}: {text}" for code, text in validate.validate(path)["errors"] if code not in LEFT_OUT]
     assert not problems, "\n".join([path, *problems])

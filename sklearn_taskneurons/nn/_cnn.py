@@ -200,9 +200,9 @@ class TaskNeuronCNN(nn.Module):
         x = torch.randn(_SAMPLE_IMAGES, *self.image_shape, dtype=reference.dtype, device=reference.device)
         for index, block in enumerate(self.blocks):
             if index:
-                block.convolution.normalize(x)
+                block.convolution._normalize(x)
             x = block.of_sample(x)
-        self.head.layers[0].normalize(self._flat(x))
+        self.head.layers[0]._normalize(self._flat(x))
 
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> Self:

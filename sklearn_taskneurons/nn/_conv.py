@@ -46,18 +46,8 @@ class ConvLayer(TaskNeuronLayer):
         self.groups = operation.groups
         self.padding_mode = padding_mode
 
-    def features(self, x: Tensor) -> Tensor:
-        """Return an input with its channels last.
-
-        Parameters
-        ----------
-        x : torch.Tensor of shape (N, in_channels, ...) or (in_channels, ...)
-            The input.
-
-        Returns
-        -------
-        torch.Tensor
-        """
+    def _features(self, x: Tensor) -> Tensor:
+        """Return an input with its channels last."""
         axis = self.operation.channel_axis
         if x.ndim not in (-axis, 1 - axis) or x.shape[axis] != self.in_channels:
             sizes = ", ".join(["(N)", str(self.in_channels), *"DHW"[1 + axis :]])
@@ -147,19 +137,9 @@ class _Conv(ConvLayer):
         super().__init__(operation, out_channels, formula, bias, widths, padding_mode, bound, device=device, dtype=dtype)
         self._repeated = [] if padding_mode == "zeros" else list(_both_sides(widths, sizes, dilations))
 
-    def features(self, x: Tensor) -> Tensor:
-        """Return an input with its channels last, padded unless by zeros.
-
-        Parameters
-        ----------
-        x : torch.Tensor of shape (N, in_channels, ...) or (in_channels, ...)
-            The input.
-
-        Returns
-        -------
-        torch.Tensor
-        """
-        values = super().features(x)
+    def _features(self, x: Tensor) -> Tensor:
+        """Return an input with its channels last, padded unless by zeros."""
+        values = super()._features(x)
         if not self._repeated:
             return values
         padded = nn.functional.pad(values.movedim(-1, self.operation.channel_axis), self._repeated, mode=self.padding_mode)

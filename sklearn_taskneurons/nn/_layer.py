@@ -23,7 +23,7 @@ SAMPLE_ROWS: Final = 512
 class TaskNeuronLayer(WeightedSum, ABC):
     """A layer whose neurons have the form of a formula: elementwise maps, and the sum that weights them.
 
-    A subclass says by its linear operation how the maps are weighted, and by ``features`` where they are in its input.
+    A subclass says by its linear operation how the maps are weighted, and by ``_features`` where they are in its input.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class TaskNeuronLayer(WeightedSum, ABC):
         self.reset_parameters()
 
     @abstractmethod
-    def features(self, x: Tensor) -> Tensor:
+    def _features(self, x: Tensor) -> Tensor:
         """Return an input as the maps take it, (..., features)."""
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew, and set the scales for a standard normal input."""
         self.maps.reset_parameters()
-        self.draw()
+        self._draw()
         self._set_normal_scales()
 
     @torch.no_grad()
@@ -76,7 +76,7 @@ class TaskNeuronLayer(WeightedSum, ABC):
             # Points that are the same for all features, exact where none meets another.
             points, density = normal_grid(**factory_kwargs)
             inputs = points[:, None].expand(-1, self.maps.in_features)
-        self.set_scales(self.maps(self._bounded(inputs)), density)
+        self._set_scales(self.maps(self._bounded(inputs)), density)
 
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> Self:
@@ -99,18 +99,12 @@ class TaskNeuronLayer(WeightedSum, ABC):
         """
         if not x.numel():
             raise ValueError(f"x must have at least one row, got the shape {tuple(x.shape)}")
-        self.set_scales(self._maps_of(x))
+        self._set_scales(self._maps_of(x))
         return self
 
     @torch.no_grad()
-    def normalize(self, x: Tensor) -> None:
-        """Calibrate, and where there is no scale to do it scale the weights, so that this input gives unit variance.
-
-        Parameters
-        ----------
-        x : torch.Tensor
-            A sample of the layer's input.
-        """
+    def _normalize(self, x: Tensor) -> None:
+        """Calibrate, and where there is no scale to do it scale the weights, so that this input gives unit variance."""
         self.calibrate(x)
         if self.scale is None and self.weight is not None:
             self.weight.mul_(inverse_rms(x))
@@ -145,7 +139,7 @@ class TaskNeuronLayer(WeightedSum, ABC):
                 "torch.nn.utils.parametrize.remove_parametrizations or torch.nn.utils.prune.remove"
             )
         layer = copy.deepcopy(self)
-        layer.fold_scales()
+        layer._fold_scales()
         return layer
 
     def forward(self, x: Tensor) -> Tensor:
@@ -160,10 +154,10 @@ class TaskNeuronLayer(WeightedSum, ABC):
         -------
         torch.Tensor
         """
-        return self.combine(self._maps_of(x))
+        return self._combine(self._maps_of(x))
 
     def _maps_of(self, x: Tensor) -> list[Tensor]:
-        values: list[Tensor] = self.maps(self._bounded(self.features(x)))
+        values: list[Tensor] = self.maps(self._bounded(self._features(x)))
         return values
 
     def _bounded(self, x: Tensor) -> Tensor:

@@ -137,18 +137,8 @@ class TaskNeuronLinear(TaskNeuronLayer):
         self.in_features = in_features
         self.n_members = n_members
 
-    def features(self, x: Tensor) -> Tensor:
-        """Return the rows of an input, with members (M, N, in_features).
-
-        Parameters
-        ----------
-        x : torch.Tensor of shape (..., in_features)
-            The input.
-
-        Returns
-        -------
-        torch.Tensor
-        """
+    def _features(self, x: Tensor) -> Tensor:
+        """Return the rows of an input, with members (M, N, in_features)."""
         check_width(x, self.in_features)
         if self.n_members is not None:
             check_members(x, self.n_members, axis=0)
@@ -189,7 +179,7 @@ class TaskNeuronLinear(TaskNeuronLayer):
         if any((scale == 0).any() for name, scale in self.named_buffers() if name.endswith("scale")):
             raise ValueError("the members must have all terms, but are restricted already; calibrate gives the terms back")
         shares = term_shares(self.formula, [Formula(formula) for formula in formulas])
-        self.scale_terms(next(self.parameters()).new_tensor(shares))
+        self._scale_terms(next(self.parameters()).new_tensor(shares))
         return self
 
     def member(self, index: int) -> "TaskNeuronLinear":

@@ -192,7 +192,7 @@ class TaskNeuronMLP(nn.Module):
         x = torch.randn(SAMPLE_ROWS, self.in_features, dtype=reference.dtype, device=reference.device)
         for previous, layer in zip(self.layers[:-1], self.layers[1:], strict=True):
             x = self._activated(previous, x)
-            layer.normalize(x)
+            layer._normalize(x)
         output = self.layers[-1]
         if self.zero_output:
             for parameter in (output.weight, output.bias):

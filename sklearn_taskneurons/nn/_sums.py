@@ -24,7 +24,7 @@ class WeightedSum(nn.Module):
 
     Values have their features last, maps (..., features) as outputs (..., out_features); how many axes come before, and whether
     an operation changes their sizes, is its own business. ``scale``, which multiplies ``weight``, is None where it is not
-    wanted.
+    wanted. Public layers inherit all of it, which is why its methods are private.
     """
 
     weight: nn.Parameter | None
@@ -54,7 +54,7 @@ class WeightedSum(nn.Module):
             Product(product, operation, out_features, **factory_kwargs) for product in plan.products
         )
 
-    def draw(self, share: float = 1.0) -> None:
+    def _draw(self, share: float = 1.0) -> None:
         """Draw weights such that the sum has variance ``share``, of which each term contributes the same part."""
         n_terms = self.plan.n_terms
         if self.weight is not None:
@@ -62,9 +62,9 @@ class WeightedSum(nn.Module):
         if self.bias is not None:
             _draw_uniform(self.bias, share / (3 * n_terms * self.operation.fan_in) if n_terms else share)
         for product in self.products:
-            product.draw(share / n_terms)
+            product._draw(share / n_terms)
 
-    def combine(self, maps: list[Tensor]) -> Tensor:
+    def _combine(self, maps: list[Tensor]) -> Tensor:
         """Return the sum (..., out_features) for the values of the maps, each (..., features)."""
         weight, bias = self.weight, self.bias
         total: Tensor | None = bias
@@ -77,7 +77,7 @@ class WeightedSum(nn.Module):
         return total  # type: ignore[return-value]  # a plan is never empty
 
     @torch.no_grad()
-    def set_scales(self, maps: list[Tensor], density: Tensor | None = None) -> None:
+    def _set_scales(self, maps: list[Tensor], density: Tensor | None = None) -> None:
         """Set the scales for a sample of values of the maps (..., features).
 
         A ``density`` says what each of (N, features) rows weighs; these are then no sample of a layer's input, and say nothing
@@ -87,10 +87,10 @@ class WeightedSum(nn.Module):
             inverses = torch.stack([inverse_rms(maps[index], density) for index in self.plan.maps])
             self.scale.copy_(self.operation.spread(inverses))
         for product in self.products:
-            product.set_scales(maps, density)
+            product._set_scales(maps, density)
 
     @torch.no_grad()
-    def scale_terms(self, factors: Tensor) -> None:
+    def _scale_terms(self, factors: Tensor) -> None:
         """Multiply each term of each member by a number (M, T): from then on the scales have an axis of members."""
         sums, products = factors.tensor_split([len(self.plan.maps)], 1)
         if self.scale is not None:
@@ -99,13 +99,13 @@ class WeightedSum(nn.Module):
             product.scale_by(factor)
 
     @torch.no_grad()
-    def fold_scales(self) -> None:
+    def _fold_scales(self) -> None:
         """Move the scales into the weights: the function stays, the weights become those of the raw terms."""
         if self.weight is not None and self.scale is not None:
             self.weight.mul_(self.scale)
             self.scale.fill_(1.0)
         for product in self.products:
-            product.fold_scales()
+            product._fold_scales()
 
 
 class LinearMap(WeightedSum):
@@ -120,7 +120,7 @@ class LinearMap(WeightedSum):
 
     def forward(self, maps: list[Tensor]) -> Sequence[Tensor]:
         """Return the outputs of each block."""
-        return self.operation.split(self.combine(maps), self.n_blocks)
+        return self.operation.split(self._combine(maps), self.n_blocks)
 
     def first_weights(self) -> Tensor:
         """Return a view of the weights of the first block."""
@@ -157,14 +157,14 @@ class Product(nn.Module):
         amplitude = None if plan.maps else _vector(operation, out_features, **factory_kwargs)
         self.register_parameter("amplitude", amplitude)
 
-    def draw(self, share: float = 1.0) -> None:
+    def _draw(self, share: float = 1.0) -> None:
         """Draw weights such that the product's mean square is ``share``."""
         if self.amplitude is not None:
             _draw_uniform(self.amplitude, share)
         for factor in self.factors:
-            factor.draw(share ** (1 / len(self.plan.maps)))
+            factor._draw(share ** (1 / len(self.plan.maps)))
         for function in self.functions:
-            function.draw()
+            function._draw()
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         values: list[Tensor] = [] if self.amplitude is None else [self.amplitude]
@@ -174,16 +174,16 @@ class Product(nn.Module):
         return functools.reduce(operator.mul, values)
 
     @torch.no_grad()
-    def set_scales(self, maps: list[Tensor], density: Tensor | None = None) -> None:
+    def _set_scales(self, maps: list[Tensor], density: Tensor | None = None) -> None:
         """Set the scales of all factors, and by that of the first the scale of the product.
 
         Factors are not independent of each other: where one is large, so are others. But their weights are, and over
         these the mean square of the product is, row by row, the product of those of its factors.
         """
         for factor in self.factors:
-            factor.set_scales(maps, density)
+            factor._set_scales(maps, density)
         for function in self.functions:
-            function.set_scales(maps, density)
+            function._set_scales(maps, density)
         if density is None:
             squares = [square for factor in self.factors for square in factor.mean_squares(maps)]
             squares += [function(maps).square().mean(-1, keepdim=True) for function in self.functions]
@@ -209,12 +209,12 @@ class Product(nn.Module):
             self.functions[0].scale = self.functions[0].scale * factors
 
     @torch.no_grad()
-    def fold_scales(self) -> None:
+    def _fold_scales(self) -> None:
         """Move all scales into the first weights."""
         for factor in self.factors:
-            factor.fold_scales()
+            factor._fold_scales()
         for function in self.functions:
-            function.fold_scales()
+            function._fold_scales()
             self.first_weights().mul_(function.scale)
             function.scale.fill_(1.0)
 
@@ -234,15 +234,15 @@ class FunctionOfSums(nn.Module):
         self.register_buffer("scale", torch.ones((), **factory_kwargs))
 
     @torch.no_grad()
-    def draw(self) -> None:
+    def _draw(self) -> None:
         """Draw weights for sums of unit variance, and scale for independent normal ones."""
         for argument in self.arguments:
-            argument.draw()
+            argument._draw()
         points, density = _normal_points(len(self.arguments), at_least_single(self.scale.dtype), self.scale.device)
         first = self.arguments[0]
         if self.plan.opcode == DIV and first.bias is not None:
             # As in 1 / (1 + x**2): start away from the pole.
-            first.draw(0.25)
+            first._draw(0.25)
             first.bias.fill_(1.0)
             points = 1.0 + 0.5 * points
         self.scale.copy_(inverse_rms(composite_function(self.plan.opcode)(*points[:, :, None].unbind(1)), density))
@@ -251,20 +251,20 @@ class FunctionOfSums(nn.Module):
         return self._value(maps) * self.scale
 
     def _value(self, maps: list[Tensor]) -> Tensor:
-        return composite_function(self.plan.opcode)(*(argument.combine(maps) for argument in self.arguments))
+        return composite_function(self.plan.opcode)(*(argument._combine(maps) for argument in self.arguments))
 
     @torch.no_grad()
-    def set_scales(self, maps: list[Tensor], density: Tensor | None = None) -> None:
+    def _set_scales(self, maps: list[Tensor], density: Tensor | None = None) -> None:
         """Set the scales inside, and that of the function for the sums that follow from them."""
         for argument in self.arguments:
-            argument.set_scales(maps, density)
+            argument._set_scales(maps, density)
         if density is None:
             self.scale.copy_(inverse_rms(self._value(maps)))
 
-    def fold_scales(self) -> None:
+    def _fold_scales(self) -> None:
         """Fold those inside; the product that this is a factor of takes care of its own."""
         for argument in self.arguments:
-            argument.fold_scales()
+            argument._fold_scales()
 
 
 def at_least_single(dtype: torch.dtype) -> torch.dtype:
