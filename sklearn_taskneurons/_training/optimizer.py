@@ -52,12 +52,6 @@ class VectorAdamW(AdamW):
             raise ValueError(f"there must be a single parameter, got {len(params)}")
         self.param_groups.append({**self.defaults, **param_group, "params": params})
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradient, or make it zero."""
-        vector = self.param_groups[0]["params"][0]
-        if vector.grad is not None:
-            vector.grad = None if set_to_none else torch.zeros_like(vector)
-
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Update the vector, once it has a gradient; return what the closure returns."""

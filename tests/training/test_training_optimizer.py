@@ -98,17 +98,6 @@ def test_a_second_parameter_is_refused():
         optimizer.add_param_group({"params": [nn.Parameter(torch.ones(2))]})
 
 
-@pytest.mark.parametrize("set_to_none", [True, False])
-def test_gradients_are_forgotten_or_made_zero(set_to_none):
-    vector = nn.Parameter(torch.ones(2))
-    optimizer = VectorAdamW([vector])
-    optimizer.zero_grad(set_to_none=set_to_none)
-    assert vector.grad is None
-    vector.square().sum().backward()
-    optimizer.zero_grad(set_to_none=set_to_none)
-    assert vector.grad is None if set_to_none else torch.equal(vector.grad, torch.zeros(2))
-
-
 def test_a_group_has_settings_of_its_own_and_else_the_common_ones():
     vector = nn.Parameter(torch.ones(2))
     ours, theirs = (kind([{"params": [vector], "lr": 0.5}], weight_decay=0.1) for kind in (VectorAdamW, torch.optim.AdamW))
