@@ -85,6 +85,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _start_targets(self, y, weights):
         """Learn from the first rows what the targets are; return the number of the network's outputs."""
 
+    def _cover_targets(self, y):
+        """Learn from the rows of any fit, the first or a further one, within what range the targets are."""
+
     @abstractmethod
     def _network_targets(self, y):
         """Return what the network is trained on: float (N, O) or class numbers (N,)."""
@@ -144,6 +147,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self._resume()
         else:
             self._start(X, y, weights, search_seed, net_seed, deadline)
+        self._cover_targets(y)
         table = self._table(X, y, weights)
         rows, held_out = (table, None) if parts is None else map(table.subset, parts)
         self._train(rows, held_out, self._max_epochs(len(rows)), deadline)
@@ -163,6 +167,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self._check_parameters()
             _, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
             self._start(X, y, weights, search_seed, net_seed, deadline)
+        self._cover_targets(y)
         self._train(self._table(X, y, weights), None, 1, deadline)
         return self
 

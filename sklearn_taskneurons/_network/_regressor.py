@@ -115,8 +115,10 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         self.n_outputs_ = y.shape[1]
         return self.n_outputs_
 
-    def _network_targets(self, y):
+    def _cover_targets(self, y):
         self.target_scaler_ = self.target_scaler_.covering(y)
+
+    def _network_targets(self, y):
         return self.target_scaler_.transform(y)
 
     def _search_targets(self, y):
