@@ -42,6 +42,8 @@ def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
 class FitTasks:
     """The iterations of a fit, one task after the other, for the callbacks that an estimator was given by `set_callbacks`.
 
+    The first one begins at once.
+
     Parameters
     ----------
     estimator : CallbackSupportMixin
@@ -70,23 +72,28 @@ class FitTasks:
         if hasattr(estimator, "_init_callback_context"):
             self._fit = estimator._init_callback_context(max_subtasks=n_tasks)
             self._fit.call_on_fit_task_begin(**self._data)
+        self._begin()
 
-    def begin(self) -> None:
-        """Begin an iteration, unless the last one has been."""
+    def next(self) -> bool:
+        """Go on to the next iteration, unless the last one has been; return whether a callback wishes that there is none."""
+        wish = self._end()
+        self._begin()
+        return wish
+
+    def close(self) -> None:
+        """End the fit, and an iteration that was broken off."""
+        self._end()
+        if self._fit is not None:
+            self._fit.call_on_fit_task_end(**self._data, reconstruction_attributes=self._fitted)
+
+    def _begin(self) -> None:
         if self._fit is not None and self._left > 0:
             self._left -= 1
             self._iteration = self._fit.subcontext(task_name=self._name)
             self._iteration.call_on_fit_task_begin(**self._data)
 
-    def end(self) -> bool:
-        """End the iteration, if one has begun; return whether a callback wishes that it was the last one."""
+    def _end(self) -> bool:
         if self._iteration is None:
             return False
         iteration, self._iteration = self._iteration, None
         return bool(iteration.call_on_fit_task_end(**self._data, reconstruction_attributes=self._fitted))
-
-    def close(self) -> None:
-        """End the fit, and an iteration that was broken off."""
-        self.end()
-        if self._fit is not None:
-            self._fit.call_on_fit_task_end(**self._data, reconstruction_attributes=self._fitted)

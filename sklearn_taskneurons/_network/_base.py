@@ -302,13 +302,6 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _train(self, table, validation, max_epochs, deadline):
         tasks = FitTasks(self, "epoch", max_epochs, self._predicting)
-        tasks.begin()
-
-        def on_epoch():
-            wish = tasks.end()
-            tasks.begin()
-            return wish
-
         try:
             training = train(
                 self.net_,
@@ -318,7 +311,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 n_iter_no_change=self.n_iter_no_change,
                 tol=self.tol,
                 deadline=deadline,
-                on_epoch=on_epoch,
+                on_epoch=tasks.next,
                 keep_interrupted=True,
             )
         finally:

@@ -344,7 +344,6 @@ class _Watcher:
         self.state = None
         self.progress = ProgressLine() if estimator.verbose else None
         self.tasks = FitTasks(estimator, "generation", None, self.attributes)
-        self.tasks.begin()
 
     def see(self, state):
         """Take note of where the search stands."""
@@ -355,8 +354,7 @@ class _Watcher:
         if self.progress:
             self.progress.show(f"generation {record['generation']}: loss {record['best_loss']:.4g}")
         wishes = [wants_end(callback(dict(record))) for callback in self.estimator.callbacks or ()]
-        wishes.append(self.tasks.end())
-        self.tasks.begin()
+        wishes.append(self.tasks.next())
         return any(wishes)
 
     def attributes(self):
