@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_taskneurons._conv_task_neuron._autoencoder import encode, reconstruct, train_autoencoder
 from sklearn_taskneurons._conv_task_neuron._images import as_rows, find_image_shape, fit_channel_scaler
 from sklearn_taskneurons._device import resolve_device
-from sklearn_taskneurons._network import BaseNetwork, share_of_time, whole_numbers
+from sklearn_taskneurons._network import BaseNetwork, resolved, share_of_time, whole_numbers
 from sklearn_taskneurons._search import deadline_after
 from sklearn_taskneurons._training import Augmentation, fit_column_scaler, make_net_of
 from sklearn_taskneurons.nn import TaskNeuronCNN
@@ -186,7 +186,7 @@ class BaseConvTaskNeuron(BaseNetwork):
             weights,
             self._split(y, 1, seed),
             image_shape=self.image_shape_,
-            code_size=min(AUTO_CODE_SIZE, rows.shape[1]) if self.code_size == "auto" else self.code_size,
+            code_size=resolved(self.code_size, min(AUTO_CODE_SIZE, rows.shape[1])),
             max_epochs=self._max_epochs(len(rows)),
             deadline=deadline_after(share_of_time(deadline)),
             options=self._training_options(len(rows))
@@ -203,9 +203,7 @@ class BaseConvTaskNeuron(BaseNetwork):
 
     def _architecture(self, n_outputs, formula):
         channels = whole_numbers("channels", self.channels)
-        pool = self.pool_size
-        if isinstance(pool, str):
-            pool = tuple(2 if size >= 2 ** len(channels) else 1 for size in self.image_shape_[1:])
+        pool = resolved(self.pool_size, tuple(2 if size >= 2 ** len(channels) else 1 for size in self.image_shape_[1:]))
         return {
             "image_shape": self.image_shape_,
             "channels": channels,
@@ -220,10 +218,8 @@ class BaseConvTaskNeuron(BaseNetwork):
         }
 
     def _augmentation(self, seed):
-        shift = self.max_shift
-        if shift == "auto":
-            shift = int(min(self.image_shape_[1:]) >= AUTO_SHIFT_SIDE)
-        elif shift >= max(self.image_shape_[1:]):
+        shift = resolved(self.max_shift, int(min(self.image_shape_[1:]) >= AUTO_SHIFT_SIDE))
+        if shift >= max(self.image_shape_[1:]):
             raise ValueError(f"max_shift must be less than the longer side of an image of {self.image_shape_}, got {shift}")
         if not shift and not self.horizontal_flip:
             return None

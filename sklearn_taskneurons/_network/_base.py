@@ -26,6 +26,7 @@ from sklearn_taskneurons._network._candidates import (
     n_splits,
 )
 from sklearn_taskneurons._network._given_callbacks import given_callbacks
+from sklearn_taskneurons._network._parameters import resolved
 from sklearn_taskneurons._network._split import hold_out
 from sklearn_taskneurons._network._weights import weighty_rows
 from sklearn_taskneurons._search import deadline_after
@@ -173,7 +174,6 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _check_parameters(self):
         """Raise what can be known to be wrong before any work begins."""
-        whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes)
         resolve_device(self.device)
         given_callbacks(self.callbacks)
         self._augmentation(0)
@@ -189,10 +189,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _split(self, y, n_members, seed):
         """Return for each member the rows to train on, and those to choose its best epoch by; None if none is held out."""
-        wanted = self.early_stopping
-        if wanted == "auto":
-            wanted = len(y) * self.validation_fraction >= AUTO_HELD_OUT_ROWS
-        if not wanted:
+        if not resolved(self.early_stopping, len(y) * self.validation_fraction >= AUTO_HELD_OUT_ROWS):
             return None
         parts = hold_out(self._strata(y), len(y), self.validation_fraction, n_members, seed)
         return [to_tensor(rows, torch.int64) for rows in parts]
@@ -279,17 +276,15 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return losses if np.isfinite(losses).any() else None
 
     def _weight_decay(self, n_rows):
-        return min(AUTO_WEIGHT_DECAY / n_rows, MOST_WEIGHT_DECAY) if self.weight_decay == "auto" else self.weight_decay
+        return resolved(self.weight_decay, min(AUTO_WEIGHT_DECAY / n_rows, MOST_WEIGHT_DECAY))
 
     def _batch_size(self, n_rows):
-        return min(self._auto_batch_size, n_rows) if self.batch_size == "auto" else self.batch_size
+        return resolved(self.batch_size, min(self._auto_batch_size, n_rows))
 
     def _max_epochs(self, n_rows):
         """Return the largest number of epochs; few rows need more of them to make as many steps."""
-        if self.max_epochs != "auto":
-            return self.max_epochs
         steps_of_an_epoch = -(-n_rows // self._batch_size(n_rows))
-        return int(np.clip(-(-self._auto_steps // steps_of_an_epoch), *self._auto_epochs))
+        return resolved(self.max_epochs, int(np.clip(-(-self._auto_steps // steps_of_an_epoch), *self._auto_epochs)))
 
     def _table(self, X, y, weights):
         return make_table(
@@ -342,14 +337,6 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         X = self._validate(X, reset=False)
         return predict(self.net_, X, self.scaler_.transform)
-
-
-def whole_numbers(name, value):
-    """Return the whole numbers, each at least 1, that a parameter is; one may stand alone."""
-    numbers = np.atleast_1d(np.asarray(value, dtype=object))
-    if not all(isinstance(number, (int, np.integer)) and number >= 1 for number in numbers):
-        raise ValueError(f"{name} must be whole numbers of at least 1, got {value!r}")
-    return [int(number) for number in numbers]
 
 
 def share_of_time(deadline):

@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._callbacks import with_callbacks
+from sklearn_taskneurons._network._parameters import resolved
 from sklearn_taskneurons._network._weights import in_range, weighty_rows
 from sklearn_taskneurons._training import CrossEntropyLoss
 from sklearn_taskneurons._validation import check_weights, class_weights
@@ -174,7 +175,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         return np.searchsorted(self.classes_, y), weights * in_range(of_classes)
 
     def _loss(self):
-        return CrossEntropyLoss(self._auto_label_smoothing if self.label_smoothing == "auto" else self.label_smoothing)
+        return CrossEntropyLoss(resolved(self.label_smoothing, self._auto_label_smoothing))
 
     def _strata(self, y):
         return y

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_taskneurons._network import BaseNetwork, whole_numbers
+from sklearn_taskneurons._network import BaseNetwork, resolved, whole_numbers
 from sklearn_taskneurons._training import fit_scaler, make_net
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn import ACTIVATIONS, TaskNeuronMLP
@@ -109,23 +109,16 @@ class BaseTaskNeuron(BaseNetwork):
             self.formula_,
             hidden_layer_sizes=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes),
             hidden_formula=self.hidden_formula,
-            embedding_size=self._auto("embedding_size", n_rows, AUTO_EMBEDDING_SIZE, 0),
+            embedding_size=resolved(self.embedding_size, AUTO_EMBEDDING_SIZE if n_rows >= ENOUGH_ROWS else 0),
             n_members=self.n_members,
             **self._shared_options(n_rows),
             **options,
         )
-
-    def _auto(self, name, n_rows, with_many, with_few):
-        """Return the value of a parameter, or where it is "auto" that for so many rows."""
-        value = getattr(self, name)
-        if value != "auto":
-            return value
-        return with_many if n_rows >= ENOUGH_ROWS else with_few
 
     def _shared_options(self, n_rows):
         return {
             "n_scalings": self.scaler_.n_scalings,
             "elementwise_affine": self.elementwise_affine,
             "bound_input": not self.scaler_.is_bounded,
-            "activation": self._auto("activation", n_rows, "mixed", "tanh"),
+            "activation": resolved(self.activation, "mixed" if n_rows >= ENOUGH_ROWS else "tanh"),
         }
