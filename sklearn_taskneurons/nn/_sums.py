@@ -187,12 +187,8 @@ class Product(nn.Module):
         if density is None:
             squares = [square for factor in self.factors for square in factor.mean_squares(maps)]
             squares += [function(maps).square().mean(-1, keepdim=True) for function in self.functions]
-            inverse = inverse_rms(functools.reduce(operator.mul, squares).sqrt())
-            if len(self.factors):
-                # Each block is a factor of the product and is multiplied by it.
-                self.factors[0].scale.mul_(inverse ** (1 / self.factors[0].n_blocks))
-            else:
-                self.functions[0].scale.mul_(inverse)
+            first, root = self._first_and_root(inverse_rms(functools.reduce(operator.mul, squares).sqrt()))
+            first.scale.mul_(root)
 
     def first_weights(self) -> Tensor:
         """Return the weights to which the whole product is proportional: those of the first linear map, or the amplitude."""
@@ -200,13 +196,15 @@ class Product(nn.Module):
 
     def scale_by(self, factors: Tensor) -> None:
         """Multiply the product by a number for each member, (M,)."""
-        factors = factors[:, None, None]
-        if len(self.factors):
-            # Each block is a factor of the product and is multiplied by it.
-            first = self.factors[0]
-            first.scale = first.scale * factors ** (1 / first.n_blocks)
-        else:
-            self.functions[0].scale = self.functions[0].scale * factors
+        first, root = self._first_and_root(factors[:, None, None])
+        first.scale = first.scale * root
+
+    def _first_and_root(self, factor: Tensor) -> "tuple[LinearMap | FunctionOfSums, Tensor]":
+        """Return what has the scale of the product, and by what it is multiplied there to multiply the product by a factor."""
+        if not len(self.factors):
+            return self.functions[0], factor
+        # Each block is a factor of the product and is multiplied by it.
+        return self.factors[0], factor ** (1 / self.factors[0].n_blocks)
 
     @torch.no_grad()
     def _fold_scales(self) -> None:
