@@ -17,7 +17,7 @@ from sklearn_taskneurons import (
     TaskNeuronRegressor,
     VSRRegressor,
 )
-from sklearn_taskneurons._training.callbacks import BestEpoch
+from sklearn_taskneurons._training.best_epoch import BestEpoch
 
 CLASSIFIERS = [TaskNeuronClassifier, ConvTaskNeuronClassifier]
 REGRESSORS = [TaskNeuronRegressor, ConvTaskNeuronRegressor]

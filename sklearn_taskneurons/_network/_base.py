@@ -15,8 +15,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_taskneurons._callbacks import CallbackSupportMixin, FitTasks
 from sklearn_taskneurons._device import plain_torch, resolve_device, seeded_torch, to_tensor
+from sklearn_taskneurons._fit_tasks import CallbackSupportMixin, FitTasks
 from sklearn_taskneurons._network._candidates import (
     HELD_OUT_FRACTION,
     candidates,

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
-from sklearn_taskneurons._callbacks import with_callbacks
+from sklearn_taskneurons._fit_tasks import with_callbacks
 from sklearn_taskneurons._network._parameters import resolved
 from sklearn_taskneurons._network._weights import in_range, weighty_rows
 from sklearn_taskneurons._training import CrossEntropyLoss

@@ -3,7 +3,7 @@
 from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
-from sklearn_taskneurons._callbacks import with_callbacks
+from sklearn_taskneurons._fit_tasks import with_callbacks
 from sklearn_taskneurons._network._weights import in_range
 from sklearn_taskneurons._training import SquaredErrorLoss, fit_target_scaler
 from sklearn_taskneurons._validation import check_numbers, check_weights

@@ -13,7 +13,7 @@ from torch import nn
 from sklearn_taskneurons._device import seeded_torch
 from sklearn_taskneurons._training.augmentation import Augmentation
 from sklearn_taskneurons._training.batches import RowOrder, TensorBatches, TensorTable
-from sklearn_taskneurons._training.callbacks import BestEpoch
+from sklearn_taskneurons._training.best_epoch import BestEpoch
 from sklearn_taskneurons._training.losses import MemberLoss, SquaredErrorLoss
 from sklearn_taskneurons._training.optimizer import VectorAdamW
 from sklearn_taskneurons._training.vector import parameter_vector, tied

@@ -17,7 +17,7 @@ from torch import nn
 
 from sklearn_taskneurons._device import plain_torch, single_torch_thread, to_array, to_tensor
 from sklearn_taskneurons._training.batches import TensorTable
-from sklearn_taskneurons._training.callbacks import BestEpoch
+from sklearn_taskneurons._training.best_epoch import BestEpoch
 from sklearn_taskneurons._training.nets import TableNet
 
 Stopped: TypeAlias = Literal["converged", "time", "diverged", "callback", "interrupted"] | None

@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_taskneurons._callbacks import CallbackSupportMixin, FitTasks
 from sklearn_taskneurons._device import resolve_device
+from sklearn_taskneurons._fit_tasks import CallbackSupportMixin, FitTasks
 from sklearn_taskneurons._progress import ProgressLine
 from sklearn_taskneurons._search import (
     CRITERIA,

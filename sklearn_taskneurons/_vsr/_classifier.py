@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
-from sklearn_taskneurons._callbacks import with_callbacks
+from sklearn_taskneurons._fit_tasks import with_callbacks
 from sklearn_taskneurons._search import TermColumns, deadline_after, distinct_terms
 from sklearn_taskneurons._validation import check_weights, class_weights
 from sklearn_taskneurons._vsr._base import BaseVSR
