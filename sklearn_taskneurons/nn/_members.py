@@ -29,7 +29,7 @@ def member_state(module: nn.Module, index: int, single: nn.Module) -> dict[str, 
         raise IndexError(f"index must be from 0 to {n_members - 1}, got {index}")
     own = single.state_dict()
     if strange := set(module.state_dict()) - set(own):
-        raise ValueError(f"the weights must be the module's own, without parametrization or pruning; got {sorted(strange)}")
+        raise ValueError(f"the weights must be the module's own, without parametrization or pruning, got {sorted(strange)}")
     return {
         name: (value if value.numel() == own[name].numel() else value[index]).reshape(own[name].shape)
         for name, value in module.state_dict().items()

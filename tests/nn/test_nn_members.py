@@ -170,7 +170,7 @@ def test_a_member_must_exist():
 def test_a_member_has_weights_of_its_own_only():
     layer = TaskNeuronLinear(2, 1, "x**2 + x", n_members=2)
     torch.nn.utils.parametrizations.weight_norm(layer, next(name for name, _ in layer.named_parameters()))
-    with pytest.raises(ValueError, match=r"without parametrization or pruning; got \['parametrizations"):
+    with pytest.raises(ValueError, match=r"without parametrization or pruning, got \['parametrizations"):
         layer.member(0)
 
 
