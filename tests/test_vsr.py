@@ -208,6 +208,11 @@ class TestParameters:
 
 
 class TestSearch:
+    @pytest.mark.parametrize("seed", range(4))
+    def test_a_coefficient_that_is_whole_but_for_rounding_is_whole(self, seed):
+        X = np.random.default_rng(seed).normal(size=(200, 3))
+        assert str(small(random_state=seed).fit(X, (X**5).sum(axis=1)).formula_) == "x**5"
+
     def test_another_seed_is_another_search(self, table):
         X, y = table
         y = y + np.random.default_rng(1).normal(size=len(y))

@@ -146,8 +146,11 @@ class LeastSquares:
             coefficients, _, rank, _ = scipy.linalg.lstsq(
                 matrix, targets.centred, cond=self._tolerances[columns].max(), lapack_driver="gelsd", check_finite=False
             )
-        # What moves the targets by no more than rounding does is not there.
-        coefficients[np.abs(coefficients) <= _CONSTANT_TOLERANCE * np.linalg.norm(targets.centred, axis=0)] = 0.0
+        # What moves the targets by no more than rounding does is not there: 1e-17 is 0, and 1.0000000000000002 is 1.
+        norms, rounding = self._norms[columns, None], _CONSTANT_TOLERANCE * np.linalg.norm(targets.centred, axis=0)
+        whole = np.rint(coefficients / norms)
+        is_whole = np.abs(coefficients - whole * norms) <= rounding
+        coefficients = np.where(is_whole, whole * norms, coefficients)
         loss = float(targets.loss(targets.centred - matrix @ coefficients))
-        coefficients = coefficients / self._norms[columns, None]
+        coefficients = np.where(is_whole, whole, coefficients / norms)
         return Solution(loss, int(rank), targets.intercept(self._means[columns] @ coefficients), coefficients)
