@@ -208,6 +208,14 @@ class TestParameters:
 
 
 class TestSearch:
+    @pytest.mark.parametrize("seed", [0, 4])
+    def test_a_formula_that_fits_exactly_may_become_simpler(self, seed):
+        X = np.random.default_rng(0).normal(size=(200, 3))
+        how = {"function_set": ("add", "mul", "sqrt", "sum"), "optimizer_iterations": 10, "n_iter_no_change": None}
+        model = VSRRegressor(population_size=300, generations=60, random_state=seed, **how).fit(X, np.sqrt((X**2).sum(axis=1)))
+        assert str(model.formula_) == "sqrt(sum(x**2))"
+        assert model.n_iter_ < 60
+
     @pytest.mark.parametrize("seed", range(4))
     def test_a_coefficient_that_is_whole_but_for_rounding_is_whole(self, seed):
         X = np.random.default_rng(seed).normal(size=(200, 3))

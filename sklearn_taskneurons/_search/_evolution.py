@@ -1,9 +1,10 @@
 """The genetic search: generations of programs, scored by whatever scorer is given."""
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from sklearn_taskneurons._threads import single_blas_thread
 from sklearn_taskneurons.formula.functions import opcodes_of
 
 Callback: TypeAlias = Callable[[Record], object]
+
+_EXACT_PATIENCE: Final = 5  # generations in which a formula that fits exactly may become simpler
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +239,9 @@ def _resumed(state: SearchState, scorer: Scorer, rngs: list[np.random.Generator]
 
 
 def _converged(state: SearchState, settings: SearchSettings) -> End | None:
-    """Return "converged" where nothing is left to gain."""
-    is_perfect = len(state.front.loss) and state.front.loss.min() <= LOSS_FLOOR
-    is_still = settings.n_iter_no_change is not None and state.unimproved >= settings.n_iter_no_change
-    return "converged" if is_perfect or is_still else None
+    """Return "converged" where nothing is to be expected any more."""
+    is_exact = len(state.front.loss) and state.front.loss.min() <= LOSS_FLOOR
+    patience = math.inf if settings.n_iter_no_change is None else settings.n_iter_no_change
+    # The first formula that fits exactly is seldom the simplest one.
+    patience = min(patience, _EXACT_PATIENCE) if is_exact else patience
+    return "converged" if state.unimproved >= patience else None

@@ -43,7 +43,7 @@ class SearchSettings:
     parsimony_coefficient : float
         Added to the normalised loss for each node when programs compete.
     n_iter_no_change : int or None
-        Stop when the front has not improved for so many generations.
+        Stop when the front has not improved for so many generations; for fewer where a formula fits exactly.
     """
 
     function_set: tuple[str, ...] = ("add", "sub", "mul", "neg")

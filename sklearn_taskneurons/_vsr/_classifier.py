@@ -55,7 +55,8 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     generations : int, default=80
         The largest number of generations, at least 1.
     n_iter_no_change : int or None, default=20
-        Stop after so many generations, at least 1, without a better formula of any complexity; None never does.
+        Stop after so many generations, at least 1, without a better formula of any complexity, and after five at most once one
+        fits exactly; None waits for such a one only.
     tournament_size : int, default=15
         How many programs, drawn at random, compete to become a parent, at least 1.
     p_crossover : float, default=0.3
