@@ -86,7 +86,3 @@ def test_regressors_and_classifiers_describe_alike_what_they_share(prefix):
         assert first.keys() ^ second.keys() == of_one
         shared = (first.keys() & second.keys()) - different
         assert {name: first[name] for name in shared} == {name: second[name] for name in shared}
-
-
-def test_the_package_is_documented():
-    assert sklearn_taskneurons.__doc__

@@ -131,9 +131,6 @@ class TestTable:
         assert np.isnan([candidate.loss for candidate in model.formula_candidates_]).all()
         assert powers(model.formula_) == powers(model.search_.neuron_formula())
 
-    def test_a_constant_target_gets_linear_neurons(self, X):
-        assert found(X, np.full(N_ROWS, 4.2)).formula_ == Formula("x")
-
 
 class TestRepetition:
     def test_the_same_seed_gives_the_same_table(self, X):

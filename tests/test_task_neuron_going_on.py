@@ -64,6 +64,14 @@ class FailAt(Callback):
             raise self.error
 
 
+@pytest.mark.parametrize("estimator", CLASSIFIERS)
+def test_a_loss_of_one_column_is_refused_for_several_classes_before_any_work(estimator, digits, monkeypatch):
+    monkeypatch.setattr(estimator, "_features", interrupt)
+    model = small(estimator, formula="auto", search=VSRRegressor(loss="huber"))
+    with pytest.raises(ValueError, match=r"search must have loss='squared_error' .* loss='huber' and 10 of them"):
+        model.fit(*digits)
+
+
 @pytest.mark.parametrize("estimator", REGRESSORS)
 def test_targets_keep_their_shape(estimator, digits):
     X, y = digits

@@ -20,6 +20,7 @@ from sklearn_taskneurons._fit_tasks import CallbackSupportMixin, FitTasks
 from sklearn_taskneurons._network._candidates import (
     HELD_OUT_FRACTION,
     candidates,
+    check_loss,
     check_search,
     choose,
     default_search,
@@ -235,8 +236,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         given = self._given_formula()
         if given is not None:
             return given
+        targets = self._search_targets(y)
+        check_loss(self.search, targets)
         X = self._features(X, y, weights, seed, deadline)
-        self._run_search(X, self._search_targets(y), weights, seed, deadline)
+        self._run_search(X, targets, weights, seed, deadline)
         pool = candidates(self.search_.pareto_front_, self.search_.max_degree if self.search is None else 0)
         losses = self._held_out_losses(pool, X, y, weights, n_outputs, seed, deadline)
         self.formula_candidates_ = choose(pool, losses)

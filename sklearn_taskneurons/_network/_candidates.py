@@ -1,7 +1,7 @@
 """Which formulas a network may get, and which of them it gets."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,15 @@ def check_search(search: VSRRegressor | VSRClassifier) -> None:
     """Raise ValueError if a search could not begin, or could find what cannot be part of a neuron."""
     search._validate_params()
     check_functions(opcodes_of(search._settings().function_set).values())
+
+
+def check_loss(search: VSRRegressor | VSRClassifier | None, targets: NDArray[Any]) -> None:
+    """Raise ValueError where the loss of a search does not go with several columns of targets."""
+    if search is not None and targets.ndim == 2 and search.loss != "squared_error":
+        raise ValueError(
+            "search must have loss='squared_error' where there are several targets, or more than two classes; got "
+            f"loss={search.loss!r} and {targets.shape[1]} of them"
+        )
 
 
 def n_splits(n_rows: int) -> int:
