@@ -168,9 +168,8 @@ def print_front(task_net: Any) -> None:
     print("\nPareto front (the best formula of each complexity on the training rows; w: one number for each feature)")
     print(f"{'complexity':>10}  {'loss':>9}  formula")
     for point in task_net.search_.pareto_front_:
-        formula = point.formula[0] if isinstance(point.formula, tuple) else point.formula
-        mark = "*" if formula == task_net.search_.formula_ else " "
-        print(f"{point.complexity:>9}{mark}  {point.loss:>9.4g}  {shorten(formula)}")
+        mark = "*" if point.formulas[0] == task_net.search_.formula_ else " "
+        print(f"{point.complexity:>9}{mark}  {point.loss:>9.4g}  {shorten(point.formulas[0])}")
     if len(task_net.search_.formulas_) == 1 and task_net.n_features_in_ <= 20:
         print("\nthe best one, on scaled columns:")
         print(task_net.search_.formula_.report(task_net.feature_names_in_))

@@ -32,6 +32,11 @@ class ParetoPoint(NamedTuple):
     score: float
     formula: Formula | tuple[Formula, ...]
 
+    @property
+    def formulas(self) -> tuple[Formula, ...]:
+        """The formulas of all outputs, one or more."""
+        return self.formula if isinstance(self.formula, tuple) else (self.formula,)
+
 
 def pareto_point(entry: FrontEntry, score: float, y_ndim: int) -> ParetoPoint:
     """Return the line of an entry of the front: one formula where the targets were one column."""
@@ -40,8 +45,7 @@ def pareto_point(entry: FrontEntry, score: float, y_ndim: int) -> ParetoPoint:
 
 def best_first(front: Sequence[ParetoPoint]) -> list[tuple[Formula, ...]]:
     """Return the formulas of each point, the best score first, the simplest one among equals."""
-    points = sorted(front, key=lambda point: -point.score)
-    return [point.formula if isinstance(point.formula, tuple) else (point.formula,) for point in points]
+    return [point.formulas for point in sorted(front, key=lambda point: -point.score)]
 
 
 def has_own_weights(formulas: Sequence[Formula]) -> bool:
@@ -57,8 +61,7 @@ def neuron_formulas(front: Sequence[ParetoPoint]) -> list[tuple[Formula, float]]
     """
     found = []
     for point in sorted(front, key=lambda point: -point.score):
-        formulas = point.formula if isinstance(point.formula, tuple) else (point.formula,)
-        formula = max(formulas, key=lambda formula: len(formula.terms))
+        formula = max(point.formulas, key=lambda formula: len(formula.terms))
         if formula.degree != 0:
             nodes = tuple(Node(VECTOR) if node.opcode == VECTOR else node for node in formula.expression)
             found.append((Formula.from_expression(nodes), point.score))

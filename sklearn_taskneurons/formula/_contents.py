@@ -23,7 +23,7 @@ class Contents(NamedTuple):
     type: Type
 
 
-def contents(expression: Expression, text: str | None, positions: Sequence[int] | None) -> Contents:
+def contents(expression: Expression, text: str | None = None, positions: Sequence[int] | None = None) -> Contents:
     """Return the contents of a formula; the text and the positions of its nodes, where there are any, are for errors."""
     try:
         check_bounds(expression)

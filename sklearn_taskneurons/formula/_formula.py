@@ -1,11 +1,11 @@
 """The class Formula."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from sklearn_taskneurons.formula._build import rounded_expression
 from sklearn_taskneurons.formula._checks import check_digits, normal_nodes
-from sklearn_taskneurons.formula._contents import contents
+from sklearn_taskneurons.formula._contents import Contents, contents
 from sklearn_taskneurons.formula._evaluate import row_values
 from sklearn_taskneurons.formula._expression import Expression, Node, Type, depth
 from sklearn_taskneurons.formula._identity import fingerprint
@@ -17,8 +17,6 @@ from sklearn_taskneurons.formula._report import checked_names, report_text
 from sklearn_taskneurons.formula._sympy import sympy_sum
 from sklearn_taskneurons.formula._terms import Term, demanding_expression
 from sklearn_taskneurons.formula.functions import FUNCTIONS, VECTOR, Function
-
-_FIELDS: Final = ("_expanded", "_expression", "_key", "_n_features", "_terms", "_text", "_type")
 
 
 class Formula(Immutable):
@@ -79,23 +77,17 @@ class Formula(Immutable):
     array([1.52 , 1.52 , 2.582])
     """
 
-    __slots__ = ("__weakref__", *_FIELDS)
+    __slots__ = ("__weakref__", "_contents", "_key")
 
-    _expanded: Expression
-    _expression: Expression
+    _contents: Contents
     _key: tuple[int | None, object] | None  # made when it is first asked for
-    _n_features: int | None
-    _terms: tuple[Term, ...]
-    _text: str
-    _type: Type
 
     def __init__(self, formula: "str | Formula") -> None:
         if isinstance(formula, Formula):
-            for name in _FIELDS:
-                object.__setattr__(self, name, getattr(formula, name))
+            self._set(formula._contents)
         elif isinstance(formula, str):
             expression, positions = parse(str(formula))
-            self._set(expression, str(formula), positions)
+            self._set(contents(expression, str(formula), positions))
         else:
             raise TypeError(f"a formula must be a str or a Formula, given {type(formula).__name__}")
 
@@ -126,20 +118,19 @@ class Formula(Immutable):
         """
         nodes = normal_nodes(expression)
         formula = cls.__new__(cls)
-        formula._set(nodes, None, None)
+        formula._set(contents(nodes))
         return formula
 
-    def _set(self, expression: Expression, text: str | None, positions: Sequence[int] | None) -> None:
-        for name, value in contents(expression, text, positions)._asdict().items():
-            object.__setattr__(self, f"_{name}", value)
+    def _set(self, contents: Contents) -> None:
+        object.__setattr__(self, "_contents", contents)
         object.__setattr__(self, "_key", None)
 
     def __reduce__(self) -> tuple[Callable[..., "Formula"], tuple[Any, ...]]:
-        if len(self._text) > MAX_CHARACTERS:
-            return type(self).from_expression, (self._expression,)
+        if len(self._contents.text) > MAX_CHARACTERS:
+            return type(self).from_expression, (self.expression,)
         # Functions of the user's own go along: without them the text would mean nothing elsewhere.
-        own = dict.fromkeys(FUNCTIONS[node.opcode] for node in self._expression if FUNCTIONS[node.opcode].is_own)
-        return (_restored, (type(self), self._text, *own)) if own else (type(self), (self._text,))
+        own = dict.fromkeys(FUNCTIONS[node.opcode] for node in self.expression if FUNCTIONS[node.opcode].is_own)
+        return (_restored, (type(self), self._contents.text, *own)) if own else (type(self), (self._contents.text,))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Formula):
@@ -153,57 +144,57 @@ class Formula(Immutable):
         """Return what equal formulas have in common."""
         if self._key is None:
             # without known vectors the expanded form is unique; with them a product has many forms
-            expanded, n_features = self._expanded, self._n_features
+            expanded, n_features = self._contents.expanded, self.n_features
             key = (n_features, expanded if n_features is None else fingerprint(expanded, n_features))
             object.__setattr__(self, "_key", key)
             return key
         return self._key
 
     def __str__(self) -> str:
-        return self._text
+        return self._contents.text
 
     def __repr__(self) -> str:
-        return f"Formula({self._text!r})"
+        return f"Formula({self._contents.text!r})"
 
     @property
     def expression(self) -> Expression:
         """The formula as written: nodes in prefix order."""
-        return self._expression
+        return self._contents.expression
 
     @property
     def terms(self) -> tuple[Term, ...]:
         """The canonical sum of terms: powers by falling degree, then functions, then the constant; () for 0."""
-        return self._terms
+        return self._contents.terms
 
     @property
     def type(self) -> Type:
         """The type of the formula as written: "V" if it is summed over the features, "S" if not."""
-        return self._type
+        return self._contents.type
 
     @property
     def n_features(self) -> int | None:
         """The number of features that its constant vectors demand; None when any number will do."""
-        return self._n_features
+        return self._contents.n_features
 
     @property
     def is_free(self) -> bool:
         """Whether a free constant vector ``w`` is in it."""
-        return Node(VECTOR) in self._expression
+        return Node(VECTOR) in self.expression
 
     @property
     def length(self) -> int:
         """The number of nodes."""
-        return len(self._expression)
+        return len(self.expression)
 
     @property
     def depth(self) -> int:
         """The number of nodes on the longest way from the root to a leaf."""
-        return depth(self._expression)
+        return depth(self.expression)
 
     @property
     def degree(self) -> int | None:
         """The highest total power of x in a term; None when some term is no polynomial of x."""
-        degrees = [term.degree for term in self._terms]
+        degrees = [term.degree for term in self.terms]
         return None if None in degrees else max((degree for degree in degrees if degree is not None), default=0)
 
     def expand(self) -> "Formula":
@@ -222,9 +213,9 @@ class Formula(Immutable):
         >>> Formula("3 + dot([1, 2], x - 1) + sum(x)").expand()
         Formula('dot([2, 3], x)')
         """
-        expanded = self._expanded
-        if self._n_features is not None and not any(isinstance(node.value, tuple) for node in expanded):
-            expanded = demanding_expression(self._terms, self._n_features)
+        expanded = self._contents.expanded
+        if self.n_features is not None and not any(isinstance(node.value, tuple) for node in expanded):
+            expanded = demanding_expression(self.terms, self.n_features)
         return type(self).from_expression(expanded)
 
     def round(self, digits: int = 3) -> "Formula":
@@ -253,7 +244,7 @@ class Formula(Immutable):
         Formula('0.068*x**3 + 1200')
         """
         check_digits(digits)
-        rounded = rounded_expression(self._expression, digits)
+        rounded = rounded_expression(self.expression, digits)
         try:
             return type(self).from_expression(rounded)
         except ValueError as error:
@@ -293,7 +284,7 @@ class Formula(Immutable):
           + 0.15*x
         where x is each of age, rooms
         """
-        return report_text(self._terms, checked_names(feature_names, self._n_features), digits)
+        return report_text(self.terms, checked_names(feature_names, self.n_features), digits)
 
     def latex(self, feature_names: Sequence[str] | None = None, digits: int | None = None) -> str:
         r"""Return the formula in LaTeX.
@@ -324,8 +315,8 @@ class Formula(Immutable):
         -2\,\mathrm{n\_rooms} + 0.5\,\mathrm{age}
         """
         if feature_names is None:
-            return LatexPrinter(digits).text(self._expression)
-        return LatexPrinter(digits, checked_names(feature_names, self._n_features)).text(self._expanded)
+            return LatexPrinter(digits).text(self.expression)
+        return LatexPrinter(digits, checked_names(feature_names, self.n_features)).text(self._contents.expanded)
 
     def _repr_latex_(self) -> str:
         """Return the formula for a notebook."""
@@ -360,12 +351,12 @@ class Formula(Immutable):
         >>> Formula("0.5*x**2 + 1").to_sympy(2)
         x0**2/2 + x1**2/2 + 2
         """
-        demanded = self._n_features
+        demanded = self.n_features
         n_features = demanded if n_features is None else n_features
         if n_features is None or n_features < 1 or demanded not in (None, n_features):
             rule = "at least 1" if demanded is None else f"the formula's {demanded}"
             raise ValueError(f"n_features must be {rule}, given {n_features}")
-        return sympy_sum(self._expression, n_features, symbols)
+        return sympy_sum(self.expression, n_features, symbols)
 
     def __call__(self, X: Any) -> Any:
         """Return the value of the formula for each row.
@@ -388,7 +379,7 @@ class Formula(Immutable):
         TypeError
             If X has complex numbers.
         """
-        return row_values(self._expression, X, self._n_features)
+        return row_values(self.expression, X, self.n_features)
 
 
 def _restored(cls: type[Formula], text: str, *functions: Function) -> Formula:

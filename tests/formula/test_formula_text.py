@@ -82,13 +82,13 @@ def test_pickles_as_text(tmp_path):
 def test_cannot_be_changed():
     formula = Formula("x")
     with pytest.raises(AttributeError, match="must not be changed"):
-        formula._text = "y"
+        formula._contents = "y"
     with pytest.raises(AttributeError):
         formula.degree = 3
     with pytest.raises(AttributeError):
         formula.anything = 3
     with pytest.raises(AttributeError, match="must not be changed"):
-        del formula._text
+        del formula._contents
     assert str(formula) == "x"
 
 
