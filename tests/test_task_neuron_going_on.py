@@ -131,14 +131,6 @@ class TestFailures:
             each.set_params(callbacks=None)
         assert_same(model, before, X, y)
 
-    @pytest.mark.parametrize("estimator", REGRESSORS)
-    def test_a_block_that_is_refused_does_not_change_the_shape_of_predictions(self, estimator, digits):
-        X, y = digits
-        model = small(estimator).fit(X, y)
-        with pytest.raises(ValueError, match="Negative"):
-            model.partial_fit(X, y[:, None], sample_weight=-np.ones(len(y)))
-        assert model.predict(X).shape == y.shape
-
     @pytest.mark.parametrize("value", [None, np.inf])
     def test_targets_among_objects_must_be_finite(self, value, digits):
         X, y = digits
@@ -201,7 +193,7 @@ class TestWeights:
     def test_a_row_must_be_left(self, estimator, of_zero, digits):
         X, y = digits
         class_weight = dict.fromkeys(range(10), 0.0) | {0: of_zero}
-        with pytest.raises(ValueError, match="sample_weight times class_weight is 0 for all 120 rows"):
+        with pytest.raises(ValueError, match="sample_weight times class_weight is 0 for all of them"):
             small(estimator, class_weight=class_weight).fit(X, y, sample_weight=y > 0)
 
 

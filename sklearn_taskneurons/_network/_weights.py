@@ -23,5 +23,5 @@ def weighty_rows(
         return X, y, weights
     rows = weights > 0
     if not rows.any():
-        raise ValueError(f"a row must have a weight, but sample_weight times class_weight is 0 for all {len(rows)} rows")
+        raise ValueError("a row must have a weight, but sample_weight times class_weight is 0 for all of them")
     return X[rows], y[rows], weights[rows]

@@ -67,7 +67,7 @@ class RowBlocks:
     @property
     def n_rows(self):
         """For how many rows they count."""
-        return count_rows(sum(part[0].total_weight for part in self.parts), self.n_used)
+        return count_of(sum(part[0].total_weight for part in self.parts), self.n_used)
 
     @property
     def first(self):
@@ -84,6 +84,12 @@ class RowBlocks:
         )
 
 
-def count_rows(total_weight, n_used):
+def count_rows(weights):
+    """Return for how many rows those with a weight count."""
+    with np.errstate(over="ignore"):  # such weights are refused by what scores
+        return count_of(weights.sum(), np.count_nonzero(weights))
+
+
+def count_of(total_weight, n_used):
     """Return for how many rows those count that have a weight: a weight of 2 for two, all of them for themselves at least."""
     return max(round(min(total_weight, _MOST_ROWS)), n_used)

@@ -272,7 +272,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         X, weights, weighted = X[used], weights[used], weighted[used]
         targets = class_indicators(numbers, len(classes))
         # The weights of classes say what matters, not how much is known: they make no more rows.
-        n_rows = count_rows(weights.sum(), np.count_nonzero(weights))
+        n_rows = count_rows(weights)
         scorer = self._scorer(X, targets, weighted, settings, n_rows)
         self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=targets.ndim)
         self.classes_ = classes

@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_feature_names
 from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS, TermColumns, block_weights, blocks_of
 from sklearn_taskneurons._threads import single_blas_thread
 from sklearn_taskneurons._validation import class_weights
-from sklearn_taskneurons._vsr._blocks import RowBlocks, count_rows
+from sklearn_taskneurons._vsr._blocks import RowBlocks, count_of
 from sklearn_taskneurons._vsr._losses import is_squared_error
 from sklearn_taskneurons._vsr._targets import check_labels, class_indicators, class_numbers
 
@@ -118,7 +118,7 @@ class ClusterRows:
         of_class = class_weights(class_weight, labels, weights)
         classes, _ = class_numbers(labels[of_class > 0])
         n_used = np.bincount(numbers, np.concatenate(counts))
-        return Labels(classes, of_class[of_class > 0], count_rows(weights[of_class > 0].sum(), n_used[of_class > 0].sum()))
+        return Labels(classes, of_class[of_class > 0], count_of(weights[of_class > 0].sum(), n_used[of_class > 0].sum()))
 
     def encoded(self, labels: Labels) -> tuple[Any, Any]:
         """Return what a search explains, and the rows' weights, as arrays of dask."""

@@ -312,7 +312,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
             blocks = (blocks or empty).added(X, y, weights)
             self._search_blocks(blocks, settings, deadline, continues=continues, y_ndim=y.ndim)
         else:
-            n_rows = count_rows(weights.sum(), np.count_nonzero(weights))
+            n_rows = count_rows(weights)
             scorer = self._scorer(X, y, weights, settings, n_rows)
             self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y.ndim)
         # Only now: a block whose search did not end in a formula is not there.

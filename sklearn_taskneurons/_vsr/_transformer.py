@@ -313,7 +313,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             used = weights > 0
             classes, numbers = class_numbers(check_labels(y)[used])
             X, y, weights = X[used], class_indicators(numbers, len(classes)), weights[used]
-        n_rows = count_rows(weights.sum(), np.count_nonzero(weights))
+        n_rows = count_rows(weights)
         scorer = self._scorer(X, y, weights, settings, n_rows)
         self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y.ndim)
         return self._select(lambda columns: np.isfinite(columns.values(X[weights > 0])).all())
