@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
+from sklearn_taskneurons._vsr._losses import is_squared_error
 from sklearn_taskneurons._vsr._pareto import ParetoPoint, neuron_formulas
 from sklearn_taskneurons.formula import ADD, Formula
 from sklearn_taskneurons.formula._build import call
@@ -76,7 +77,7 @@ def check_search(search: VSRRegressor | VSRClassifier) -> None:
 
 def check_loss(search: VSRRegressor | VSRClassifier | None, targets: NDArray[Any]) -> None:
     """Raise ValueError where the loss of a search does not go with several columns of targets."""
-    if search is not None and targets.ndim == 2 and search.loss != "squared_error":
+    if search is not None and targets.ndim == 2 and not is_squared_error(search):
         raise ValueError(
             "search must have loss='squared_error' where there are several targets, or more than two classes; got "
             f"loss={search.loss!r} and {targets.shape[1]} of them"

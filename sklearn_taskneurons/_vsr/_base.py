@@ -32,7 +32,7 @@ from sklearn_taskneurons._search import (
     selection_scores,
     wants_end,
 )
-from sklearn_taskneurons._vsr._blocks import folds_of
+from sklearn_taskneurons._vsr._blocks import count_rows, folds_of
 from sklearn_taskneurons._vsr._losses import make_loss
 from sklearn_taskneurons._vsr._pareto import has_own_weights, neuron_formula, pareto_point
 from sklearn_taskneurons.formula import Function
@@ -264,9 +264,11 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the forms of polynomials, each with its degree, for so many rows or for any number."""
         return forms_of(self._coefficients(), self._degree(n_features, n_rows), n_features, n_rows)
 
-    def _scorer(self, X, y, weights, settings, n_rows):
-        """Return what scores programs against targets that are numbers, (N,) or (N, O), of what counts for so many rows."""
-        return make_scorer(
+    def _search_rows(self, X, y, weights, settings, deadline, *, continues, n_rows=None):
+        """Search on rows with targets that are numbers, (N,) or (N, O); weights say how many they are unless `n_rows` does."""
+        if n_rows is None:
+            n_rows = count_rows(weights)
+        scorer = make_scorer(
             X,
             y,
             weights,
@@ -281,6 +283,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             optimizer_iterations=self.optimizer_iterations,
             loss=make_loss(self),
         )
+        self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y.ndim)
 
     def _search_blocks(self, blocks, settings, deadline, *, continues, y_ndim, n_rows=None):
         """Search on the moments of rows, which count for as many as they are unless it is said."""

@@ -55,8 +55,8 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     generations : int, default=80
         The largest number of generations, at least 1.
     n_iter_no_change : int or None, default=20
-        Stop after so many generations, at least 1, without a better formula of any complexity, and after five at most once one
-        fits exactly; None waits for such a one only.
+        Stop after so many generations, at least 1, without a better formula of any complexity, or after five where a formula
+        fits exactly. With None only the latter ends a search early.
     tournament_size : int, default=15
         How many programs, drawn at random, compete to become a parent, at least 1.
     p_crossover : float, default=0.3
@@ -272,9 +272,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         X, weights, weighted = X[used], weights[used], weighted[used]
         targets = class_indicators(numbers, len(classes))
         # The weights of classes say what matters, not how much is known: they make no more rows.
-        n_rows = count_rows(weights)
-        scorer = self._scorer(X, targets, weighted, settings, n_rows)
-        self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=targets.ndim)
+        self._search_rows(X, targets, weighted, settings, deadline, continues=continues, n_rows=count_rows(weights))
         self.classes_ = classes
         return self._fit_logits(lambda columns: columns.values(X), numbers, weighted)
 

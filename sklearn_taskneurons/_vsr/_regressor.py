@@ -13,7 +13,7 @@ from sklearn_taskneurons._fit_tasks import with_callbacks
 from sklearn_taskneurons._search import LOSS_NAMES, POLYNOMIAL_FUNCTIONS, deadline_after
 from sklearn_taskneurons._validation import check_numbers, check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, function_names
-from sklearn_taskneurons._vsr._blocks import N_FOLDS, RowBlocks, count_rows
+from sklearn_taskneurons._vsr._blocks import N_FOLDS, RowBlocks
 from sklearn_taskneurons._vsr._cluster import cluster_settings, is_on_cluster, search_on_cluster
 from sklearn_taskneurons._vsr._losses import check_outputs, is_squared_error
 from sklearn_taskneurons._vsr._pareto import best_first
@@ -73,8 +73,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     generations : int, default=80
         The largest number of generations, at least 1.
     n_iter_no_change : int or None, default=20
-        Stop after so many generations, at least 1, without a better formula of any complexity, and after five at most once one
-        fits exactly; None waits for such a one only.
+        Stop after so many generations, at least 1, without a better formula of any complexity, or after five where a formula
+        fits exactly. With None only the latter ends a search early.
     tournament_size : int, default=15
         How many programs, drawn at random, compete to become a parent, at least 1.
     p_crossover : float, default=0.3
@@ -312,9 +312,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
             blocks = (blocks or empty).added(X, y, weights)
             self._search_blocks(blocks, settings, deadline, continues=continues, y_ndim=y.ndim)
         else:
-            n_rows = count_rows(weights)
-            scorer = self._scorer(X, y, weights, settings, n_rows)
-            self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y.ndim)
+            self._search_rows(X, y, weights, settings, deadline, continues=continues)
         # Only now: a block whose search did not end in a formula is not there.
         self._blocks = blocks
         return self._select(y.ndim)

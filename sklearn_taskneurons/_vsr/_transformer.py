@@ -12,7 +12,6 @@ from sklearn_taskneurons._fit_tasks import with_callbacks
 from sklearn_taskneurons._search import LOSS_NAMES, TermColumns, deadline_after, distinct_terms
 from sklearn_taskneurons._validation import check_numbers, check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR
-from sklearn_taskneurons._vsr._blocks import count_rows
 from sklearn_taskneurons._vsr._cluster import (
     ClusterRows,
     are_numbers_on_cluster,
@@ -71,8 +70,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     generations : int, default=80
         The largest number of generations, at least 1.
     n_iter_no_change : int or None, default=20
-        Stop after so many generations, at least 1, without a better formula of any complexity, and after five at most once one
-        fits exactly; None waits for such a one only.
+        Stop after so many generations, at least 1, without a better formula of any complexity, or after five where a formula
+        fits exactly. With None only the latter ends a search early.
     tournament_size : int, default=15
         How many programs, drawn at random, compete to become a parent, at least 1.
     p_crossover : float, default=0.3
@@ -313,9 +312,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             used = weights > 0
             classes, numbers = class_numbers(check_labels(y)[used])
             X, y, weights = X[used], class_indicators(numbers, len(classes)), weights[used]
-        n_rows = count_rows(weights)
-        scorer = self._scorer(X, y, weights, settings, n_rows)
-        self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y.ndim)
+        self._search_rows(X, y, weights, settings, deadline, continues=continues)
         return self._select(lambda columns: np.isfinite(columns.values(X[weights > 0])).all())
 
     def transform(self, X):
