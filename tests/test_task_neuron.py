@@ -322,6 +322,12 @@ class TestTraining:
         assert model.n_iter_ == len(model.loss_curve_) == 20
         assert model.loss_curve_[-1] < first
 
+    @pytest.mark.parametrize(("solver", "epochs"), [("muon", 143), ("adamw", 286)])
+    def test_epochs_make_as_many_steps_as_the_solver_needs(self, solver, epochs):
+        X = np.random.default_rng(0).normal(size=(1700, 2))  # 7 steps of an epoch
+        model = TaskNeuronRegressor("x", solver=solver, n_members=1, hidden_layer_sizes=(), early_stopping=False, tol=0.0)
+        assert model.set_params(n_iter_no_change=1000).fit(X, X[:, 0]).n_iter_ == epochs
+
     def test_fit_without_warm_start_begins_again(self, table):
         X, y = table
         model = small().fit(X, y)

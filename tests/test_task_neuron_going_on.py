@@ -211,6 +211,16 @@ class TestPresentParameters:
             copy.deepcopy(block).set_params(early_stopping=False).fit(X, y)._outputs(X), block.partial_fit(X, y)._outputs(X)
         )
 
+    @pytest.mark.parametrize("estimator", [TaskNeuronRegressor, TaskNeuronClassifier])
+    def test_training_goes_on_by_the_present_solver(self, estimator, digits):
+        X, y = digits
+        options = {"hidden_layer_sizes": (4,), "warm_start": True, "early_stopping": False}
+        model = small(estimator, **options, solver="adamw").fit(X, y)
+        muon, adamw = copy.deepcopy(model).set_params(solver="muon").fit(X, y), copy.deepcopy(model).fit(X, y)
+        twice = small(estimator, **options, solver="adamw", max_epochs=4).fit(X, y)
+        assert_array_equal(adamw._outputs(X), twice._outputs(X))
+        assert abs(muon._outputs(X) - adamw._outputs(X)).max() > 1e-4
+
     def test_without_a_learning_rate_the_steps_stay(self, digits):
         X, y = digits
         model = small(TaskNeuronRegressor, warm_start=True, early_stopping=False, max_epochs=30).fit(X, y)

@@ -28,8 +28,8 @@ from benchmarks.accuracy.run import read_options, run, show
 BUDGETS = (340, 600, 1300)
 
 # What the networks are, parameters of the estimators: to compare others, edit these. Learned functions of each feature cost
-# weights, which at these sizes are better spent on units.
-SHARED: dict = {"n_members": 1, "embedding_size": 0, "activation": "tanh"}
+# weights, which at these sizes are better spent on units. The solver is that of everybody's linear networks.
+SHARED: dict = {"n_members": 1, "embedding_size": 0, "activation": "tanh", "solver": "adamw"}
 NEURONS = {
     "taskneuron": lambda seed: {"formula": "auto"},
     "taskneuron_generic": lambda seed: {"formula": models.GENERIC},

@@ -16,7 +16,8 @@ from benchmarks.accuracy.run import read_options, run, show
 from sklearn_taskneurons import VSRRegressor
 
 # Small enough that a rule is a matter of seconds; what is compared is the neurons, not what else can be done.
-SIZE = {"hidden_layer_sizes": (16, 8), "embedding_size": 0, "activation": "tanh", "n_members": 2, "max_epochs": 60}
+SIZE = {"hidden_layer_sizes": (16, 8), "embedding_size": 0, "activation": "tanh", "n_members": 2}
+SIZE |= {"solver": "adamw", "max_epochs": 60}
 
 # Where only the search is wanted.
 SEARCH_ONLY = {"hidden_layer_sizes": (1,), "n_members": 1, "max_epochs": 1}

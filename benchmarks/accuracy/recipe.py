@@ -13,6 +13,7 @@ from benchmarks.accuracy.run import read_options, run, show
 
 CHANGES: dict[str, dict] = {
     "defaults": {},
+    "adamw": {"solver": "adamw"},
     "linear": {"formula": models.LINEAR},
     "robust": {"scaling": "robust"},
     "standard": {"scaling": "standard"},

@@ -24,6 +24,8 @@ VALID_BATCH_SIZE = 256
 AUTO_SHIFT_SIDE = 8
 # Numbers of a code: as many as a digit or a garment has ways to differ, and the search soon tries all their powers.
 AUTO_CODE_SIZE = 16
+# The steps that training takes, and the least and the most epochs for them.
+AUTO_STEPS = 1000, 20, 300
 
 
 def _has_autoencoder(model):
@@ -37,8 +39,6 @@ class BaseConvTaskNeuron(BaseNetwork):
     """A convolutional network of task-based neurons; mixins say what the targets are."""
 
     _auto_batch_size = 64
-    _auto_steps = 1000
-    _auto_epochs = (20, 300)
     # Each term is a convolution more in every block, and blocks make powers of powers.
     _max_degree = 2
     _found_on_the_way = (*BaseNetwork._found_on_the_way, "autoencoder_", "code_scaler_")
@@ -216,6 +216,9 @@ class BaseConvTaskNeuron(BaseNetwork):
             "pool_size": _for_both_axes("pool_size", pool),
             "hidden_layer_sizes": whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes),
         }
+
+    def _auto_steps(self):
+        return AUTO_STEPS
 
     def _augmentation(self, seed):
         shift = resolved(self.max_shift, int(min(self.image_shape_[1:]) >= AUTO_SHIFT_SIDE))

@@ -50,10 +50,8 @@ SHARE_OF_TIME = 0.25
 class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Networks of task-based neurons; subclasses say what the networks are, mixins what the targets are."""
 
-    # What "auto" is: the rows of a step, the steps that training takes, and the least and the most epochs for them.
+    # What "auto" is of the rows of a step.
     _auto_batch_size: ClassVar[int]
-    _auto_steps: ClassVar[int]
-    _auto_epochs: ClassVar[tuple[int, int]]
     # The highest power that is tried where no search is given.
     _max_degree: ClassVar[int]
     # What a fit finds out on the way to the formula, and nothing that is left of it where the formula is given.
@@ -119,6 +117,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _make_net(self, n_rows, n_outputs, options):
         """Return the net of `formula_` for so many scaled rows; the options say how any net is trained."""
+
+    @abstractmethod
+    def _auto_steps(self):
+        """Return how many steps training takes by "auto", and the least and the most epochs for them."""
 
     def _augmentation(self, seed):
         """Return what is done to the batches of the training; it says what it cannot do."""
@@ -287,7 +289,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _max_epochs(self, n_rows):
         """Return the largest number of epochs; few rows need more of them to make as many steps."""
         steps_of_an_epoch = -(-n_rows // self._batch_size(n_rows))
-        return resolved(self.max_epochs, int(np.clip(-(-self._auto_steps // steps_of_an_epoch), *self._auto_epochs)))
+        n_steps, least, most = self._auto_steps()
+        return resolved(self.max_epochs, int(np.clip(-(-n_steps // steps_of_an_epoch), least, most)))
 
     def _table(self, X, y, weights):
         return make_table(

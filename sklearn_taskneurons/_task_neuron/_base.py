@@ -14,13 +14,14 @@ from sklearn_taskneurons.nn import ACTIVATIONS, TaskNeuronMLP
 ENOUGH_ROWS = 2000
 AUTO_EMBEDDING_SIZE = 4
 
+# The steps that training takes, and the least and the most epochs for them: Muon needs half of them.
+AUTO_STEPS = {"muon": (1000, 15, 500), "adamw": (2000, 30, 500)}
+
 
 class BaseTaskNeuron(BaseNetwork):
     """A multi-layer perceptron of task-based neurons; mixins say what the targets are."""
 
     _auto_batch_size = 256
-    _auto_steps = 2000
-    _auto_epochs = (30, 500)
     _max_degree = 8
 
     _parameter_constraints: ClassVar[dict[str, Any]] = BaseNetwork._parameter_constraints | {
@@ -28,6 +29,7 @@ class BaseTaskNeuron(BaseNetwork):
         "elementwise_affine": ["boolean"],
         "embedding_size": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "activation": [StrOptions({"auto", "mixed", *ACTIVATIONS})],
+        "solver": [StrOptions(set(AUTO_STEPS))],
         "scaling": [StrOptions({"mixed", "robust", "standard"}), None],
     }
 
@@ -42,6 +44,7 @@ class BaseTaskNeuron(BaseNetwork):
         embedding_size="auto",
         activation="auto",
         n_members=4,
+        solver="muon",
         max_epochs="auto",
         batch_size="auto",
         lr=1e-2,
@@ -66,6 +69,7 @@ class BaseTaskNeuron(BaseNetwork):
         self.embedding_size = embedding_size
         self.activation = activation
         self.n_members = n_members
+        self.solver = solver
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -114,6 +118,12 @@ class BaseTaskNeuron(BaseNetwork):
             **self._shared_options(n_rows),
             **options,
         )
+
+    def _training_options(self, n_rows):
+        return super()._training_options(n_rows) | {"solver": self.solver}
+
+    def _auto_steps(self):
+        return AUTO_STEPS[self.solver]
 
     def _shared_options(self, n_rows):
         return {

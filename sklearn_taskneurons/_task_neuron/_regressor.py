@@ -40,15 +40,19 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
     n_members : int, default=4
         The number of networks, at least 1, that are trained side by side, by batched matrix products. Each has its own initial
         weights, order of rows, held-out rows and best epoch; their predictions are averaged.
+    solver : {"muon", "adamw"}, default="muon"
+        What moves the weights. "muon" moves each weight matrix of the hidden layers in all directions at the same speed [4]_,
+        and all else by AdamW [2]_; "adamw" moves everything by AdamW, in twice as many steps. A step of Muon takes longer, the
+        more so the wider the layers are.
     max_epochs : int or "auto", default="auto"
-        The largest number of passes over the training rows, at least 1; "auto" is as many as it takes to make 2000 steps,
-        but from 30 to 500.
+        The largest number of passes over the training rows, at least 1; "auto" is as many as it takes to make 1000 steps,
+        but from 15 to 500, and with "adamw" 2000 steps in 30 to 500 epochs.
     batch_size : int or "auto", default="auto"
         The number of rows of a gradient step, at least 1; "auto" is ``min(256, n_rows)``.
     lr : float, default=0.01
-        The learning rate of AdamW [2]_, above 0.
+        The learning rate, above 0.
     weight_decay : float or "auto", default="auto"
-        Its decoupled weight decay, at least 0. "auto" is 200 divided by the number of rows, at most 1.
+        The decoupled weight decay, at least 0. "auto" is 200 divided by the number of rows, at most 1.
     early_stopping : bool or "auto", default="auto"
         Hold out `validation_fraction` of the rows, for each member others, keep its weights of the epoch with the lowest
         loss on them, and stop after `n_iter_no_change` epochs without a lower one. "auto" does so where that holds out at
@@ -134,6 +138,8 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
     .. [2] I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, :arxiv:`1711.05101`.
     .. [3] Y. Gorishniy, I. Rubachev, A. Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning",
        NeurIPS 2022, :arxiv:`2203.05556`.
+    .. [4] K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
+       https://kellerjordan.github.io/posts/muon/.
 
     Examples
     --------

@@ -6,6 +6,7 @@ from typing import Any
 
 from sklearn_taskneurons._training.augmentation import Augmentation
 from sklearn_taskneurons._training.losses import MemberLoss
+from sklearn_taskneurons._training.muon import Solver
 from sklearn_taskneurons._training.nets import TableNet
 
 
@@ -17,6 +18,7 @@ def resume(
     batch_size: int,
     max_epochs: int,
     loss: MemberLoss,
+    solver: Solver = "adamw",
     augmentation: Augmentation | None = None,
     callbacks: Sequence[Any] | None = None,
     verbose: int = 0,
@@ -27,7 +29,7 @@ def resume(
     ----------
     net : TableNet
         The other one. It is not being trained.
-    lr, weight_decay, batch_size, max_epochs, loss, augmentation, verbose
+    lr, weight_decay, batch_size, max_epochs, loss, solver, augmentation, verbose
         As in `make_net_of`.
     callbacks : sequence of skorch callbacks, or of pairs of name and callback, or None
         What else watches the training from now on; None for what has watched it so far.
@@ -48,10 +50,15 @@ def resume(
         result.history[-1] = {**net.history[-1], "batches": list(net.history[-1]["batches"])}
     _set_callbacks(result, watch, callbacks)
     result.__dict__.update(
-        lr=lr, optimizer__weight_decay=weight_decay, batch_size=batch_size, max_epochs=max_epochs, verbose=verbose
+        lr=lr,
+        optimizer__weight_decay=weight_decay,
+        optimizer__solver=solver,
+        batch_size=batch_size,
+        max_epochs=max_epochs,
+        verbose=verbose,
     )
     (group,) = optimizer.param_groups
-    group["weight_decay"] = weight_decay
+    group |= {"weight_decay": weight_decay, "solver": solver}
     if lr != net.lr:  # else it is where a schedule among the callbacks has left it
         group |= {"lr": lr, "initial_lr": lr}
     result.criterion = result.criterion_ = loss

@@ -1,6 +1,7 @@
 """All parameters of a module as one vector, so that what concerns all of them is one operation and not one for each."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -37,6 +38,13 @@ def frozen_entries(module: nn.Module) -> torch.Tensor:
     return torch.cat(
         [torch.full_like(part, not part.requires_grad, dtype=torch.bool).flatten() for part in module.parameters()]
     )
+
+
+def positions(module: nn.Module, parameters: Iterable[nn.Parameter]) -> list[tuple[int, tuple[int, ...]]]:
+    """Return where some parameters of a module begin in the vector, and their shapes."""
+    ends = itertools.accumulate(parameter.numel() for parameter in module.parameters())
+    starts = {id(parameter): end - parameter.numel() for parameter, end in zip(module.parameters(), ends, strict=True)}
+    return [(starts[id(parameter)], tuple(parameter.shape)) for parameter in parameters]
 
 
 class Tie:

@@ -268,6 +268,29 @@ class TaskNeuronMLP(nn.Module):
             return mixed
         return x if self.n_scalings == 1 else torch.unflatten(x, -1, (self.n_scalings, self.in_features)).mean(-2)
 
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """Return the weights of the hidden layers that are matrices.
+
+        There are optimizers for these alone, such as :class:`torch.optim.Muon`, beside another one for all else.
+
+        Returns
+        -------
+        list of torch.nn.Parameter of shape (H, n) or, with members, (M, H, n)
+            Those of terms, of inner products and of the learned functions of the features; none of fewer than two rows or
+            columns.
+
+        Examples
+        --------
+        >>> from sklearn_taskneurons.nn import TaskNeuronMLP
+        >>> network = TaskNeuronMLP(8, (12, 5), 1, "x**3 + x")
+        >>> [tuple(matrix.shape) for matrix in network.hidden_matrices()]
+        [(12, 16), (5, 12)]
+        """
+        hidden = [*self.layers[:-1], *([] if self.embedding is None else [self.embedding])]
+        n_axes = 2 if self.n_members is None else 3
+        parameters = [parameter for part in hidden for parameter in part.parameters()]
+        return [parameter for parameter in parameters if parameter.ndim == n_axes and min(parameter.shape[-2:]) > 1]
+
     def member(self, index: int) -> "TaskNeuronMLP":
         """Return one of the networks that stand side by side.
 

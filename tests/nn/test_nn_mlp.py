@@ -137,6 +137,22 @@ def test_sizes_are_large_enough(options, message):
         TaskNeuronMLP(**({"in_features": 3, "hidden_layer_sizes": (4,), "out_features": 1, "formula": "x"} | options))
 
 
+@pytest.mark.parametrize("n_members", [None, 3])
+def test_hidden_matrices_are_those_of_terms_products_and_learned_functions(n_members):
+    formula = "dot(w, x)*dot(w, x) + x**2 + x"
+    network = TaskNeuronMLP(5, (4, 6), 2, formula, hidden_formula="x", embedding_size=2, n_members=n_members)
+    shapes = [tuple(matrix.shape[-2:]) for matrix in network.hidden_matrices()]
+    assert shapes == [(4, 10), (8, 5), (6, 4), (4, 10)]  # of terms, of two factors, of the second layer, of functions
+    assert {matrix.shape[:-2] for matrix in network.hidden_matrices()} == {(n_members,) if n_members else ()}
+    own = {id(parameter) for parameter in network.parameters()} - {id(weight) for weight in network.layers[-1].parameters()}
+    assert own >= {id(matrix) for matrix in network.hidden_matrices()}
+
+
+@pytest.mark.parametrize(("n_in", "hidden"), [(5, ()), (5, (1,)), (1, (5,))])
+def test_a_single_row_or_column_is_no_matrix(n_in, hidden):
+    assert TaskNeuronMLP(n_in, hidden, 3, "x", elementwise_affine=True).hidden_matrices() == []
+
+
 def test_unknown_activation():
     with pytest.raises(ValueError, match=r"activation must be one of .*'tanh'.*, got 'gelu'"):
         TaskNeuronMLP(3, (4,), 1, "x", activation="gelu")
