@@ -282,7 +282,7 @@ class TaskNeuronMLP(nn.Module):
         Examples
         --------
         >>> from sklearn_taskneurons.nn import TaskNeuronMLP
-        >>> network = TaskNeuronMLP(8, (12, 5), 1, "x**3 + x")
+        >>> network = TaskNeuronMLP(8, (12, 5), 1, "x**3 + x", hidden_formula="x")
         >>> [tuple(matrix.shape) for matrix in network.hidden_matrices()]
         [(12, 16), (5, 12)]
         """
