@@ -322,11 +322,15 @@ class TestTraining:
         assert model.n_iter_ == len(model.loss_curve_) == 20
         assert model.loss_curve_[-1] < first
 
-    @pytest.mark.parametrize(("solver", "epochs"), [("muon", 143), ("adamw", 286)])
-    def test_epochs_make_as_many_steps_as_the_solver_needs(self, solver, epochs):
+    @pytest.mark.parametrize(
+        ("solver", "hidden_layer_sizes", "epochs"),
+        [("muon", 8, 143), ("muon", (8, 7), 286), ("muon", (), 286), ("adamw", (8,), 286)],
+    )
+    def test_epochs_make_as_many_steps_as_the_solver_needs(self, solver, hidden_layer_sizes, epochs):
         X = np.random.default_rng(0).normal(size=(1700, 2))  # 7 steps of an epoch
-        model = TaskNeuronRegressor("x", solver=solver, n_members=1, hidden_layer_sizes=(), early_stopping=False, tol=0.0)
-        assert model.set_params(n_iter_no_change=1000).fit(X, X[:, 0]).n_iter_ == epochs
+        model = TaskNeuronRegressor("x", solver=solver, n_members=1, hidden_layer_sizes=hidden_layer_sizes, tol=0.0)
+        model.set_params(early_stopping=False, n_iter_no_change=1000)
+        assert model.fit(X, X[:, 0]).n_iter_ == epochs
 
     def test_fit_without_warm_start_begins_again(self, table):
         X, y = table
@@ -334,6 +338,11 @@ class TestTraining:
         first = model.predict(X)
         assert_array_equal(model.fit(X, y).predict(X), first)
         assert model.n_iter_ == 10
+
+    def test_partial_fit_refuses_what_fit_refuses(self, table):
+        model = small().fit(*table)
+        with pytest.raises(ValueError, match="'solver' parameter"):
+            model.set_params(solver="sgd").partial_fit(*table)
 
     def test_partial_fit_learns_block_by_block(self, table):
         X, y = table
@@ -355,7 +364,8 @@ class TestTraining:
 
     def test_time_that_is_up_ends_partial_fit(self, table):
         X, y = table
-        model = small(max_time=1e-9, batch_size=10).partial_fit(X, y)
+        with pytest.warns(ConvergenceWarning, match="max_time=1e-09 ended the training before its first epoch"):
+            model = small(max_time=1e-9, batch_size=10).partial_fit(X, y)
         assert model.n_iter_ == 0
         assert model.set_params(max_time=None).partial_fit(X, y).n_iter_ == 1
 

@@ -27,8 +27,8 @@ class ConvTaskNeuronClassifier(NetworkClassifierMixin, BaseConvTaskNeuron):
         may also be an array (n_samples, C, H, W), which says it itself.
     search : VSRRegressor, VSRClassifier or None, default=None
         How "auto" searches. It is cloned, sees the scaled codes and the classes' indicators, or the labels for a classifier,
-        and its parameters can be reached as ``search__generations`` and so on. None tries all polynomials of degree 2 at most,
-        and beside what it finds the products of inner products.
+        and its parameters can be reached as ``search__generations``, not those of None, which tries all polynomials of
+        degree 2 at most, and beside what it finds the products of inner products.
     code_size : int or "auto", default="auto"
         How many numbers the autoencoder makes of an image, at least 1; "auto" is 16, and never more than pixels.
     channels : int or sequence of int, default=(32, 64)

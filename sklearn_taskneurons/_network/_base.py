@@ -166,6 +166,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         deadline = deadline_after(self.max_time)
         X, y, weights = weighty_rows(X, y, weights)
         if hasattr(self, "net_"):
+            self._validate_params()  # scikit-learn does so in the first call only
             self._resume()
         else:
             self._check_parameters()
@@ -229,6 +230,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             "batch_size": self._batch_size(n_rows),
             "max_epochs": self._max_epochs(n_rows),
             "verbose": self.verbose,
+            "solver": "adamw",
         }
 
     def _find_formula(self, X, y, weights, n_outputs, seed, deadline):
@@ -321,6 +323,12 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             warnings.warn(
                 "Training ended at a loss or weights that are not finite; the best weights before are kept, and a smaller lr "
                 "may help.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        elif training.stopped == "time" and not training.n_iter:
+            warnings.warn(
+                f"max_time={self.max_time} ended the training before its first epoch; the weights are hardly trained.",
                 ConvergenceWarning,
                 stacklevel=2,
             )

@@ -20,8 +20,8 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
         weights of its own, which replace the formula's constants.
     search : VSRRegressor or None, default=None
         How "auto" searches. It is cloned, sees the scaled inputs and the standardized targets, and its parameters can be
-        reached as ``search__generations`` and so on. None tries all polynomials, of degree 8 at most, and beside what it finds
-        the products of inner products.
+        reached as ``search__generations``, not those of None, which tries all polynomials, of degree 8 at most, and beside
+        what it finds the products of inner products.
     hidden_layer_sizes : int or sequence of int, default=(64, 32)
         The number of neurons of each hidden layer, each at least 1. An empty sequence is a single layer of neurons.
     hidden_formula : str or Formula, default="x"
@@ -41,16 +41,17 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
         The number of networks, at least 1, that are trained side by side, by batched matrix products. Each has its own initial
         weights, order of rows, held-out rows and best epoch; their predictions are averaged.
     solver : {"muon", "adamw"}, default="muon"
-        What moves the weights. "muon" moves each weight matrix of the hidden layers in all directions at the same speed [4]_,
-        and all else by AdamW [2]_; "adamw" moves everything by AdamW, in twice as many steps. A step of Muon takes longer, the
-        more so the wider the layers are.
+        What moves the weights. "muon" moves the weight matrices of the hidden layers, the first one among them, such that the
+        speeds of different directions come closer together [4]_, and all else by AdamW [2]_; "adamw" moves everything by
+        AdamW. A step of Muon takes longer, the more so the wider the layers are.
     max_epochs : int or "auto", default="auto"
         The largest number of passes over the training rows, at least 1; "auto" is as many as it takes to make 1000 steps,
-        but from 15 to 500, and with "adamw" 2000 steps in 30 to 500 epochs.
+        but from 15 to 500, and with "adamw", or where a hidden layer has less than 8 units or there is none, 2000 steps in 30
+        to 500 epochs.
     batch_size : int or "auto", default="auto"
         The number of rows of a gradient step, at least 1; "auto" is ``min(256, n_rows)``.
     lr : float, default=0.01
-        The learning rate, above 0.
+        The learning rate, above 0, of both solvers; an entry of a matrix that Muon moves moves by 0.4 of it or less.
     weight_decay : float or "auto", default="auto"
         The decoupled weight decay, at least 0. "auto" is 200 divided by the number of rows, at most 1.
     early_stopping : bool or "auto", default="auto"
@@ -60,7 +61,8 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
     validation_fraction : float, default=0.1
         The fraction of the rows held out, in (0, 1); for classes, in proportion.
     n_iter_no_change : int, default=20
-        After how many epochs without an improvement training ends, at least 1.
+        After how many epochs without an improvement training ends, at least 1. Where `max_epochs` is no larger, as "auto" is
+        with more than about 12,500 rows, it has no effect.
     tol : float, default=1e-4
         The smallest relative improvement of the loss that counts as one, at least 0.
     scaling : {"mixed", "robust", "standard"} or None, default="mixed"

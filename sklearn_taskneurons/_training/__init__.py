@@ -3,6 +3,7 @@
 from sklearn_taskneurons._training.augmentation import Augmentation
 from sklearn_taskneurons._training.comparison import held_out_losses
 from sklearn_taskneurons._training.losses import CrossEntropyLoss, MemberLoss, SquaredErrorLoss
+from sklearn_taskneurons._training.muon import SOLVERS
 from sklearn_taskneurons._training.nets import OWN_CALLBACKS, make_net, make_net_of
 from sklearn_taskneurons._training.resume import resume
 from sklearn_taskneurons._training.scaling import ColumnScaler, MixedScaler, fit_column_scaler, fit_scaler
@@ -11,6 +12,7 @@ from sklearn_taskneurons._training.training import Training, make_table, outputs
 
 __all__ = [
     "OWN_CALLBACKS",
+    "SOLVERS",
     "Augmentation",
     "ColumnScaler",
     "CrossEntropyLoss",

@@ -2,22 +2,22 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
 
 from sklearn_taskneurons._training.optimizer import VectorAdamW
+from sklearn_taskneurons._training.vector import Place
 
 Solver: TypeAlias = Literal["muon", "adamw"]
-# Where the matrices of all members begin in the vector, and their shape, (M, A, B).
-Matrices: TypeAlias = tuple[int, tuple[int, ...]]
+SOLVERS: Final[tuple[Solver, ...]] = get_args(Solver)
 
-# The quintic polynomial of the iteration, which brings small singular values near to 1 fast and lets none explode.
+# The quintic polynomial of the iteration, which lets small singular values grow 3.4 times and none explode.
 COEFFICIENTS: Final = (3.4445, -4.7750, 2.0315)
-# More iterations, as on networks of billions of parameters, did not measure better.
+# Five, as is usual, did not measure better.
 N_ITERATIONS: Final = 3
-# The root mean square of an update, in units of the learning rate.
+# The root mean square of an update with orthogonal rows or columns, in units of the learning rate; more than the usual 0.2.
 UPDATE_RMS: Final = 0.4
 LEAST_NORM: Final = 1e-12
 
@@ -25,9 +25,9 @@ LEAST_NORM: Final = 1e-12
 class VectorMuon(VectorAdamW):
     """Muon [1]_ of the matrices in a single vector, and AdamW of its other entries.
 
-    Muon moves a matrix by the nearest orthogonal one to what AdamW keeps as the mean of its gradients, so that it moves in all
-    directions at the same speed, however small the gradient in some of them is. An entry moves by about the same length
-    whatever the shape of its matrix is [2]_.
+    Muon moves a matrix by about the nearest orthogonal one to the mean of its gradients, with Nesterov's momentum, so that the
+    speeds of different directions come closer together: the few iterations raise what is small to at most 41 times as much.
+    The largest moves do not depend on the shape of the matrix [2]_.
 
     Parameters
     ----------
@@ -38,7 +38,12 @@ class VectorMuon(VectorAdamW):
     matrices : sequence of pairs of int and tuple of int
         Where matrices begin in the vector, and their shapes, (M, A, B).
     solver : {"muon", "adamw"}
-        With "adamw" matrices are entries as all others are.
+        With "adamw" matrices are entries as all others are; it may change from one step to the next.
+
+    Raises
+    ------
+    ValueError
+        If there is no such solver, at the first step at the latest.
 
     References
     ----------
@@ -55,30 +60,31 @@ class VectorMuon(VectorAdamW):
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         *,
-        matrices: Sequence[Matrices] = (),
+        matrices: Sequence[Place] = (),
         solver: Solver = "muon",
         fused: bool | None = None,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, fused=fused)
         self.param_groups[0] |= {"matrices": list(matrices), "solver": solver}
+        _moved_by_muon(self.param_groups[0])
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Update the vector, once it has a gradient; return what the closure returns."""
         group = self.param_groups[0]
         vector = group["params"][0]
-        parts = group["matrices"] if group["solver"] == "muon" else []
+        places = _moved_by_muon(group)
         # AdamW moves all entries in one pass, which takes less time than to leave some out.
-        before = [_part(vector.data, part).clone() for part in parts]
+        before = [_at(vector.data, place).clone() for place in places]
         loss = super().step(closure)
         if vector.grad is None:
             return loss
         momentum, lr = group["betas"][0], group["lr"]
-        for part, values in zip(parts, before, strict=True):
-            mean = _part(self.state[vector]["exp_avg"], part)
-            update = orthogonalized(torch.lerp(_part(vector.grad, part), mean, momentum))
+        for place, values in zip(places, before, strict=True):
+            mean = _at(self.state[vector]["exp_avg"], place)
+            update = orthogonalized(torch.lerp(_at(vector.grad, place), mean, momentum))
             length = lr * UPDATE_RMS * math.sqrt(max(update.shape[1:]))
-            _part(vector.data, part).copy_(values.mul_(1 - lr * group["weight_decay"]).sub_(update, alpha=length))
+            _at(vector.data, place).copy_(values.mul_(1 - lr * group["weight_decay"]).sub_(update, alpha=length))
         return loss
 
     step.hooked = True  # type: ignore[attr-defined]  # so torch puts nothing around it
@@ -107,6 +113,12 @@ def orthogonalized(matrices: Tensor) -> Tensor:
     return x
 
 
-def _part(vector: Tensor, matrices: Matrices) -> Tensor:
-    start, shape = matrices
+def _moved_by_muon(group: dict[str, Any]) -> Sequence[Place]:
+    if group["solver"] not in SOLVERS:
+        raise ValueError(f"solver must be one of {SOLVERS}, got {group['solver']!r}")
+    return group["matrices"] if group["solver"] == "muon" else ()
+
+
+def _at(vector: Tensor, place: Place) -> Tensor:
+    start, shape = place
     return vector[start : start + math.prod(shape)].view(shape)

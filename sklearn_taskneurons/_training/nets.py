@@ -16,7 +16,7 @@ from sklearn_taskneurons._training.batches import RowOrder, TensorBatches, Tenso
 from sklearn_taskneurons._training.best_epoch import BestEpoch
 from sklearn_taskneurons._training.losses import MemberLoss, SquaredErrorLoss
 from sklearn_taskneurons._training.muon import Solver, VectorMuon
-from sklearn_taskneurons._training.vector import parameter_vector, positions, tied
+from sklearn_taskneurons._training.vector import parameter_vector, places_of, tied
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn import Activation, TaskNeuronMLP
 
@@ -134,11 +134,18 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         return vector
 
     def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
-        """Let the optimizer see one parameter, for which it takes a third of the time that it takes for six."""
+        """Let the optimizer see one parameter, for which it takes a third of the time that it takes for six.
+
+        Ours is told where the hidden matrices are; another one that somebody prefers knows nothing of solvers.
+        """
         module = self.module_
         args, kwargs = super().get_params_for_optimizer(prefix, [("vector", parameter_vector(module))])
-        matrices = module.hidden_matrices() if isinstance(module, TaskNeuronMLP) else []
-        return args, {**kwargs, "matrices": positions(module, matrices)}
+        if self.optimizer is VectorMuon:
+            matrices = module.hidden_matrices() if hasattr(module, "hidden_matrices") else ()
+            kwargs["matrices"] = places_of(module, matrices)
+        else:
+            kwargs.pop("solver", None)
+        return args, kwargs
 
     def _is_heard(self, event: str) -> bool:
         """Return whether a callback does anything at an event; to tell those that do not would take longer than they do."""

@@ -18,7 +18,7 @@ def resume(
     batch_size: int,
     max_epochs: int,
     loss: MemberLoss,
-    solver: Solver = "adamw",
+    solver: Solver,
     augmentation: Augmentation | None = None,
     callbacks: Sequence[Any] | None = None,
     verbose: int = 0,

@@ -3,11 +3,15 @@
 import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import torch
 from torch import nn
 
 from sklearn_taskneurons.nn._side_by_side import SideBySide
+
+# Where a parameter begins in the vector, and its shape.
+Place: TypeAlias = tuple[int, tuple[int, ...]]
 
 
 def parameter_vector(module: nn.Module) -> nn.Parameter:
@@ -40,11 +44,12 @@ def frozen_entries(module: nn.Module) -> torch.Tensor:
     )
 
 
-def positions(module: nn.Module, parameters: Iterable[nn.Parameter]) -> list[tuple[int, tuple[int, ...]]]:
-    """Return where some parameters of a module begin in the vector, and their shapes."""
-    ends = itertools.accumulate(parameter.numel() for parameter in module.parameters())
-    starts = {id(parameter): end - parameter.numel() for parameter, end in zip(module.parameters(), ends, strict=True)}
-    return [(starts[id(parameter)], tuple(parameter.shape)) for parameter in parameters]
+def places_of(module: nn.Module, parameters: Iterable[nn.Parameter]) -> list[Place]:
+    """Return where some parameters of a module are in the vector."""
+    own = list(module.parameters())
+    starts = itertools.accumulate((parameter.numel() for parameter in own), initial=0)
+    start_of = dict(zip(map(id, own), starts, strict=False))
+    return [(start_of[id(parameter)], tuple(parameter.shape)) for parameter in parameters]
 
 
 class Tie:
@@ -88,9 +93,11 @@ class Tie:
     def frozen(self) -> Iterator[None]:
         """Leave the parameters that need no gradient as they are: an optimizer of the vector would let all decay."""
         kept = [(data, data.clone()) for parameter, data, _ in self.parts if not parameter.requires_grad]
-        yield
-        for data, before in kept:
-            data.copy_(before)
+        try:
+            yield
+        finally:
+            for data, before in kept:
+                data.copy_(before)
 
     def untie(self) -> None:
         """Leave the module with parameters of its own."""

@@ -271,7 +271,8 @@ class TaskNeuronMLP(nn.Module):
     def hidden_matrices(self) -> list[nn.Parameter]:
         """Return the weights of the hidden layers that are matrices.
 
-        There are optimizers for these alone, such as :class:`torch.optim.Muon`, beside another one for all else.
+        There are optimizers for these alone, beside another one for all else, such as :class:`torch.optim.Muon` where torch has
+        it and the network no members.
 
         Returns
         -------
@@ -286,10 +287,9 @@ class TaskNeuronMLP(nn.Module):
         >>> [tuple(matrix.shape) for matrix in network.hidden_matrices()]
         [(12, 16), (5, 12)]
         """
-        hidden = [*self.layers[:-1], *([] if self.embedding is None else [self.embedding])]
         n_axes = 2 if self.n_members is None else 3
-        parameters = [parameter for part in hidden for parameter in part.parameters()]
-        return [parameter for parameter in parameters if parameter.ndim == n_axes and min(parameter.shape[-2:]) > 1]
+        hidden = nn.ModuleList(part for part in (*self.layers[:-1], self.embedding) if part is not None)
+        return [parameter for parameter in hidden.parameters() if parameter.ndim == n_axes and min(parameter.shape[-2:]) > 1]
 
     def member(self, index: int) -> "TaskNeuronMLP":
         """Return one of the networks that stand side by side.

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from sklearn.base import clone
 from torch import nn
 
 from sklearn_taskneurons._training import make_net, make_table, resume, train
@@ -39,7 +40,7 @@ def test_singular_values_go_through_the_polynomial_and_vectors_stay(shape):
     torch.testing.assert_close(orthogonalized(matrices), u @ torch.diag_embed(values) @ vh)
 
 
-def test_all_directions_move_at_about_the_same_speed():
+def test_directions_move_at_similar_speeds():
     u, _, vh = torch.linalg.svd(draw(1, 20, 30), full_matrices=False)
     steep = u @ torch.diag_embed(torch.linspace(0.15, 1, 20, dtype=torch.float64)[None]) @ vh
     values = torch.linalg.svdvals(orthogonalized(steep))
@@ -144,3 +145,19 @@ def test_its_state_says_where_the_matrices_are():
     after.load_state_dict(copy.deepcopy(before.state_dict()))
     rest.data.copy_(part.data)
     assert torch.equal(moved(after, rest, gradients[3:]), expected)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.AdamW])
+def test_another_optimizer_may_take_its_place(data, optimizer):
+    X, y = data
+    net = clone(muon_net()).set_params(optimizer=optimizer).initialize()
+    curve = train(net, make_table(X, y, n_members=2), max_epochs=5).loss_curve
+    assert curve[-1] < curve[0]
+
+
+def test_a_solver_that_there_is_not_is_refused(data):
+    with pytest.raises(ValueError, match=r"solver must be one of .*'muon', 'adamw'.*got 'Muon'"):
+        muon_net("Muon")
+    net = muon_net().set_params(optimizer__solver="Adam")
+    with pytest.raises(ValueError, match="got 'Adam'"):
+        train(net, make_table(*data, n_members=2), max_epochs=1)

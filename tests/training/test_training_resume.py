@@ -23,7 +23,8 @@ def steps_of(net):
 
 
 def settings(**options):
-    return {"lr": 0.01, "weight_decay": 0.1, "batch_size": 50, "max_epochs": 200, "loss": SquaredErrorLoss()} | options
+    how = {"lr": 0.01, "weight_decay": 0.1, "batch_size": 50, "max_epochs": 200, "loss": SquaredErrorLoss(), "solver": "adamw"}
+    return how | options
 
 
 def test_a_resumed_net_goes_on_as_the_other_would_have_and_leaves_it_alone(data):
