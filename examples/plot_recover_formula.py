@@ -30,7 +30,7 @@ for point in vsr.pareto_front_[:7]:
     print(f"{point.complexity:>3}  {point.loss:.4f}  {formula}")
 
 # %%
-# The mark is the formula with the best Bayesian information criterion, ``formula_``.
+# The mark is ``formula_``, the simplest formula whose error in cross-validation is not measurably above the least one.
 
 front = vsr.pareto_front_
 display = ParetoFrontDisplay.from_front(front, selected=vsr.formula_)

@@ -92,7 +92,7 @@ def test_features_are_columns(kind, shape, got):
 
 
 @pytest.mark.parametrize("kind", [VSRRegressor, VSRClassifier, VSRTransformer])
-@pytest.mark.parametrize("parameters", [{"function_set": ("add", "sin")}, {"selection": "cv"}], ids=str)
+@pytest.mark.parametrize("parameters", [{"function_set": ("add", "sin")}], ids=str)
 def test_what_needs_the_rows_again_is_refused(table, kind, parameters):
     X, y, _ = table
     with pytest.raises(ValueError, match="compute\\(\\) them first"):

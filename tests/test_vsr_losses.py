@@ -89,7 +89,7 @@ class TestFront:
     def test_a_callable_of_squares_gives_the_formula_of_squared_errors(self, table):
         X, _, truth = table
         y = truth + np.random.default_rng(1).normal(size=len(X))
-        how = {"coefficients": "shared", "function_set": ("add", "mul", "sin")}
+        how = {"coefficients": "shared", "function_set": ("add", "mul", "sin"), "selection": "bic"}
         expected, found = small(**how).fit(X, y), small(**how, loss=square).fit(X, y)
         assert found.formula_.round(6) == expected.formula_.round(6)
         own = {point.complexity: point.loss for point in found.pareto_front_}
@@ -100,7 +100,7 @@ class TestFront:
     def test_polynomials_are_compared_by_the_same_criterion_as_with_squared_errors(self, loss):
         X = np.random.default_rng(0).uniform(-1, 1, size=(300, 2))
         y = X.sum(axis=1) + np.sin(7 * X).sum(axis=1)
-        front = small(loss=loss, coefficients="shared", max_degree=3).fit(X, y).pareto_front_
+        front = small(loss=loss, coefficients="shared", max_degree=3, selection="bic").fit(X, y).pareto_front_
         assert len(front) > 2
         degrees = [{term.degree for term in point.formula.terms} for point in front]
         n_coefficients = np.array([len(found | {0}) for found in degrees])

@@ -66,7 +66,7 @@ class Candidate(NamedTuple):
 def default_search(n_features: int, n_rows: int, max_degree: int) -> VSRRegressor:
     """Return the search that is made where none is given: the best polynomial of each number of terms, with certainty."""
     degree = np.clip(min(MOST_COLUMNS, n_rows // 3) // n_features, 1, max_degree)
-    return VSRRegressor(method="exhaustive", max_degree=int(degree))
+    return VSRRegressor(method="exhaustive", max_degree=int(degree), selection="bic")
 
 
 def check_search(search: VSRRegressor | VSRClassifier) -> None:

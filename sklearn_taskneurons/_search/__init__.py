@@ -3,6 +3,7 @@
 from sklearn_taskneurons._search._block_moments import block_moments, block_weights, blocks_of
 from sklearn_taskneurons._search._clock import deadline_after
 from sklearn_taskneurons._search._columns import TermColumns, distinct_terms, lone_sum
+from sklearn_taskneurons._search._cross_validation import folds_of
 from sklearn_taskneurons._search._evolution import SearchResult, check_state, search, wants_end
 from sklearn_taskneurons._search._exhaustive import search_exhaustively
 from sklearn_taskneurons._search._forms import Coefficients, Form, forms_of, own_degree
@@ -46,6 +47,7 @@ __all__ = [
     "check_state",
     "deadline_after",
     "distinct_terms",
+    "folds_of",
     "forms_of",
     "lone_sum",
     "make_moment_scorer",

@@ -3,11 +3,12 @@
 import copy
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_taskneurons._search._cross_validation import folds_of
 from sklearn_taskneurons._search._forms import Form
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._threads import single_blas_thread
@@ -15,7 +16,11 @@ from sklearn_taskneurons._threads import single_blas_thread
 _MERGED_AT_ONCE: Final = 8
 
 
-def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[Form]) -> list[Moments]:
+# The moments of the rows of each fold, for each form.
+Folds: TypeAlias = list[list[Moments]]
+
+
+def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[Form], n_folds: int = 1) -> Folds:
     """Reduce rows to moments where they are, block by block, in one pass for all forms.
 
     Each block becomes one small triangular factor, and factors are merged a few at a time, always in the same order: the
@@ -31,11 +36,13 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[
         Weights, finite and not negative, likewise.
     forms : sequence of Form
         The largest power, at most 32, and whether the powers of each feature are kept apart instead of their sum.
+    n_folds : int, default=1
+        How many folds there are, to which the rows that have a weight belong in turn.
 
     Returns
     -------
-    list of Moments
-        For each form, equal to those of all rows at once, but for rounding.
+    list of list of Moments
+        For each fold and form, equal to those of all its rows at once, but for rounding.
 
     Raises
     ------
@@ -50,7 +57,8 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[
         dask: Any = import_module("dask")
     except ImportError as error:
         raise ImportError("blocks on a cluster need dask: pip install 'sklearn_taskneurons[dask]'") from error
-    empty = [Moments(form.degree, per_feature=form.per_feature) for form in forms]  # refuses a wrong degree before any work
+    # Refuses a wrong degree before any work.
+    empty = [[Moments(form.degree, per_feature=form.per_feature) for form in forms] for _ in range(n_folds)]
     columns = [blocks_of("X", X, X), blocks_of("Y", Y, X)]
     columns.append([None] * len(columns[0]) if sample_weight is None else blocks_of("sample_weight", sample_weight, X))
     counts = [len(blocks) for blocks in columns]
@@ -60,10 +68,10 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[
     parts = [of_block(*block, empty) for block in zip(*columns, strict=True)]
     while len(parts) > 1:
         parts = [merged(parts[start : start + _MERGED_AT_ONCE]) for start in range(0, len(parts), _MERGED_AT_ONCE)]
-    (moments,) = dask.compute(*parts)
-    if not moments[0].n_rows:
+    (folds,) = dask.compute(*parts)
+    if not _count(folds):
         raise ValueError("X must have at least one row of positive weight; got none in any block")
-    result: list[Moments] = moments
+    result: Folds = folds
     return result
 
 
@@ -80,13 +88,18 @@ def blocks_of(name: str, data: Any, like: Any) -> list[Any]:
     return list(np.ravel(data.to_delayed()))
 
 
-def _of_block(X: Any, Y: Any, sample_weight: Any, empty: list[Moments]) -> list[Moments]:
-    """Return the moments of a block; it may have no rows."""
+def _of_block(X: Any, Y: Any, sample_weight: Any, empty: Folds) -> Folds:
+    """Return the moments of a block, as if it were the first one; it may have no rows."""
     if len(X) == 0 and len(Y) == 0:
         return empty
     weight = block_weights(sample_weight, len(X))
+    X, Y = _floats(X), _floats(Y)
+    folds = folds_of(weight, len(empty))
     with single_blas_thread():
-        return [copy.copy(moments).update(_floats(X), _floats(Y), weight) for moments in empty]
+        return [
+            [copy.copy(moments).update(X, Y, weight * (folds == fold)) for moments in of_fold]
+            for fold, of_fold in enumerate(empty)
+        ]
 
 
 def block_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
@@ -100,10 +113,21 @@ def block_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     return weight
 
 
-def _merged(parts: list[list[Moments]]) -> list[Moments]:
+def _merged(parts: list[Folds]) -> Folds:
     """Return the moments of all parts, which stay as they are: a worker may need them again."""
+    turned, start = [], 0
+    for folds in parts:
+        # The first row of a part belongs to the fold after that of the last row before it.
+        first = -start % len(folds)
+        turned.append(folds[first:] + folds[:first])
+        start += _count(folds)
     with single_blas_thread():
-        return [Moments.merged(of_form) for of_form in zip(*parts, strict=True)]
+        return [[Moments.merged(of_form) for of_form in zip(*of_fold, strict=True)] for of_fold in zip(*turned, strict=True)]
+
+
+def _count(folds: Folds) -> int:
+    """Return how many rows of positive weight there are."""
+    return sum(moments[0].n_rows for moments in folds)
 
 
 def _floats(data: Any) -> NDArray[np.float64]:

@@ -9,6 +9,15 @@ from sklearn_taskneurons._search._population import Floats, Ints
 from sklearn_taskneurons._search._triangular import triangular
 
 
+def folds_of(weight: Floats, n_folds: int, start: int = 0) -> Ints:
+    """Return the fold of each row: those that have a weight, of which there were `start` before, belong to the folds in turn.
+
+    Rows of weight 0, which count like none, move no other into another fold.
+    """
+    folds: Ints = (start + np.cumsum(weight > 0.0) - 1) % n_folds
+    return folds
+
+
 def check_folds(n_folds: int) -> None:
     """Raise ValueError unless there is a fold to leave out and another one to fit."""
     if n_folds < 2:
@@ -46,8 +55,8 @@ class CrossValidation:
             targets = Targets(others, n_columns, sum(weights) - weights[left_out], shift)
             self._fits.append(LeastSquares(others[:, :n_columns], targets))
 
-    def loss(self, columns: Ints, targets: Targets) -> float:
-        """Return the normalised loss over all folds of a fit of some columns and a constant.
+    def losses(self, columns: Ints, targets: Targets) -> tuple[float, ...]:
+        """Return what each fold adds to the normalised loss of a fit of some columns and a constant.
 
         Parameters
         ----------
@@ -56,10 +65,11 @@ class CrossValidation:
         targets : Targets
             Of all rows; its variance is what the squared errors are divided by.
         """
-        squares = np.zeros(len(self._shift))
+        losses = []
         for factor, fit in zip(self._factors, self._fits, strict=True):
             solution = fit.solve(columns)
             residuals = factor[:, self._n_columns :] - factor[:, :1] * (solution.intercept - self._shift)
             residuals -= factor[:, 1 + columns] @ solution.coefficients
-            squares += np.sum(residuals**2, axis=0)
-        return float(targets.normalised(np.where(targets.is_constant, 0.0, squares)))
+            squares = np.sum(residuals**2, axis=0)
+            losses.append(float(targets.normalised(np.where(targets.is_constant, 0.0, squares))))
+        return tuple(losses)

@@ -148,7 +148,7 @@ class LeastSquares:
             )
         # What moves the targets by no more than rounding does is not there: 1e-17 is 0, and 1.0000000000000002 is 1.
         norms, rounding = self._norms[columns, None], _CONSTANT_TOLERANCE * np.linalg.norm(targets.centred, axis=0)
-        whole = np.rint(coefficients / norms)
+        whole = np.rint(coefficients / norms) + 0.0  # no zero that is negative
         is_whole = np.abs(coefficients - whole * norms) <= rounding
         coefficients = np.where(is_whole, whole * norms, coefficients)
         loss = float(targets.loss(targets.centred - matrix @ coefficients))

@@ -86,7 +86,7 @@ class FormulaFitter:
     def constant(self) -> FrontEntry:
         """The best constant."""
         if self._loss is None:
-            return constant_entry(self._rows.targets)._replace(cv_loss=self.cv_loss([]))
+            return constant_entry(self._rows.targets)._replace(fold_losses=self.fold_losses([]))
         loss, _, intercept, _ = self._loss.constant
         formula = Formula.from_expression((Node(NUMBER, float(intercept[0])),))
         return FrontEntry(1, loss, 1, (formula,), deviance=self._loss.deviance(loss))
@@ -108,14 +108,16 @@ class FormulaFitter:
         expressions = [_scalar(formula)]
         if self._loss is not None:
             loss = self._loss.loss(lambda X: _columns(expressions, X), self._size(expressions))
-            return self._entry([formula.expression], loss, None, math.nan)
-        factor = self._factor(expressions, self._rows)
-        if factor is None:
-            return None
-        residuals = factor[:, 2:] + factor[:, :1] * self._rows.shift - factor[:, 1, None]
-        loss = float(self._rows.targets.normalised(np.einsum("ko,ko->o", residuals, residuals)))
-        numbers, choices = count_numbers(formula), self._choices([formula])
-        return FrontEntry(complexity([formula]), loss, numbers, (formula,), loss, choices=choices)
+            return self._entry([formula.expression], loss, None, ())
+
+        def loss_on(rows: Rows) -> float:
+            factor = self._factor(expressions, rows)
+            if factor is None:
+                return math.inf
+            residuals = factor[:, 2:] + factor[:, :1] * rows.shift - factor[:, 1, None]
+            return float(self._rows.targets.normalised(np.einsum("ko,ko->o", residuals, residuals)))
+
+        return self._entry([formula.expression], loss_on(self._rows), None, tuple(map(loss_on, self._folds)))
 
     def _scaled(self, formula: Formula) -> FrontEntry | None:
         """Return the entry of a formula with the best slope and intercept for each output."""
@@ -127,7 +129,7 @@ class FormulaFitter:
             rescaled(formula.expression, slope, intercept, self._rows.n_features)
             for slope, intercept in zip(solution.coefficients[0].tolist(), solution.intercept.tolist(), strict=True)
         ]
-        return self._entry(expressions, solution.loss, None, self.cv_loss([_scalar(formula)]))
+        return self._entry(expressions, solution.loss, None, self.fold_losses([_scalar(formula)]))
 
     def _refitted(self, formula: Formula, per_feature: bool) -> FrontEntry | None:
         """Return the entry of a formula with the best coefficients for its terms."""
@@ -148,25 +150,26 @@ class FormulaFitter:
         n_coefficients = (solution.rank + 1) * self._rows.n_outputs
         # Constants inside the terms have been chosen by the data, too.
         n_coefficients += sum(count_values(expression) for expression in columns.expressions)
-        return self._entry(expressions, solution.loss, n_coefficients, self.cv_loss(columns.expressions))
+        return self._entry(expressions, solution.loss, n_coefficients, self.fold_losses(columns.expressions))
 
-    def cv_loss(self, expressions: Sequence[Expression]) -> float:
-        """Return the cross-validated loss of a fit of some columns, nan without folds."""
-        if not self._folds:
-            return math.nan
+    def fold_losses(self, expressions: Sequence[Expression]) -> tuple[float, ...]:
+        """Return the losses on the folds of a fit of some columns."""
         factors = []
         for part in self._folds:
             factor = self._factor(expressions, part)
             if factor is None:
-                return math.inf
+                return (math.inf,) * len(self._folds)
             n_columns = factor.shape[1] - self._rows.n_outputs
             factor[:, n_columns:] += factor[:, :1] * (part.shift - self._rows.shift)
             factors.append(factor)
+        if not factors:
+            return ()
         weights = [part.total_weight for part in self._folds]
-        return CrossValidation(factors, weights, n_columns, self._rows.shift).loss(np.arange(n_columns - 1), self._rows.targets)
+        validation = CrossValidation(factors, weights, n_columns, self._rows.shift)
+        return validation.losses(np.arange(n_columns - 1), self._rows.targets)
 
     def _entry(
-        self, expressions: Sequence[Expression], loss: float, n_coefficients: int | None, cv_loss: float
+        self, expressions: Sequence[Expression], loss: float, n_coefficients: int | None, fold_losses: tuple[float, ...]
     ) -> FrontEntry | None:
         """Return the entry of fitted expressions, or None where one is beyond what a formula may be."""
         found = [simplified(expression, self._rows.n_features) for expression in expressions]
@@ -176,7 +179,7 @@ class FormulaFitter:
         if n_coefficients is None:
             n_coefficients = sum(count_numbers(formula) for formula in formulas)
         deviance = None if self._loss is None else self._loss.deviance(loss)
-        return FrontEntry(complexity(formulas), loss, n_coefficients, formulas, cv_loss, deviance, self._choices(formulas))
+        return FrontEntry(complexity(formulas), loss, n_coefficients, formulas, fold_losses, deviance, self._choices(formulas))
 
     def _choices(self, formulas: Sequence[Formula]) -> float:
         """Return how many formulas of as many nodes there are, by the logarithm; numbers are counted elsewhere."""

@@ -1,6 +1,5 @@
 """Scores elementwise polynomials by the best coefficients that their powers of x can have."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import uuid4
@@ -92,7 +91,7 @@ class RefitScorer(Scorer):
 
     def constant(self) -> FrontEntry:
         """Return the best constant."""
-        return constant_entry(self._least_squares.targets)._replace(cv_loss=self._cv_loss(0))
+        return constant_entry(self._least_squares.targets)._replace(fold_losses=self._fold_losses(0))
 
     def entry(self, support: int) -> FrontEntry:
         """Return the best formula with these powers."""
@@ -104,13 +103,13 @@ class RefitScorer(Scorer):
         ]
         formulas = tuple(Formula.from_expression(expression) for expression in expressions)
         n_coefficients = (fit.rank + 1) * self.n_outputs
-        return FrontEntry(complexity(formulas), fit.loss, n_coefficients, formulas, self._cv_loss(support))
+        return FrontEntry(complexity(formulas), fit.loss, n_coefficients, formulas, self._fold_losses(support))
 
-    def _cv_loss(self, support: int) -> float:
-        """Return the cross-validated loss of the powers in a support, nan without folds."""
+    def _fold_losses(self, support: int) -> tuple[float, ...]:
+        """Return the losses on the folds of the powers in a support."""
         if self._cross_validation is None:
-            return math.nan
-        return self._cross_validation.loss(self._columns(_powers(support)), self._least_squares.targets)
+            return ()
+        return self._cross_validation.losses(self._columns(_powers(support)), self._least_squares.targets)
 
     def _columns(self, powers: list[int]) -> Ints:
         """Return the columns of some powers, counted without the constant's."""

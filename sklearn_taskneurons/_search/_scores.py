@@ -1,6 +1,5 @@
 """What scoring returns, and how losses are compared."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -53,8 +52,8 @@ class FrontEntry(NamedTuple):
         Numbers that were fitted to the data, over all outputs.
     formulas : tuple of Formula
         One for each output.
-    cv_loss : float
-        The loss on rows that the numbers were not fitted to; nan where the scorer was given no folds.
+    fold_losses : tuple of float
+        What each fold adds to the loss on rows that the numbers were not fitted to; empty where the scorer was given none.
     deviance : float or None
         Minus twice the logarithm of the likelihood of each value, up to a constant; None for normal errors, whose variance is
         fitted: the logarithm of the loss.
@@ -66,7 +65,7 @@ class FrontEntry(NamedTuple):
     loss: float
     n_coefficients: int
     formulas: tuple[Formula, ...]
-    cv_loss: float = math.nan
+    fold_losses: tuple[float, ...] = ()
     deviance: float | None = None
     choices: float = 0.0
 

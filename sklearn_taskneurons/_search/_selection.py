@@ -9,6 +9,9 @@ import numpy as np
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._scores import LOSS_FLOOR, FrontEntry
 
+# By how much, in relation, a cross-validated loss must be lower than that of a simpler formula: less is as likely luck.
+TOLERANCE: Final = 0.02
+
 
 def _bic(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
     """Return the negative extended Bayesian information criterion, but for a constant."""
@@ -30,19 +33,29 @@ def _loss(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
 
 
 def _cv(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
-    """Return the negative cross-validated loss."""
-    return [-entry.cv_loss for entry in front]
+    """Return the negative held-out loss beyond what is hardly more than the least one, 0 where there is nothing beyond."""
+    losses = np.array([entry.fold_losses for entry in front])
+    losses = np.maximum(losses, LOSS_FLOOR / losses.shape[1])
+    with np.errstate(invalid="ignore"):  # where a formula is not finite on a fold
+        differences = losses - losses[np.argmin(losses.sum(axis=1))]
+        standard_errors = differences.std(axis=1, ddof=1) * math.sqrt(losses.shape[1])
+        hardly_more = np.maximum(standard_errors, TOLERANCE * losses.sum(axis=1).min())
+        scores = np.minimum(hardly_more - differences.sum(axis=1), 0.0)
+    result: list[float] = np.where(np.isnan(scores), -math.inf, scores).tolist()
+    return result
 
 
 def _knee(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
-    """Return how far the logarithm of the loss lies below the line from the first formula to the last."""
+    """Return how far the logarithm of the loss lies below the line from the first formula to the last.
+
+    Where no formula lies below it, as where the last one is exact and no other nearly so, there is no knee, and the information
+    criterion decides.
+    """
     complexity = np.array([entry.complexity for entry in front], dtype=np.float64)
     log_loss = np.log([max(entry.loss, LOSS_FLOOR) for entry in front])
-    if len(front) < 2:
-        return [0.0] * len(front)
     line = np.interp(complexity, complexity[[0, -1]], log_loss[[0, -1]])
     distances: list[float] = ((line - log_loss) / max(log_loss[0] - log_loss[-1], LOSS_FLOOR)).tolist()
-    return distances
+    return distances if max(distances) > 0.0 else _bic(front, total_weight)
 
 
 CRITERIA: Final[Mapping[str, Callable[[Sequence[FrontEntry], float], list[float]]]] = {
@@ -63,12 +76,14 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
     total_weight : float
         Sum of the weights of the rows: the number of rows, if a weight counts how often a row occurs.
     criterion : {"bic", "cv", "knee", "loss"}, default="bic"
-        The negative Bayesian information criterion [1]_ (up to a constant; -inf for as many coefficients as rows), with a
-        prior by which each node of a formula with other functions than polynomials is any of the symbols [3]_; the
-        negative cross-validated loss, how far the logarithm of the loss lies below the line from the simplest formula to the
-        last, over the fall of that line [2]_, or the negative loss. The likelihood is that of normal errors, or the one that
-        goes with another loss rho: of errors with a density proportional to ``exp(-rho(r) / s)``, s fitted. For the mean
-        absolute error that is n times twice its logarithm.
+        "bic" is the negative Bayesian information criterion [1]_ (up to a constant; -inf for as many coefficients as rows),
+        with a prior by which each node of a formula with other functions than polynomials is any of the symbols [3]_. The
+        likelihood is that of normal errors, or the one that goes with another loss rho: of errors with a density
+        proportional to ``exp(-rho(r) / s)``, s fitted. For the mean absolute error that is n times twice its logarithm.
+        "cv" is 0 for a formula whose cross-validated loss exceeds the least one by a standard error of their difference, from
+        one fold to another [4]_, or by 2 % at most, and negative by what is beyond it. "knee" is how far the logarithm of the
+        loss lies below the line from the simplest formula to the last, over the fall of that line [2]_, and "bic" where none
+        lies below. "loss" is the negative loss.
 
     Returns
     -------
@@ -87,6 +102,8 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
        System Behavior", ICDCS Workshops 2011, :doi:`10.1109/ICDCSW.2011.20`.
     .. [3] J. Chen, Z. Chen, "Extended Bayesian information criteria for model selection with large model spaces",
        Biometrika 95, 2008, :doi:`10.1093/biomet/asn034`.
+    .. [4] L. Breiman, J. Friedman, R. Olshen, C. Stone, "Classification and Regression Trees", 1984, chapter 3.4.3,
+       :doi:`10.1201/9781315139470`.
     """
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {sorted(CRITERIA)}; got {criterion!r}")

@@ -3,6 +3,7 @@
 import os
 import warnings
 from abc import ABCMeta
+from itertools import zip_longest
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ from sklearn_taskneurons._search import (
     SearchSettings,
     SearchState,
     check_state,
+    folds_of,
     forms_of,
     make_scorer,
     own_degree,
@@ -32,8 +34,8 @@ from sklearn_taskneurons._search import (
     selection_scores,
     wants_end,
 )
-from sklearn_taskneurons._vsr._blocks import count_rows, folds_of
-from sklearn_taskneurons._vsr._losses import make_loss
+from sklearn_taskneurons._vsr._blocks import FEWEST_TO_CROSS_VALIDATE, N_FOLDS, count_rows
+from sklearn_taskneurons._vsr._losses import is_squared_error, make_loss
 from sklearn_taskneurons._vsr._pareto import has_own_weights, neuron_formula, pareto_point
 from sklearn_taskneurons.formula import Function
 from sklearn_taskneurons.formula._limits import MAX_DEGREE
@@ -85,7 +87,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "migration_interval": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": [Interval(Integral, None, -1, closed="right"), Interval(Integral, 1, None, closed="left"), None],
         "device": "no_validation",  # torch knows which there are
-        "selection": [StrOptions(set(CRITERIA))],
+        "selection": [StrOptions({"auto", *CRITERIA})],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "checkpoint": [str, os.PathLike, None],
         "warm_start": ["boolean"],
@@ -122,7 +124,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         migration_interval=10,
         n_jobs=None,
         device="cpu",
-        selection="bic",
+        selection="auto",
         max_time=None,
         checkpoint=None,
         warm_start=False,
@@ -176,9 +178,12 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         str
-            Lines to be printed.
+            Lines to be printed; of several formulas each under its class or the number of its output.
         """
-        return "\n".join(self._reports(digits))
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        reports = [formula.report(names, digits=digits) for formula in self.formulas_]
+        return "\n".join(line for pair in zip_longest(self._titles(), reports) for line in pair if line is not None)
 
     def neuron_formula(self):
         """Return the formula of a neuron: the best of the front that depends on x, its constant vectors left free.
@@ -191,10 +196,9 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         return neuron_formula(self.pareto_front_)
 
-    def _reports(self, digits):
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        return [formula.report(names, digits=digits) for formula in self.formulas_]
+    def _titles(self):
+        """Return what stands above each of the formulas in a report."""
+        return [f"output {index}:" for index in range(len(self.formulas_))] if len(self.formulas_) > 1 else []
 
     def _continues(self):
         """Return whether a search goes on from the one before; one of every set of powers has nothing to go on with."""
@@ -264,6 +268,13 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the forms of polynomials, each with its degree, for so many rows or for any number."""
         return forms_of(self._coefficients(), self._degree(n_features, n_rows), n_features, n_rows)
 
+    def _cross_validates(self, n_rows=np.inf, n_used=np.inf):
+        """Return whether so many rows, of which so many are in the data, are to be cross-validated on."""
+        if self.selection != "auto":
+            return self.selection == "cv"
+        enough = n_rows >= FEWEST_TO_CROSS_VALIDATE and n_used >= N_FOLDS
+        return enough and self.refit_constants and is_squared_error(self)
+
     def _search_rows(self, X, y, weights, settings, deadline, *, continues, n_rows=None):
         """Search on rows with targets that are numbers, (N,) or (N, O); weights say how many they are unless `n_rows` does."""
         if n_rows is None:
@@ -278,7 +289,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             refit_constants=self.refit_constants,
             coefficients=self._coefficients(),
             device=self.device,
-            folds=folds_of(weights) if self.selection == "cv" else None,
+            folds=folds_of(weights, N_FOLDS) if self._cross_validates(n_rows, np.count_nonzero(weights)) else None,
             n_rows=n_rows,
             optimizer_iterations=self.optimizer_iterations,
             loss=make_loss(self),
@@ -293,6 +304,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self._forms(blocks.first.n_features, n_rows),
             linear_scaling=self.linear_scaling,
             refit_constants=self.refit_constants,
+            cross_validate=blocks.has_folds and self._cross_validates(n_rows, blocks.n_used),
         )
         self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y_ndim)
 
@@ -329,7 +341,10 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _points(self, front, n_rows, y_ndim):
         """Return the lines of a front, with what the selection says of them."""
-        scores = selection_scores(front, n_rows, self.selection)
+        criterion = self.selection
+        if criterion == "auto":
+            criterion = "cv" if front[0].fold_losses else "bic"
+        scores = selection_scores(front, n_rows, criterion)
         return [pareto_point(entry, score, y_ndim) for entry, score in zip(front, scores.tolist(), strict=True)]
 
     def _attributes(self, points, y_ndim):

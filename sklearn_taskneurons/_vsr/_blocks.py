@@ -6,19 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_taskneurons._search import Form, Moments, Scorer, block_moments, make_moment_scorer
+from sklearn_taskneurons._search import Form, Moments, Scorer, block_moments, folds_of, make_moment_scorer
 from sklearn_taskneurons._threads import single_blas_thread
 
 N_FOLDS = 5
+# Of fewer rows a fold says less than the information criterion.
+FEWEST_TO_CROSS_VALIDATE = 100
 _MOST_ROWS = 2.0**53  # beyond, sums of weights may be no numbers
-
-
-def folds_of(weights, start=0):
-    """Return the fold of each row: every fifth that has a weight, of which there were ``start`` before, is of the same.
-
-    Rows of weight 0, which count like none, move no other into another fold.
-    """
-    return (start + np.cumsum(weights > 0) - 1) % N_FOLDS
 
 
 @dataclass(frozen=True)
@@ -34,9 +28,10 @@ class RowBlocks:
     parts: Sequence[Sequence[Moments]]
 
     @classmethod
-    def empty(cls, forms, n_folds):
+    def empty(cls, forms, in_folds):
         """Return the moments of no rows."""
-        return cls([[Moments(form.degree, per_feature=form.per_feature) for form in forms] for _ in range(n_folds)])
+        n_parts = N_FOLDS if in_folds else 1
+        return cls([[Moments(form.degree, per_feature=form.per_feature) for form in forms] for _ in range(n_parts)])
 
     def kind(self):
         """Return what all blocks must have in common: the forms, and the number of folds."""
@@ -44,7 +39,7 @@ class RowBlocks:
 
     def added(self, X, y, weights):
         """Return these rows and more."""
-        folds = folds_of(weights, self.n_used) % len(self.parts)
+        folds = folds_of(weights, len(self.parts), self.n_used)
         with single_blas_thread():
             parts = [
                 [copy.copy(moments).update(*(data[folds == fold] for data in (X, y, weights))) for moments in part]
@@ -55,9 +50,9 @@ class RowBlocks:
         return RowBlocks(parts)
 
     @classmethod
-    def on_cluster(cls, X, y, sample_weight, *, forms):
+    def on_cluster(cls, X, y, sample_weight, *, forms, in_folds):
         """Return the rows of collections of dask, which stay where they are."""
-        return cls([block_moments(X, y, sample_weight, forms=forms)])
+        return cls(block_moments(X, y, sample_weight, forms=forms, n_folds=N_FOLDS if in_folds else 1))
 
     @property
     def n_used(self):
@@ -74,13 +69,18 @@ class RowBlocks:
         """Moments that know the numbers of features and outputs."""
         return self.parts[0][0]
 
-    def scorer(self, forms, *, linear_scaling, refit_constants) -> Scorer:
+    @property
+    def has_folds(self):
+        """Whether there are moments of each fold."""
+        return len(self.parts) > 1
+
+    def scorer(self, forms, *, linear_scaling, refit_constants, cross_validate) -> Scorer:
         """Return what scores programs in some of the forms, of no larger degree, against all rows."""
         used = [moments for part in self.parts for moments in part if moments.n_rows]
         with single_blas_thread():
             of_forms = [[part.truncated(degree) for part in used if part.per_feature == own] for own, degree in forms]
         return make_moment_scorer(
-            of_forms, linear_scaling=linear_scaling, refit_constants=refit_constants, cross_validate=len(self.parts) > 1
+            of_forms, linear_scaling=linear_scaling, refit_constants=refit_constants, cross_validate=cross_validate
         )
 
 

@@ -87,7 +87,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         How many islands are advanced at the same time, as :class:`VSRRegressor` describes. The result is the same.
     device : str or torch.device, default="cpu"
         Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
-    selection : {"bic", "cv", "knee", "loss"}, default="bic"
+    selection : {"auto", "cv", "bic", "knee", "loss"}, default="auto"
         Which formula of the Pareto front gives its terms, as :class:`VSRRegressor` describes.
     C : float, default=1.0
         The inverse of the strength of the penalty, above 0, on the variance of what the terms of each feature, and all other
@@ -182,7 +182,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         migration_interval=10,
         n_jobs=None,
         device="cpu",
-        selection="bic",
+        selection="auto",
         C=1.0,
         class_weight=None,
         max_time=None,
@@ -348,23 +348,10 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         logits = self.decision_function(X)
         return log_softmax(logits, axis=1) if logits.ndim == 2 else np.column_stack([log_expit(-logits), log_expit(logits)])
 
-    def report(self, digits=3):
-        """Write the formulas of the logits out, with the names of the classes and features.
-
-        Parameters
-        ----------
-        digits : int, default=3
-            The number of significant digits.
-
-        Returns
-        -------
-        str
-            Lines to be printed.
-        """
-        reports = self._reports(digits)
-        is_binary = len(self.classes_) == 2
-        titles = [f"log-odds of {self.classes_[1]}:"] if is_binary else [f"logit of {label}:" for label in self.classes_]
-        return "\n".join(line for pair in zip(titles, reports, strict=True) for line in pair)
+    def _titles(self):
+        if len(self.classes_) == 2:
+            return [f"log-odds of {self.classes_[1]}:"]
+        return [f"logit of {label}:" for label in self.classes_]
 
     def _fit_on_cluster(self, X, y, sample_weight, deadline):
         """Fit on collections of dask; the columns of the terms come here for the logistic regression."""

@@ -15,7 +15,7 @@ from sklearn_taskneurons._threads import single_blas_thread
 from sklearn_taskneurons._validation import class_weights
 from sklearn_taskneurons._vsr._blocks import RowBlocks, count_of
 from sklearn_taskneurons._vsr._losses import is_squared_error
-from sklearn_taskneurons._vsr._targets import check_labels, class_indicators, class_numbers
+from sklearn_taskneurons._vsr._targets import check_labels, class_indicators, class_numbers, types_of
 
 
 def is_on_cluster(data):
@@ -25,8 +25,7 @@ def is_on_cluster(data):
 
 def are_numbers_on_cluster(y):
     """Tell by their types whether the targets in a collection of dask are numbers."""
-    types = y.dtypes if y.ndim == 2 and hasattr(y, "dtypes") else [y.dtype]
-    return all(one.kind in "iufc" for one in types)
+    return all(dtype.kind in "iufc" for dtype in types_of(y))
 
 
 def cluster_settings(estimator, X):
@@ -34,12 +33,11 @@ def cluster_settings(estimator, X):
     settings = estimator._settings()
     if X.ndim != 2 or not X.shape[1] >= 1:
         raise ValueError(f"X must have the shape (n_samples, n_features), at least one feature; got {X.shape[1:]} for each row")
-    if not settings.is_polynomial or estimator.selection == "cv" or not is_squared_error(estimator):
+    if not settings.is_polynomial or not is_squared_error(estimator):
         raise ValueError(
-            f"collections of dask need functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, no selection='cv' and "
-            "loss='squared_error': a search reads their rows once; got "
-            f"function_set={estimator.function_set!r}, selection={estimator.selection!r} and loss={estimator.loss!r}: "
-            "compute() them first"
+            f"collections of dask need functions of {sorted(POLYNOMIAL_FUNCTIONS)} only and "
+            f"loss='squared_error': a search reads their rows once; got function_set={estimator.function_set!r} and "
+            f"loss={estimator.loss!r}: compute() them first"
         )
     return settings
 
@@ -50,7 +48,9 @@ def search_on_cluster(estimator, settings, deadline, X, y, sample_weight, n_rows
     ``n_rows`` says for how many rows they count, if that is not to be seen from the weights.
     """
     continues = estimator._continues()
-    blocks = RowBlocks.on_cluster(X, y, sample_weight, forms=estimator._forms(X.shape[1]))
+    blocks = RowBlocks.on_cluster(
+        X, y, sample_weight, forms=estimator._forms(X.shape[1]), in_folds=estimator._cross_validates()
+    )
     estimator.n_features_in_ = blocks.first.n_features
     _check_feature_names(estimator, X._meta, reset=True)  # of no rows, it has the names as scikit-learn reads them
     estimator._search_blocks(blocks, settings, deadline, continues=continues, y_ndim=y.ndim, n_rows=n_rows)

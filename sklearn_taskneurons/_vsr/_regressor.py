@@ -13,7 +13,7 @@ from sklearn_taskneurons._fit_tasks import with_callbacks
 from sklearn_taskneurons._search import LOSS_NAMES, POLYNOMIAL_FUNCTIONS, deadline_after
 from sklearn_taskneurons._validation import check_numbers, check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR, function_names
-from sklearn_taskneurons._vsr._blocks import N_FOLDS, RowBlocks
+from sklearn_taskneurons._vsr._blocks import RowBlocks
 from sklearn_taskneurons._vsr._cluster import cluster_settings, is_on_cluster, search_on_cluster
 from sklearn_taskneurons._vsr._losses import check_outputs, is_squared_error
 from sklearn_taskneurons._vsr._pareto import best_first
@@ -111,11 +111,13 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     device : str or torch.device, default="cpu"
         Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
         Polynomials are scored from moments, which takes no device, unless `loss` is another one.
-    selection : {"bic", "cv", "knee", "loss"}, default="bic"
-        Which formula of the Pareto front is taken: the one with the best Bayesian information criterion [4]_; the one
-        with the least error in 5-fold cross-validation of its refitted constants, row i of those of positive weight in
-        fold i modulo 5, which costs no second pass over the data; the knee of the front, where the logarithm of the loss
-        lies farthest below the line from the simplest formula to the last [5]_; or the one with the least loss.
+    selection : {"auto", "cv", "bic", "knee", "loss"}, default="auto"
+        Which formula of the Pareto front is taken. "cv" is the simplest one whose error in 5-fold cross-validation of its
+        refitted constants exceeds the least one by no more than a standard error of the difference [7]_, or 2 %: row i of
+        those of positive weight is in fold i modulo 5, and no second pass over the data is needed. "bic" is the one with the
+        best Bayesian information criterion [4]_; "knee" that where the logarithm of the loss lies farthest below the line from
+        the simplest formula to the last [5]_, and "bic" where none lies below it; "loss" the one with the least loss. "auto"
+        is "cv" from 100 rows on, and "bic" for fewer rows, where `refit_constants` is False and for another `loss`.
     max_time : float or None, default=None
         After how many seconds, above 0, the search ends with the best so far. Where programs are evaluated on the rows, a
         tenth of it is kept for the formulas of the front, of which the best are fitted first.
@@ -174,6 +176,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
        2011, :doi:`10.1109/ICDCSW.2011.20`.
     .. [6] P. W. Holland, R. E. Welsch, "Robust Regression Using Iteratively Reweighted Least-Squares", Communications in
        Statistics - Theory and Methods 6(9), 1977, :doi:`10.1080/03610927708827533`.
+    .. [7] L. Breiman et al., "Classification and Regression Trees", 1984, chapter 3.4.3, :doi:`10.1201/9781315139470`.
 
     Examples
     --------
@@ -319,7 +322,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
 
     def _no_rows(self, n_features):
         """Return moments of the degree that many rows would have: that of the rows so far needs a part of these."""
-        return RowBlocks.empty(self._forms(n_features), N_FOLDS if self.selection == "cv" else 1)
+        return RowBlocks.empty(self._forms(n_features), self._cross_validates())
 
     def _check_block(self, blocks, y, wanted):
         """Raise ValueError unless a block goes with those before; `wanted` are the moments that the parameters ask for."""

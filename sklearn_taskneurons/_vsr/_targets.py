@@ -10,11 +10,20 @@ from sklearn.utils.multiclass import check_classification_targets
 
 
 def are_numbers(y: Any) -> bool:
-    """Tell whether targets are numbers; strings, booleans and other objects are not."""
+    """Tell whether targets are numbers; strings, booleans, other objects and what pandas has as categories are not."""
+    if any(str(dtype) == "category" for dtype in types_of(y)):
+        return False
     values = np.asarray(y)
     if values.dtype.kind == "O":
         return all(isinstance(value, Real) and not isinstance(value, bool | np.bool_) for value in values.flat)
     return values.dtype.kind in "iufc"
+
+
+def types_of(y: Any) -> list[Any]:
+    """Return the types of the columns of a table or of an array, none of what has no types."""
+    if getattr(y, "ndim", 1) == 2 and hasattr(y, "dtypes"):
+        return list(y.dtypes)
+    return [y.dtype] if hasattr(y, "dtype") else []
 
 
 def check_labels(y: Any) -> NDArray[Any]:

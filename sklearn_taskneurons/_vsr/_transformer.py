@@ -41,7 +41,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     ----------
     task : {"auto", "regression", "classification"}, default="auto"
         What the targets are: numbers that the formula explains, or labels, whose indicators it explains. "auto" takes
-        numbers as numbers, be they labels or not, and everything else as labels.
+        numbers as numbers, be they labels or not, and everything else as labels, as is what pandas has as categories. Say
+        "classification" whenever labels are numbers: what is found would depend on how they are numbered.
     method : {"genetic", "exhaustive"}, default="genetic"
         How the formula is found. "exhaustive" tries every set of powers up to `max_degree`, at most 14, and so finds the
         best polynomial of each number of terms with certainty; it needs refitted constants and a function set of
@@ -104,12 +105,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     device : str or torch.device, default="cpu"
         Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
         Polynomials are scored from moments, which takes no device.
-    selection : {"bic", "cv", "knee", "loss"}, default="bic"
-        Which formula of the Pareto front gives its terms, of those that depend on x: the one with the best Bayesian
-        information criterion [4]_; the one with the least error in 5-fold cross-validation of its refitted constants,
-        row i of those of positive weight in fold i modulo 5, which costs no second pass over the data; the knee of the
-        front, where the log of the loss lies farthest below the line from the simplest formula to the last [5]_; or that
-        with the least loss.
+    selection : {"auto", "cv", "bic", "knee", "loss"}, default="auto"
+        Which formula of the Pareto front gives its terms, of those that depend on x, as :class:`VSRRegressor` describes.
     max_time : float or None, default=None
         After how many seconds, above 0, the search ends with the best so far, as in :class:`VSRRegressor`.
     checkpoint : str, path or None, default=None
@@ -157,10 +154,6 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     .. [2] J. R. Koza, "Genetic Programming", MIT Press, 1992.
     .. [3] M. Keijzer, "Improving Symbolic Regression with Interval Arithmetic and Linear Scaling", EuroGP 2003,
        :doi:`10.1007/3-540-36599-0_7`.
-    .. [4] G. Schwarz, "Estimating the Dimension of a Model", Annals of Statistics 6(2), 1978,
-       :doi:`10.1214/aos/1176344136`.
-    .. [5] V. Satopaa et al., "Finding a 'Kneedle' in a Haystack: Detecting Knee Points in System Behavior", ICDCS Workshops
-       2011, :doi:`10.1109/ICDCSW.2011.20`.
 
     Examples
     --------
@@ -212,7 +205,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         migration_interval=10,
         n_jobs=None,
         device="cpu",
-        selection="bic",
+        selection="auto",
         max_time=None,
         checkpoint=None,
         warm_start=False,

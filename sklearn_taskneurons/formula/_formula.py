@@ -1,6 +1,7 @@
 """The class Formula."""
 
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 from sklearn_taskneurons.formula._build import rounded_expression
@@ -341,6 +342,8 @@ class Formula(Immutable):
         ------
         ImportError
             If SymPy is not installed.
+        TypeError
+            If the number of features is no whole number.
         ValueError
             If the number of features is neither given nor demanded, or not the formula's, or not that of the symbols, or a
             symbol has the name of one of a free vector.
@@ -351,6 +354,8 @@ class Formula(Immutable):
         >>> Formula("0.5*x**2 + 1").to_sympy(2)
         x0**2/2 + x1**2/2 + 2
         """
+        if not isinstance(n_features, Integral | None):
+            raise TypeError(f"n_features must be a whole number or None, names are for symbols=; given {n_features!r}")
         demanded = self.n_features
         n_features = demanded if n_features is None else n_features
         if n_features is None or n_features < 1 or demanded not in (None, n_features):

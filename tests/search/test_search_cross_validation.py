@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.linear_model import LinearRegression
 
 from sklearn_taskneurons._search import SearchSettings, make_scorer
@@ -49,8 +50,8 @@ def test_is_the_error_of_fits_without_the_fold(rng, coefficients, weighted):
         columns = np.linalg.qr(np.concatenate([np.ones((80, 1)), *blocks], axis=1)).Q[:, 1:]
         expected = held_out_loss(columns, Y, weight, folds)
         entry = scorer.entry(support) if support else scorer.constant()
-        assert entry.cv_loss == pytest.approx(expected, rel=1e-7)
-        assert entry.cv_loss > entry.loss
+        assert sum(entry.fold_losses) == pytest.approx(expected, rel=1e-7)
+        assert sum(entry.fold_losses) > entry.loss
 
 
 def test_folds_do_not_change_what_is_fitted_to_all_rows(cubic):
@@ -58,7 +59,7 @@ def test_folds_do_not_change_what_is_fitted_to_all_rows(cubic):
     scorers = [make_scorer(X, y, settings=SearchSettings(), degree=DEGREE, folds=folds) for folds in (None, np.arange(300) % 3)]
     without, with_folds = (scorer.entry(0b1010) for scorer in scorers)
     assert with_folds.loss == pytest.approx(without.loss, rel=1e-10)
-    assert np.isnan(without.cv_loss)
+    assert without.fold_losses == ()
     np.testing.assert_allclose(with_folds.formulas[0](X), without.formulas[0](X), rtol=1e-9, atol=1e-9)
 
 
@@ -76,24 +77,58 @@ def test_formulas_of_any_functions_are_refitted_without_the_fold(rng, coefficien
     blocks = [np.sin(X), X**2]
     if coefficients == "shared":
         blocks = [block.sum(axis=1, keepdims=True) for block in blocks]
-    assert entry.cv_loss == pytest.approx(held_out_loss(np.concatenate(blocks, axis=1), Y, weight, folds), rel=1e-9)
-    assert scorer.constant().cv_loss == pytest.approx(held_out_loss(np.empty((80, 0)), Y, weight, folds), rel=1e-9)
+    assert sum(entry.fold_losses) == pytest.approx(held_out_loss(np.concatenate(blocks, axis=1), Y, weight, folds), rel=1e-9)
+    assert sum(scorer.constant().fold_losses) == pytest.approx(held_out_loss(np.empty((80, 0)), Y, weight, folds), rel=1e-9)
 
 
 def front(*complexities_and_losses):
-    return [FrontEntry(c, loss, 1, (Formula("x"),), cv) for c, loss, cv in complexities_and_losses]
+    return [FrontEntry(c, loss, 1, (Formula("x"),), folds) for c, loss, folds in complexities_and_losses]
 
 
-def test_cv_takes_the_smallest_held_out_loss():
-    assert np.argmax(selection_scores(front((1, 1.0, 1.1), (3, 0.5, 0.6), (9, 0.1, 5.0)), 100, "cv")) == 1
+def test_cv_takes_the_simplest_formula_that_is_not_measurably_worse():
+    of_folds = {1: (0.3, 0.2, 0.4), 3: (0.11, 0.1, 0.1), 5: (0.1, 0.11, 0.09), 9: (2.0, 0.1, 0.1)}
+    entries = front(*((c, 0.1, losses) for c, losses in of_folds.items()))
+    scores = selection_scores(entries, 100, "cv")
+    differences = np.array(list(of_folds.values())) - of_folds[5]
+    beyond = differences.sum(axis=1) - np.maximum(stats.sem(differences, axis=1) * 3, 0.02 * 0.3)
+    np.testing.assert_allclose(scores, -np.maximum(beyond, 0.0), atol=1e-15)
+    assert np.argmax(scores) == 1
+    assert scores[2] == 0.0
+    of_equal_folds = front((1, 0.1, (0.2, 0.2)), (3, 0.1, (0.1018, 0.1019)), (5, 0.1, (0.1, 0.1)), (9, 0.1, (0.1, 0.1001)))
+    assert np.argmax(selection_scores(of_equal_folds, 100, "cv")) == 1  # less than 2 percent
+
+
+def test_cv_knows_no_formula_that_is_not_finite_and_none_better_than_exact():
+    exact = front((1, 1.0, (0.5, 0.5)), (3, 0.0, (1e-31, 3e-31)), (5, 0.0, (0.0, 0.0)), (7, 0.0, (np.inf, np.inf)))
+    scores = selection_scores(exact, 100, "cv")
+    assert np.argmax(scores) == 1
+    assert scores[3] == -np.inf
+    assert selection_scores(exact[3:], 100, "cv") == [-np.inf]
 
 
 def test_knee_takes_the_formula_farthest_below_the_line():
-    entries = front((1, 1.0, 1), (3, 1e-2, 1), (5, 0.9e-2, 1), (7, 0.8e-2, 1))
+    entries = front((1, 1.0, ()), (3, 1e-2, ()), (5, 0.9e-2, ()), (7, 0.8e-2, ()))
     scores = selection_scores(entries, 100, "knee")
     assert np.argmax(scores) == 1
     # The line falls by the logarithm of 0.008 over 6 nodes: at 3 nodes by a third of it.
     fall = -np.log(0.8e-2)
     assert scores[1] == pytest.approx((-fall / 3 - np.log(1e-2)) / fall)
     assert scores[0] == scores[-1] == 0.0
-    assert selection_scores(entries[:1], 100, "knee") == [0.0]
+
+
+def test_where_there_is_no_knee_the_information_criterion_decides():
+    for entries in (front((1, 1.0, ())), front((1, 1.0, ()), (3, 0.5, ()), (6, 0.2, ()), (9, 1e-20, ()))):
+        assert selection_scores(entries, 100, "knee").tolist() == selection_scores(entries, 100, "bic").tolist()
+
+
+def test_a_formula_with_its_own_constants_has_the_same_errors_on_folds_and_rows(rng):
+    X = rng.normal(size=(60, 2))
+    Y = np.sum(np.sin(X) - 1, axis=1)[:, None] + rng.normal(size=(60, 1))
+    folds = np.arange(60) % 5
+    settings = SearchSettings(function_set=("add", "mul", "sin"))
+    scorer = make_scorer(X, Y, np.ones(60), settings=settings, linear_scaling=False, folds=folds)
+    entries = scorer.report(Population.from_expressions([Formula("sin(x) - 1").expression]), np.zeros((0, 3)))
+    (entry,) = [entry for entry in entries if entry.formulas[0] == Formula("sin(x) - 1")]
+    squares = np.sum((Y[:, 0] - np.sum(np.sin(X) - 1, axis=1)) ** 2 * np.eye(5)[:, folds], axis=1)
+    np.testing.assert_allclose(entry.fold_losses, squares / np.sum((Y - Y.mean()) ** 2), rtol=1e-12)
+    assert sum(entry.fold_losses) == pytest.approx(entry.loss)

@@ -15,12 +15,12 @@ from sklearn_taskneurons._search import (
     Rows,
     RowScorer,
     SearchSettings,
-    block_moments,
     make_moment_scorer,
     make_scorer,
     search,
 )
 from sklearn_taskneurons._search._block_moments import _merged
+from sklearn_taskneurons._search._block_moments import block_moments as moments_of_folds
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
@@ -32,6 +32,12 @@ POLYNOMIALS, OTHERS = ("add", "sub", "mul", "neg"), ("add", "mul", "sin", "dot",
 
 # Dask warns where a busy machine takes more than a second to make a folder.
 pytestmark = pytest.mark.filterwarnings("ignore:Creating scratch directories is taking a surprisingly long time:UserWarning")
+
+
+def block_moments(*blocks, forms):
+    """Of rows that are in no folds."""
+    (moments,) = moments_of_folds(*blocks, forms=forms)
+    return moments
 
 
 @pytest.fixture(scope="module")
@@ -163,11 +169,24 @@ def test_partitions_without_rows_add_nothing(table, workers):
         block_moments(none[["a"]], none["y"], forms=[Form(False, 3)])
 
 
+@pytest.mark.parametrize("size", [80, 7])
+def test_folds_are_those_of_all_rows_one_after_the_other(table, size):
+    X, Y, weight = table
+    weight = np.where(np.arange(len(X)) % 3 == 0, 0.0, weight)
+    blocks = [da.from_array(array, chunks=(size, *array.shape[1:])) for array in (X, Y, weight)]
+    folds = moments_of_folds(*blocks, forms=[Form(True, 2)], n_folds=5)
+    used = np.flatnonzero(weight)
+    for fold, (moments,) in enumerate(folds):
+        rows = used[fold::5]
+        check_equal(moments, Moments(2, per_feature=True).update(X[rows], Y[rows], weight[rows]))
+
+
 def test_parts_that_are_merged_stay_as_they_are(table):
     X, Y, _ = table
     parts = [Moments(3).update(X[rows], Y[rows]) for rows in (slice(0, 50), slice(50, 400))]
     factors = [part.factor.copy() for part in parts]
-    check_equal(_merged([[part] for part in parts])[0], Moments(3).update(X, Y))
+    ((moments,),) = _merged([[[part]] for part in parts])
+    check_equal(moments, Moments(3).update(X, Y))
     for part, factor in zip(parts, factors, strict=True):
         assert (part.factor == factor).all()
     assert parts[0].n_rows == 50
