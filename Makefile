@@ -15,7 +15,7 @@ TASK ?=
 # Many small tensors gain nothing from threads, and the workers share the cores.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test test-oldest check format docs bench-search bench-exhaustive bench-operators bench-training bench-defaults bench-convolution bench-ground-truth bench-high-dimension bench-recovery bench-images bench-accuracy bench-equal-parameters clean
+.PHONY: help demo test test-oldest check format docs bench-search bench-exhaustive bench-operators bench-training bench-defaults bench-convolution bench-ground-truth bench-high-dimension bench-recovery bench-images bench-accuracy bench-equal-parameters bench-selection clean
 
 help:
 	@echo "make demo [DATA=table.csv[.gz] TARGET=column]  search a formula, train its network, draw demo.png"
@@ -34,6 +34,7 @@ help:
 	@echo "make bench-images [DATA_DIR=folder]            compare kernels on images (benchmarks/README.md)"
 	@echo "make bench-accuracy DATA_DIR=folder            compare with other models (benchmarks/accuracy/README.md)"
 	@echo "make bench-equal-parameters DATA_DIR=folder    compare neurons (benchmarks/accuracy/README.md)"
+	@echo "make bench-selection DATA_DIR=folder           compare how searches select (benchmarks/accuracy/README.md)"
 
 demo: $(VENV)/.installed-examples
 	$(PY) examples/demo.py $(if $(DATA),--data '$(DATA)') $(if $(TARGET),--target '$(TARGET)') $(if $(TASK),--task '$(TASK)')
@@ -90,6 +91,9 @@ bench-images: $(VENV)/.installed-bench
 
 bench-accuracy: $(VENV)/.installed-bench
 	$(PY) -m benchmarks.accuracy --data-dir '$(DATA_DIR)' --out benchmarks/results/accuracy.jsonl
+
+bench-selection: $(VENV)/.installed-bench
+	$(PY) -m benchmarks.accuracy.selection --data-dir '$(DATA_DIR)'
 
 bench-equal-parameters: $(VENV)/.installed-bench
 	$(PY) -m benchmarks.accuracy.equal_parameters --data-dir '$(DATA_DIR)' --out benchmarks/results/equal_parameters.jsonl

@@ -323,8 +323,13 @@ class TestSelection:
 
     @pytest.mark.parametrize(
         "parameters",
-        [{"loss": "huber"}, {"refit_constants": False, "coefficients": "shared"}, {"selection": "auto"}],
-        ids=["huber", "own constants", "one row of a large weight"],
+        [
+            {"loss": "huber"},
+            {"refit_constants": False, "coefficients": "shared"},
+            {"function_set": ("add", "mul", "sin")},
+            {"selection": "auto"},
+        ],
+        ids=["huber", "own constants", "sines", "few rows of large weights"],
     )
     def test_auto_is_the_information_criterion_elsewhere(self, parameters):
         rng = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_iris
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -115,7 +115,7 @@ class TestTask:
         X, y = labelled
         transformer = small().fit(X, y)
         assert len(transformer.formulas_) == 3
-        expected = small(task="regression").fit(X, (y[:, None] == np.unique(y)).astype(float))
+        expected = small(task="regression", selection="bic").fit(X, (y[:, None] == np.unique(y)).astype(float))
         assert_array_equal(transformer.transform(X), expected.transform(X))
 
     @pytest.mark.parametrize(("task", "n_formulas"), [("auto", 1), ("regression", 1), ("classification", 3)])
@@ -123,6 +123,12 @@ class TestTask:
         X, y = load_iris(return_X_y=True)
         assert len(small(task=task).fit(X, y).formulas_) == n_formulas
         assert len(small(task=task).fit(X, pd.Series(y)).formulas_) == n_formulas
+
+    def test_categories_of_pandas_are_labels_even_where_they_are_numbers(self):
+        X, y = load_iris(return_X_y=True)
+        assert len(small().fit(X, pd.Series(y, dtype="category")).formulas_) == 3
+        with pytest.warns(DataConversionWarning):
+            assert len(small().fit(X, pd.DataFrame({"kind": pd.Categorical(y)})).formulas_) == 3
 
     def test_numbers_among_objects_are_numbers(self, table):
         X, y = table
@@ -135,7 +141,7 @@ class TestTask:
 
     def test_booleans_are_two_classes(self, table):
         X, y = table
-        assert small().fit(X, y > 0).formula_ == small().fit(X, (y > 0).astype(float)).formula_
+        assert small().fit(X, y > 0).formula_ == small(selection="bic").fit(X, (y > 0).astype(float)).formula_
 
     def test_labels_need_two_classes(self, table):
         with pytest.raises(ValueError, match="two classes"):

@@ -35,9 +35,9 @@ from sklearn_taskneurons._search import (
     wants_end,
 )
 from sklearn_taskneurons._vsr._blocks import FEWEST_TO_CROSS_VALIDATE, N_FOLDS, count_rows
+from sklearn_taskneurons._vsr._functions import function_names, is_polynomial
 from sklearn_taskneurons._vsr._losses import is_squared_error, make_loss
 from sklearn_taskneurons._vsr._pareto import has_own_weights, neuron_formula, pareto_point
-from sklearn_taskneurons.formula import Function
 from sklearn_taskneurons.formula._limits import MAX_DEGREE
 
 # With "auto", no power beyond this one.
@@ -228,8 +228,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         make_loss(self)
         resolve_device(self.device)
         functions = function_names(self.function_set)
-        polynomial = POLYNOMIAL_FUNCTIONS.issuperset(functions)
-        if self.method == "exhaustive" and not (self.refit_constants and polynomial):
+        if self.method == "exhaustive" and not (self.refit_constants and is_polynomial(self)):
             raise ValueError(
                 f"method='exhaustive' needs refit_constants=True and functions of {sorted(POLYNOMIAL_FUNCTIONS)} only, got "
                 f"refit_constants={self.refit_constants} and function_set={self.function_set!r}"
@@ -268,17 +267,22 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the forms of polynomials, each with its degree, for so many rows or for any number."""
         return forms_of(self._coefficients(), self._degree(n_features, n_rows), n_features, n_rows)
 
-    def _cross_validates(self, n_rows=np.inf, n_used=np.inf):
-        """Return whether so many rows, of which so many are in the data, are to be cross-validated on."""
+    def _cross_validates(self, n_rows=np.inf, n_used=np.inf, *, of_labels=False):
+        """Return whether so many rows, of which so many are in the data, are to be cross-validated on.
+
+        Of many formulas with other functions some predict well by luck, as all have evolved on all rows; and how well
+        indicators of labels are predicted says little about what follows.
+        """
         if self.selection != "auto":
             return self.selection == "cv"
         enough = n_rows >= FEWEST_TO_CROSS_VALIDATE and n_used >= N_FOLDS
-        return enough and self.refit_constants and is_squared_error(self)
+        return enough and is_polynomial(self) and not of_labels and self.refit_constants and is_squared_error(self)
 
-    def _search_rows(self, X, y, weights, settings, deadline, *, continues, n_rows=None):
+    def _search_rows(self, X, y, weights, settings, deadline, *, continues, n_rows=None, of_labels=False):
         """Search on rows with targets that are numbers, (N,) or (N, O); weights say how many they are unless `n_rows` does."""
         if n_rows is None:
             n_rows = count_rows(weights)
+        is_cross_validated = self._cross_validates(n_rows, np.count_nonzero(weights), of_labels=of_labels)
         scorer = make_scorer(
             X,
             y,
@@ -289,7 +293,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             refit_constants=self.refit_constants,
             coefficients=self._coefficients(),
             device=self.device,
-            folds=folds_of(weights, N_FOLDS) if self._cross_validates(n_rows, np.count_nonzero(weights)) else None,
+            folds=folds_of(weights, N_FOLDS) if is_cross_validated else None,
             n_rows=n_rows,
             optimizer_iterations=self.optimizer_iterations,
             loss=make_loss(self),
@@ -387,12 +391,3 @@ class _Watcher:
         self.tasks.close()
         if self.progress:
             self.progress.close()
-
-
-def function_names(function_set):
-    """Return the names of functions that are given by their names or as `make_function` returns them.
-
-    Anything else is what it is written as, which is no name.
-    """
-    names = (function.name if isinstance(function, Function) else function for function in function_set)
-    return tuple(name if isinstance(name, str) else repr(name) for name in names)

@@ -88,7 +88,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     device : str or torch.device, default="cpu"
         Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
     selection : {"auto", "cv", "bic", "knee", "loss"}, default="auto"
-        Which formula of the Pareto front gives its terms, as :class:`VSRRegressor` describes.
+        Which formula of the Pareto front gives its terms, as :class:`VSRRegressor` describes; "auto" is "bic".
     C : float, default=1.0
         The inverse of the strength of the penalty, above 0, on the variance of what the terms of each feature, and all other
         terms together, add to the logits: units and origins do not matter. Of one term it is that on a standardized column.
@@ -272,7 +272,8 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         X, weights, weighted = X[used], weights[used], weighted[used]
         targets = class_indicators(numbers, len(classes))
         # The weights of classes say what matters, not how much is known: they make no more rows.
-        self._search_rows(X, targets, weighted, settings, deadline, continues=continues, n_rows=count_rows(weights))
+        how = {"continues": continues, "n_rows": count_rows(weights), "of_labels": True}
+        self._search_rows(X, targets, weighted, settings, deadline, **how)
         self.classes_ = classes
         return self._fit_logits(lambda columns: columns.values(X), numbers, weighted)
 

@@ -45,12 +45,11 @@ def cluster_settings(estimator, X):
 def search_on_cluster(estimator, settings, deadline, X, y, sample_weight, n_rows=None):
     """Reduce the rows to moments and search on these, and return them.
 
-    ``n_rows`` says for how many rows they count, if that is not to be seen from the weights.
+    For labels ``n_rows`` says for how many rows they count, which is not to be seen from the weights.
     """
     continues = estimator._continues()
-    blocks = RowBlocks.on_cluster(
-        X, y, sample_weight, forms=estimator._forms(X.shape[1]), in_folds=estimator._cross_validates()
-    )
+    in_folds = estimator._cross_validates(of_labels=n_rows is not None)
+    blocks = RowBlocks.on_cluster(X, y, sample_weight, forms=estimator._forms(X.shape[1]), in_folds=in_folds)
     estimator.n_features_in_ = blocks.first.n_features
     _check_feature_names(estimator, X._meta, reset=True)  # of no rows, it has the names as scikit-learn reads them
     estimator._search_blocks(blocks, settings, deadline, continues=continues, y_ndim=y.ndim, n_rows=n_rows)

@@ -12,16 +12,17 @@ from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._fit_tasks import with_callbacks
 from sklearn_taskneurons._search import LOSS_NAMES, POLYNOMIAL_FUNCTIONS, deadline_after
 from sklearn_taskneurons._validation import check_numbers, check_weights
-from sklearn_taskneurons._vsr._base import BaseVSR, function_names
+from sklearn_taskneurons._vsr._base import BaseVSR
 from sklearn_taskneurons._vsr._blocks import RowBlocks
 from sklearn_taskneurons._vsr._cluster import cluster_settings, is_on_cluster, search_on_cluster
+from sklearn_taskneurons._vsr._functions import is_polynomial
 from sklearn_taskneurons._vsr._losses import check_outputs, is_squared_error
 from sklearn_taskneurons._vsr._pareto import best_first
 
 
 def _is_scored_from_moments(estimator):
     """Tell whether blocks of rows can be added; raise AttributeError, which says why, if not."""
-    if POLYNOMIAL_FUNCTIONS.issuperset(function_names(estimator.function_set)) and is_squared_error(estimator):
+    if is_polynomial(estimator) and is_squared_error(estimator):
         return True
     raise AttributeError(
         f"partial_fit needs functions of {sorted(POLYNOMIAL_FUNCTIONS)} only and loss='squared_error', which are scored from "
@@ -117,7 +118,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         those of positive weight is in fold i modulo 5, and no second pass over the data is needed. "bic" is the one with the
         best Bayesian information criterion [4]_; "knee" that where the logarithm of the loss lies farthest below the line from
         the simplest formula to the last [5]_, and "bic" where none lies below it; "loss" the one with the least loss. "auto"
-        is "cv" from 100 rows on, and "bic" for fewer rows, where `refit_constants` is False and for another `loss`.
+        is "cv" from 100 rows on, and "bic" for fewer rows, with functions that are no polynomials, where `refit_constants` is
+        False and for another `loss`.
     max_time : float or None, default=None
         After how many seconds, above 0, the search ends with the best so far. Where programs are evaluated on the rows, a
         tenth of it is kept for the formulas of the front, of which the best are fitted first.

@@ -106,7 +106,8 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
         Polynomials are scored from moments, which takes no device.
     selection : {"auto", "cv", "bic", "knee", "loss"}, default="auto"
-        Which formula of the Pareto front gives its terms, of those that depend on x, as :class:`VSRRegressor` describes.
+        Which formula of the Pareto front gives its terms, of those that depend on x, as :class:`VSRRegressor` describes; for
+        labels "auto" is "bic".
     max_time : float or None, default=None
         After how many seconds, above 0, the search ends with the best so far, as in :class:`VSRRegressor`.
     checkpoint : str, path or None, default=None
@@ -305,7 +306,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             used = weights > 0
             classes, numbers = class_numbers(check_labels(y)[used])
             X, y, weights = X[used], class_indicators(numbers, len(classes)), weights[used]
-        self._search_rows(X, y, weights, settings, deadline, continues=continues)
+        self._search_rows(X, y, weights, settings, deadline, continues=continues, of_labels=not has_numbers)
         return self._select(lambda columns: np.isfinite(columns.values(X[weights > 0])).all())
 
     def transform(self, X):

@@ -171,6 +171,8 @@ def test_sympy_takes_symbols_and_needs_a_number_of_features():
     assert Formula("dot([1, 2], x**2)").to_sympy() == sympy.Symbol("x0") ** 2 + 2 * sympy.Symbol("x1") ** 2
     assert Formula("sqrt(x**2)").to_sympy(2, [a, b]) == a + b
     assert Formula("0.1*x").to_sympy(1, "z") == sympy.Symbol("z0") / 10
+    with pytest.raises(TypeError, match=r"n_features must be a whole number or None, names are for symbols=; given \['a'\]"):
+        Formula("x").to_sympy(["a"])
     assert Formula("dot([1, 2], x)").to_sympy(symbols=np.array(["age", "rooms"])) == sympy.Symbol("age") + 2 * sympy.Symbol(
         "rooms"
     )
