@@ -3,7 +3,6 @@
 from numbers import Integral
 from typing import Any, ClassVar
 
-import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_taskneurons._network import BaseNetwork, resolved, whole_numbers
@@ -126,7 +125,7 @@ class BaseTaskNeuron(BaseNetwork):
         return super()._training_options(n_rows) | {"solver": self.solver}
 
     def _auto_steps(self):
-        is_narrow = min(np.atleast_1d(self.hidden_layer_sizes), default=0) < NARROW
+        is_narrow = min(whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes), default=0) < NARROW
         return AUTO_STEPS["adamw" if is_narrow else self.solver]
 
     def _shared_options(self, n_rows):

@@ -51,7 +51,8 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
     batch_size : int or "auto", default="auto"
         The number of rows of a gradient step, at least 1; "auto" is ``min(256, n_rows)``.
     lr : float, default=0.01
-        The learning rate, above 0, of both solvers; an entry of a matrix that Muon moves moves by 0.4 of it or less.
+        The learning rate, above 0. The entries of a matrix that Muon moves move by about 0.4 of it at most, in the root mean
+        square.
     weight_decay : float or "auto", default="auto"
         The decoupled weight decay, at least 0. "auto" is 200 divided by the number of rows, at most 1.
     early_stopping : bool or "auto", default="auto"
