@@ -124,6 +124,7 @@ class TestTable:
     def test_there_is_none_where_the_formula_is_given(self, X):
         assert not hasattr(found(X, X[:, 0], formula="x"), "formula_candidates_")
 
+    @pytest.mark.filterwarnings("ignore:max_time=0.001 ended the training before its first epoch")
     @pytest.mark.parametrize("reason", ["few rows", "no time"])
     def test_without_a_comparison_the_search_decides(self, reason, X):
         X, options = (X[:60], {}) if reason == "few rows" else (X, {"max_time": 1e-3})

@@ -64,7 +64,7 @@ class TestClassifier:
     def test_a_classifier_searches_like_a_regressor_of_indicators(self, classes):
         X, y = load_iris(return_X_y=True)
         labels = np.array(classes)[np.minimum(y, len(classes) - 1)]
-        parameters = {"population_size": 40, "generations": 4}
+        parameters = {"population_size": 40, "generations": 4, "selection": "bic"}
         first, second = (
             TaskNeuronClassifier(search=search(**parameters), max_epochs=3, random_state=0).fit(X, labels)
             for search in (VSRClassifier, VSRRegressor)
