@@ -3,9 +3,9 @@
 from sklearn_taskneurons._search._block_moments import block_moments, block_weights, blocks_of
 from sklearn_taskneurons._search._clock import deadline_after
 from sklearn_taskneurons._search._columns import TermColumns, distinct_terms, lone_sum
-from sklearn_taskneurons._search._cross_validation import folds_of
 from sklearn_taskneurons._search._evolution import SearchResult, check_state, search, wants_end
 from sklearn_taskneurons._search._exhaustive import search_exhaustively
+from sklearn_taskneurons._search._folds import count_used, folds_of, no_rows, with_rows
 from sklearn_taskneurons._search._forms import Coefficients, Form, forms_of, own_degree
 from sklearn_taskneurons._search._joint_scorer import JointScorer
 from sklearn_taskneurons._search._losses import LOSS_NAMES, Loss
@@ -45,6 +45,7 @@ __all__ = [
     "block_weights",
     "blocks_of",
     "check_state",
+    "count_used",
     "deadline_after",
     "distinct_terms",
     "folds_of",
@@ -52,9 +53,11 @@ __all__ = [
     "lone_sum",
     "make_moment_scorer",
     "make_scorer",
+    "no_rows",
     "own_degree",
     "search",
     "search_exhaustively",
     "selection_scores",
     "wants_end",
+    "with_rows",
 ]

@@ -1,23 +1,16 @@
 """Moments of rows that lie in blocks on a cluster: no machine needs to hold them all."""
 
-import copy
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_taskneurons._search._cross_validation import folds_of
+from sklearn_taskneurons._search._folds import Folds, count_used, joined, no_rows, with_rows
 from sklearn_taskneurons._search._forms import Form
-from sklearn_taskneurons._search._moments import Moments
-from sklearn_taskneurons._threads import single_blas_thread
 
 _MERGED_AT_ONCE: Final = 8
-
-
-# The moments of the rows of each fold, for each form.
-Folds: TypeAlias = list[list[Moments]]
 
 
 def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[Form], n_folds: int = 1) -> Folds:
@@ -41,7 +34,7 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[
 
     Returns
     -------
-    list of list of Moments
+    sequence of sequence of Moments
         For each fold and form, equal to those of all its rows at once, but for rounding.
 
     Raises
@@ -57,19 +50,18 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[
         dask: Any = import_module("dask")
     except ImportError as error:
         raise ImportError("blocks on a cluster need dask: pip install 'sklearn_taskneurons[dask]'") from error
-    # Refuses a wrong degree before any work.
-    empty = [[Moments(form.degree, per_feature=form.per_feature) for form in forms] for _ in range(n_folds)]
+    empty = no_rows(forms, n_folds)  # refuses a wrong degree before any work
     columns = [blocks_of("X", X, X), blocks_of("Y", Y, X)]
     columns.append([None] * len(columns[0]) if sample_weight is None else blocks_of("sample_weight", sample_weight, X))
     counts = [len(blocks) for blocks in columns]
     if len(set(counts)) > 1:
         raise ValueError(f"X, Y and sample_weight must have the same number of blocks of rows; got {counts}")
-    of_block, merged = dask.delayed(_of_block, pure=False), dask.delayed(_merged, pure=False)
+    of_block, merged = dask.delayed(_of_block, pure=False), dask.delayed(joined, pure=False)
     parts = [of_block(*block, empty) for block in zip(*columns, strict=True)]
     while len(parts) > 1:
         parts = [merged(parts[start : start + _MERGED_AT_ONCE]) for start in range(0, len(parts), _MERGED_AT_ONCE)]
     (folds,) = dask.compute(*parts)
-    if not _count(folds):
+    if not count_used(folds):
         raise ValueError("X must have at least one row of positive weight; got none in any block")
     result: Folds = folds
     return result
@@ -92,14 +84,7 @@ def _of_block(X: Any, Y: Any, sample_weight: Any, empty: Folds) -> Folds:
     """Return the moments of a block, as if it were the first one; it may have no rows."""
     if len(X) == 0 and len(Y) == 0:
         return empty
-    weight = block_weights(sample_weight, len(X))
-    X, Y = _floats(X), _floats(Y)
-    folds = folds_of(weight, len(empty))
-    with single_blas_thread():
-        return [
-            [copy.copy(moments).update(X, Y, weight * (folds == fold)) for moments in of_fold]
-            for fold, of_fold in enumerate(empty)
-        ]
+    return with_rows(empty, _floats(X), _floats(Y), block_weights(sample_weight, len(X)))
 
 
 def block_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
@@ -111,23 +96,6 @@ def block_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
             f"{len(weight)} numbers from {weight.min(initial=np.inf):g} to {weight.max(initial=-np.inf):g}"
         )
     return weight
-
-
-def _merged(parts: list[Folds]) -> Folds:
-    """Return the moments of all parts, which stay as they are: a worker may need them again."""
-    turned, start = [], 0
-    for folds in parts:
-        # The first row of a part belongs to the fold after that of the last row before it.
-        first = -start % len(folds)
-        turned.append(folds[first:] + folds[:first])
-        start += _count(folds)
-    with single_blas_thread():
-        return [[Moments.merged(of_form) for of_form in zip(*of_fold, strict=True)] for of_fold in zip(*turned, strict=True)]
-
-
-def _count(folds: Folds) -> int:
-    """Return how many rows of positive weight there are."""
-    return sum(moments[0].n_rows for moments in folds)
 
 
 def _floats(data: Any) -> NDArray[np.float64]:

@@ -9,15 +9,6 @@ from sklearn_taskneurons._search._population import Floats, Ints
 from sklearn_taskneurons._search._triangular import triangular
 
 
-def folds_of(weight: Floats, n_folds: int, start: int = 0) -> Ints:
-    """Return the fold of each row: those that have a weight, of which there were `start` before, belong to the folds in turn.
-
-    Rows of weight 0, which count like none, move no other into another fold.
-    """
-    folds: Ints = (start + np.cumsum(weight > 0.0) - 1) % n_folds
-    return folds
-
-
 def check_folds(n_folds: int) -> None:
     """Raise ValueError unless there is a fold to leave out and another one to fit."""
     if n_folds < 2:

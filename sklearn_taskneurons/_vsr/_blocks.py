@@ -1,12 +1,20 @@
 """What is kept of rows that come in blocks: moments of them, and of each part of them for cross-validation."""
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_taskneurons._search import Form, Moments, Scorer, block_moments, folds_of, make_moment_scorer
+from sklearn_taskneurons._search import (
+    Form,
+    Moments,
+    Scorer,
+    block_moments,
+    count_used,
+    make_moment_scorer,
+    no_rows,
+    with_rows,
+)
 from sklearn_taskneurons._threads import single_blas_thread
 
 N_FOLDS = 5
@@ -30,8 +38,7 @@ class RowBlocks:
     @classmethod
     def empty(cls, forms, in_folds):
         """Return the moments of no rows."""
-        n_parts = N_FOLDS if in_folds else 1
-        return cls([[Moments(form.degree, per_feature=form.per_feature) for form in forms] for _ in range(n_parts)])
+        return cls(no_rows(forms, N_FOLDS if in_folds else 1))
 
     def kind(self):
         """Return what all blocks must have in common: the forms, and the number of folds."""
@@ -39,15 +46,7 @@ class RowBlocks:
 
     def added(self, X, y, weights):
         """Return these rows and more."""
-        folds = folds_of(weights, len(self.parts), self.n_used)
-        with single_blas_thread():
-            parts = [
-                [copy.copy(moments).update(*(data[folds == fold] for data in (X, y, weights))) for moments in part]
-                if fold in folds
-                else part
-                for fold, part in enumerate(self.parts)
-            ]
-        return RowBlocks(parts)
+        return RowBlocks(with_rows(self.parts, X, y, weights))
 
     @classmethod
     def on_cluster(cls, X, y, sample_weight, *, forms, in_folds):
@@ -56,8 +55,8 @@ class RowBlocks:
 
     @property
     def n_used(self):
-        """How many rows of positive weight there are: the folds of those that follow go on from there."""
-        return sum(part[0].n_rows for part in self.parts)
+        """How many rows of positive weight there are."""
+        return count_used(self.parts)
 
     @property
     def n_rows(self):

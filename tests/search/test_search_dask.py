@@ -19,8 +19,8 @@ from sklearn_taskneurons._search import (
     make_scorer,
     search,
 )
-from sklearn_taskneurons._search._block_moments import _merged
 from sklearn_taskneurons._search._block_moments import block_moments as moments_of_folds
+from sklearn_taskneurons._search._folds import joined
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
@@ -185,7 +185,7 @@ def test_parts_that_are_merged_stay_as_they_are(table):
     X, Y, _ = table
     parts = [Moments(3).update(X[rows], Y[rows]) for rows in (slice(0, 50), slice(50, 400))]
     factors = [part.factor.copy() for part in parts]
-    ((moments,),) = _merged([[[part]] for part in parts])
+    ((moments,),) = joined([[[part]] for part in parts])
     check_equal(moments, Moments(3).update(X, Y))
     for part, factor in zip(parts, factors, strict=True):
         assert (part.factor == factor).all()
