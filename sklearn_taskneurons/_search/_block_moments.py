@@ -84,6 +84,8 @@ def _of_block(X: Any, Y: Any, sample_weight: Any, empty: Folds) -> Folds:
     """Return the moments of a block, as if it were the first one; it may have no rows."""
     if len(X) == 0 and len(Y) == 0:
         return empty
+    if len(X) != len(Y):
+        raise ValueError(f"X and Y must have the same number of rows in each block; got {len(X)} and {len(Y)}")
     return with_rows(empty, _floats(X), _floats(Y), block_weights(sample_weight, len(X)))
 
 

@@ -30,13 +30,15 @@ def no_rows(forms: Sequence[Form], n_folds: int = 1) -> Folds:
 
 
 def with_rows(folds: Folds, X: Floats, Y: Floats, weight: Floats) -> Folds:
-    """Return the moments of these rows and more; those before stay as they are."""
+    """Return the moments of these rows, as many of each, and more; those before stay as they are."""
     fold_of_row = folds_of(weight, len(folds), count_used(folds))
+    result = []
     with single_blas_thread():
-        return [
-            [copy.copy(moments).update(X, Y, weight * (fold_of_row == fold)) for moments in of_fold]
-            for fold, of_fold in enumerate(folds)
-        ]
+        for fold, of_fold in enumerate(folds):
+            rows = fold_of_row == fold
+            part = X[rows], Y[rows], weight[rows]
+            result.append([copy.copy(moments).update(*part) for moments in of_fold] if rows.any() else of_fold)
+    return result
 
 
 def joined(parts: Sequence[Folds]) -> Folds:

@@ -219,6 +219,8 @@ def test_blocks_that_do_not_fit_are_refused(table, workers):
     frame = dd.from_pandas(pd.DataFrame(table[0], columns=list("abc")), npartitions=3)
     with pytest.raises(ValueError, match=r"the same number of blocks of rows; got \[3, 4, 3\]"):
         block_moments(frame, Y, forms=[Form(False, 3)])
+    with pytest.raises(ValueError, match=r"the same number of rows in each block; got 13. and 1[05]0"):
+        block_moments(frame, da.from_array(table[1], chunks=((100, 150, 150), 2)), forms=[Form(False, 3)])
 
 
 @pytest.mark.parametrize("function_set", [POLYNOMIALS, OTHERS])
