@@ -217,14 +217,12 @@ def draw(task_net: Any, linear_net: Any, X: pd.DataFrame, y: pd.Series, name: st
     title.set_fontsize(min(15, 15 * 0.96 * figure.bbox.width / title.get_window_extent().width))
     figure.supxlabel("Each neuron has weights of its own for every term of the formula.", color="0.4", fontsize="medium")
 
-    display = ParetoFrontDisplay.from_front(
-        task_net.search_.pareto_front_, selected=task_net.search_.formula_, ax=front, color="0.5"
-    )
+    display = ParetoFrontDisplay.from_estimator(task_net, ax=front, color="0.5")
     display.selected_line_.set(color="0.2", label="best by the information criterion")
     front.set(title="Search: the best formula of each complexity", ylabel="$1 - R^2$ on the training rows")
     front.legend()
     for network, label, color in [(task_net, "task-based", TASK_COLOR), (linear_net, "linear", LINEAR_COLOR)]:
-        LossCurveDisplay.from_curves(network.loss_curve_, network.validation_loss_curve_, name=label, ax=curves, color=color)
+        LossCurveDisplay.from_estimator(network, name=label, ax=curves, color=color)
     curves.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize="small")
     curves.set(title="Training", ylabel="cross-entropy" if classification else "squared error, standardized target")
     (draw_classes if classification else draw_values)(task_net, X, y, result)

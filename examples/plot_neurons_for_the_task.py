@@ -25,8 +25,7 @@ _, ax = pyplot.subplots(layout="constrained")
 for name, formula, size in [("found", "auto", 16), ("linear", "x", 70)]:
     network = TaskNeuronRegressor(formula, hidden_layer_sizes=(size,), random_state=0)
     network.fit(X_train, y_train)
-    curves = network.loss_curve_, network.validation_loss_curve_
-    LossCurveDisplay.from_curves(*curves, name=name, ax=ax)
+    LossCurveDisplay.from_estimator(network, name=name, ax=ax)
     score = network.score(X_test, y_test)
     print(f"{name}: {network.formula_.round(2)}")
     print(f"    {network.n_parameters_} parameters, R squared on test rows {score:.3f}")

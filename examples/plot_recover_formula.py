@@ -32,7 +32,6 @@ for point in vsr.pareto_front_[:7]:
 # %%
 # The mark is ``formula_``, the simplest formula whose error in cross-validation is not measurably above the least one.
 
-front = vsr.pareto_front_
-display = ParetoFrontDisplay.from_front(front, selected=vsr.formula_)
+display = ParetoFrontDisplay.from_estimator(vsr)
 display.selected_line_.set_label("formula_")
 _ = display.ax_.legend()

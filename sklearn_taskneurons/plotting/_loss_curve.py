@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sklearn_taskneurons.plotting._axes import axes_or_new, line_style, spans_decades
+from sklearn_taskneurons.plotting._fitted import last_estimator, require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,6 +65,52 @@ class LossCurveDisplay:
         self.name = name
 
     @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, name: str | None = None, ax: Axes | None = None, **kwargs: Any
+    ) -> LossCurveDisplay:
+        """Draw the loss curves of a fitted network.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted network, or one of scikit-learn's that has ``loss_curve_``; or a pipeline that ends with one, or a search
+            over parameters, such as ``GridSearchCV``, of one.
+
+        name : str, default=None
+            What the curves belong to; it stands in the legend. None for the name of the class.
+
+        ax : matplotlib Axes, default=None
+            Axes to draw on; a new figure if None.
+
+        **kwargs : dict
+            Passed to ``matplotlib.axes.Axes.plot`` for both curves.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the estimator has no loss curve.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_taskneurons import TaskNeuronRegressor
+        >>> from sklearn_taskneurons.plotting import LossCurveDisplay
+        >>> X = np.linspace(-1, 1, 50)[:, None]
+        >>> network = TaskNeuronRegressor("x**2 + x", max_epochs=3, random_state=0).fit(X, X.ravel() ** 2)
+        >>> len(LossCurveDisplay.from_estimator(network).loss_curve)
+        3
+        """
+        last = last_estimator(estimator)
+        losses, validation_losses = require(last, "loss_curve_"), getattr(last, "validation_loss_curve_", None)
+        label = type(last).__name__ if name is None else name
+        return cls.from_curves(losses, validation_losses, name=label, ax=ax, **kwargs)
+
+    @classmethod
     def from_curves(
         cls,
         loss_curve: Sequence[float],
@@ -73,7 +120,7 @@ class LossCurveDisplay:
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> LossCurveDisplay:
-        """Draw the loss curves of a fitted network.
+        """Draw loss curves.
 
         Parameters
         ----------

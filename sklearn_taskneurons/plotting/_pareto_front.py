@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn_taskneurons.formula import Formula, FormulaSyntaxError
 from sklearn_taskneurons.plotting._axes import axes_or_new, line_style, spans_decades
+from sklearn_taskneurons.plotting._fitted import last_estimator, require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,8 +70,52 @@ class ParetoFrontDisplay:
         self.selected = selected
 
     @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Axes | None = None, **kwargs: Any) -> ParetoFrontDisplay:
+        """Draw the Pareto front of a fitted estimator, and mark the formula with the best score.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted search, or a fitted network that searched for its formula; or a pipeline that ends with one, or a search
+            over parameters, such as ``GridSearchCV``, of one.
+
+        ax : matplotlib Axes, default=None
+            Axes to draw on; a new figure if None.
+
+        **kwargs : dict
+            Passed to ``matplotlib.axes.Axes.plot`` for the front.
+
+        Returns
+        -------
+        display : ParetoFrontDisplay
+            The display, drawn. The neurons of a network may have another formula than the one that is marked:
+            ``formula_candidates_`` says which were compared. The coefficients are those of the search, which a classifier
+            fits anew.
+
+        Raises
+        ------
+        ValueError
+            If the estimator has no Pareto front.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_taskneurons import VSRRegressor
+        >>> from sklearn_taskneurons.plotting import ParetoFrontDisplay
+        >>> X = np.linspace(-1, 1, 50)[:, None]
+        >>> vsr = VSRRegressor(random_state=0).fit(X, X.ravel() ** 3)
+        >>> str(ParetoFrontDisplay.from_estimator(vsr).formulas[-1])
+        'x**3'
+        """
+        last = last_estimator(estimator)
+        search = getattr(last, "search_", last)
+        front = require(search, "pareto_front_", ", which those have that searched for a formula and were not given one")
+        complexity, loss, score, formulas = _columns(front, "complexity", "loss", "score", "formula")
+        return cls(complexity, loss, formulas, selected=score.index(max(score))).plot(ax, **kwargs)
+
+    @classmethod
     def from_front(cls, front: Any, *, selected: Any = None, ax: Axes | None = None, **kwargs: Any) -> ParetoFrontDisplay:
-        """Draw the Pareto front of a fitted search.
+        """Draw a Pareto front.
 
         Parameters
         ----------
