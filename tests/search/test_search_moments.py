@@ -116,6 +116,30 @@ def test_monomials_are_fitted_as_lstsq_fits_them(rng, per_feature):
     assert solution.rank == 3
 
 
+@few
+@given(st.integers(0, 2**32 - 1), st.integers(2, 12), st.integers(1, 3), st.floats(-16.0, 0.0))
+def test_columns_however_alike_are_fitted_as_by_singular_values(seed, n_columns, n_outputs, exponent):
+    rng = np.random.default_rng(seed)
+    columns = rng.normal(size=(40, n_columns))
+    columns[:, -1] = columns[:, :-1] @ rng.normal(size=n_columns - 1) + 10.0**exponent * rng.normal(size=40)
+    factor = np.linalg.qr(np.column_stack([np.ones(40), columns, rng.normal(size=(40, n_outputs))]), mode="r")
+    targets = Targets(factor, n_columns + 1, 40.0, np.zeros(n_outputs))
+    solution = LeastSquares(factor[:, : n_columns + 1], targets).solve(np.arange(n_columns))
+
+    centred = factor[1 : n_columns + 1, 1 : n_columns + 1]
+    unit = centred / np.linalg.norm(centred, axis=0)
+    values = np.linalg.svd(unit, compute_uv=False)
+    smallest = values[-1] / values[0]
+    if not 1e-13 < smallest < 1e-11:  # where rounding decides
+        assert solution.rank == np.sum(values > 4e-12 * values[0])
+        expected = np.linalg.lstsq(unit, targets.centred, rcond=4e-12)[0]
+        lost = 1e-15 / (smallest if smallest > 1e-11 else 1.0)
+        scale = np.abs(expected).max()
+        found = solution.coefficients * np.linalg.norm(centred, axis=0)[:, None]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e3 * lost * scale + 1e-13)
+        assert solution.loss == pytest.approx(targets.loss(targets.centred - unit @ expected), abs=1e4 * lost)
+
+
 def test_no_digits_are_lost_where_the_normal_equations_lose_all(rng):
     X = rng.uniform(0.9, 1.0, size=(400, 2))
     coefficients = np.array([3.0, -2.0, 1.0, 0.5])
