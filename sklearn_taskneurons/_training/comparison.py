@@ -15,7 +15,7 @@ from sklearn_taskneurons.nn._plan import union
 # Small networks, small batches, a few passes: what a formula is good for shows long before a network has learned all that it
 # can, and the cost does not depend on the number of rows.
 HIDDEN_LAYER_SIZES = (16, 8)
-N_STEPS = 150
+N_STEPS = 100
 LR = 1e-2
 BATCH_SIZES = (16, 32)
 BATCHES_PER_EPOCH = 8

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sklearn_taskneurons.nn._members import member_state, vector_parameter
+from sklearn_taskneurons.nn._members import META, take_member, vector_parameter
 
 
 class FeatureAffine(nn.Module):
@@ -45,9 +45,7 @@ class FeatureAffine(nn.Module):
 
     def member(self, index: int) -> "FeatureAffine":
         """Return the scales and shifts of one member."""
-        single = FeatureAffine(self.in_features, n_scalings=self.n_scalings, device=self.weight.device, dtype=self.weight.dtype)
-        single.load_state_dict(member_state(self, index, single))
-        return single
+        return take_member(self, index, FeatureAffine(self.in_features, n_scalings=self.n_scalings, device=META))
 
     def extra_repr(self) -> str:
         """Return how many features and members there are."""

@@ -1,12 +1,14 @@
 """A convolutional network of task-based neurons."""
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
+from sklearn_taskneurons.nn._checks import check_positive, layer_sizes
 from sklearn_taskneurons.nn._conv import TaskNeuronConv2d, for_each_axis
 from sklearn_taskneurons.nn._mlp import ACTIVATIONS, BOUNDED_ACTIVATIONS, Activation, TaskNeuronMLP
 
@@ -16,8 +18,9 @@ POOLINGS: Final[dict[str, Callable[..., Tensor]]] = {
     "max": nn.functional.max_pool2d,
     "average": nn.functional.avg_pool2d,
 }
-# Standard normal images, for root mean squares over all channels and positions.
-_SAMPLE_IMAGES: Final = 32
+# Standard normal images, for root mean squares over all channels and positions; of large ones fewer will do.
+_SAMPLE_IMAGES: Final = 4, 32
+_SAMPLE_PIXELS: Final = 32 * 32**2
 
 
 class ConvBlock(nn.Module):
@@ -155,8 +158,11 @@ class TaskNeuronCNN(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        pool = for_each_axis("pool_size", pool_size, 2)
-        _check(image_shape, channels, kernel_size, activation, pooling, pool)
+        pool, kernel = for_each_axis("pool_size", pool_size, 2), for_each_axis("kernel_size", kernel_size, 2)
+        channels = layer_sizes("channels", channels)
+        _check(image_shape, channels, kernel, activation, pooling, pool)
+        if bound is not None:
+            check_positive("bound", bound)
         self.image_shape = tuple(image_shape)
         self.global_pooling = global_pooling
         factory_kwargs: dict[str, Any] = {"device": device, "dtype": dtype}
@@ -166,7 +172,7 @@ class TaskNeuronCNN(nn.Module):
         for n_in, n_out in zip((image_shape[0], *channels), channels, strict=False):
             limit = None if formula.degree == 1 or (blocks and bounded) else bound
             convolution = TaskNeuronConv2d(
-                n_in, n_out, kernel_size, formula, padding="same", bias=not batch_norm, bound=limit, **factory_kwargs
+                n_in, n_out, kernel, formula, padding="same", bias=not batch_norm, bound=limit, **factory_kwargs
             )
             blocks.append(ConvBlock(convolution, batch_norm, activation, pooling, pool))
         self.blocks = nn.ModuleList(blocks)  # type: ignore[assignment]  # which says nothing of its items
@@ -197,7 +203,9 @@ class TaskNeuronCNN(nn.Module):
     def _set_hidden_scales(self) -> None:
         """Set the scales of all layers but the first, whose input is known, for standard normal images."""
         reference = next(self.parameters())
-        x = torch.randn(_SAMPLE_IMAGES, *self.image_shape, dtype=reference.dtype, device=reference.device)
+        least, most = _SAMPLE_IMAGES
+        n_images = min(max(least, _SAMPLE_PIXELS // math.prod(self.image_shape[1:])), most)
+        x = torch.randn(n_images, *self.image_shape, dtype=reference.dtype, device=reference.device)
         for index, block in enumerate(self.blocks):
             if index:
                 block.convolution._normalize(x)
@@ -259,8 +267,8 @@ class TaskNeuronCNN(nn.Module):
 
 def _check(
     image_shape: tuple[int, ...],
-    channels: Sequence[int],
-    kernel_size: int | tuple[int, int],
+    channels: tuple[int, ...],
+    kernel: tuple[int, ...],
     activation: str,
     pooling: str,
     pool: tuple[int, ...],
@@ -269,10 +277,10 @@ def _check(
     for name, value, known in (("activation", activation, ACTIVATIONS), ("pooling", pooling, POOLINGS)):
         if value not in known:
             raise ValueError(f"{name} must be one of {list(known)}, got {value!r}")
-    if len(channels) == 0:
+    if not channels:
         raise ValueError("channels must have a number for each block, got none")
-    if any(size % 2 == 0 for size in (kernel_size if isinstance(kernel_size, Iterable) else [kernel_size])):
-        raise ValueError(f"kernel_size must be odd, so that the image keeps its size, got {kernel_size}")
+    if any(size % 2 == 0 for size in kernel):
+        raise ValueError(f"kernel_size must be odd, so that the image keeps its size, got {kernel}")
     least = tuple(step ** len(channels) for step in pool)
     if len(image_shape) != 3 or any(size < smallest for size, smallest in zip(image_shape[1:], least, strict=True)):
         raise ValueError(

@@ -91,7 +91,7 @@ def convert_layers(
     :class:`torch.nn.MultiheadAttention`, because whoever made one does not use it like the class itself; layers whose
     parameters are also those of another module, such as an embedding's; layers without a unit; and layers with hooks. What
     a network computes from the weight of a layer that it does not call cannot be seen from outside: there the filter must
-    say no.
+    say no. A new layer is called with its input alone, by position: without ``output_size``.
 
     :class:`torch.nn.TransformerEncoderLayer` takes a fast path in evaluation, which reads the weights of its feedforward
     layers. It is switched off where these are replaced.

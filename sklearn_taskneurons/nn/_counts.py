@@ -99,7 +99,7 @@ def count_multiplications(module: nn.Module, input_size: tuple[int, ...] | None 
     counts: list[int] = []
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor], output: Tensor) -> None:
-        (x,) = (*inputs, *named.values())
+        x = next(value for value in (*inputs, *named.values()) if isinstance(value, Tensor))
         counts.append(sum(map(operator.mul, _n_weights(layer), _n_positions(layer, x, output))))
 
     handles = [layer.register_forward_hook(count, with_kwargs=True) for layer in layers]

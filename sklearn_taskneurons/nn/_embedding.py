@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from sklearn_taskneurons.nn._members import member_state
+from sklearn_taskneurons.nn._members import META, take_member
 from sklearn_taskneurons.nn._recording import is_without_gradients
 
 # Of standard normal features; higher frequencies follow noise.
@@ -89,8 +89,8 @@ class PeriodicEmbedding(nn.Module):
         columns = rows.transpose(1, 2).contiguous().unsqueeze(2)  # (M, D, 1, N)
         # Not torch.addcmul, which takes three times as long where all of its factors are spread. What no gradient needs is
         # written over: these are the largest tensors of a network.
-        angles = (self.frequency * columns).add_(self.phase)  # (M, D, K, N)
-        waves = torch.cos_(angles) if is_without_gradients() else torch.cos(angles)
+        waves = self.frequency * columns  # (M, D, K, N)
+        waves = waves.add_(self.phase).cos_() if is_without_gradients() else torch.cos(waves + self.phase)
         waves = waves.view(n_members * n_features, self.n_frequencies, n_rows)
         functions = torch.relu_(torch.baddbmm(self.bias.flatten(0, -3), self.mix.flatten(0, -3), waves))  # (M*D, E, N)
         inputs = functions.view(n_members, n_features * self.size, n_rows)
@@ -105,16 +105,8 @@ class PeriodicEmbedding(nn.Module):
 
     def member(self, index: int) -> "PeriodicEmbedding":
         """Return the embedding of one member."""
-        single = PeriodicEmbedding(
-            self.in_features,
-            self.out_features,
-            self.size,
-            self.n_frequencies,
-            device=self.weight.device,
-            dtype=self.weight.dtype,
-        )
-        single.load_state_dict(member_state(self, index, single))
-        return single
+        sizes = self.in_features, self.out_features, self.size, self.n_frequencies
+        return take_member(self, index, PeriodicEmbedding(*sizes, device=META))
 
     def extra_repr(self) -> str:
         """Return what the embedding's printed form says."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula, Node, X
+from sklearn_taskneurons.nn._checks import check_positive
 from sklearn_taskneurons.nn._functions import bound as bound_inputs
 from sklearn_taskneurons.nn._functions import check_functions
 from sklearn_taskneurons.nn._maps import ElementwiseMaps
@@ -39,8 +40,8 @@ class TaskNeuronLayer(WeightedSum, ABC):
     ) -> None:
         sizes = {"in_features": in_features, "out_features": out_features, "n_members": n_members, "bound": bound}
         for name, number in sizes.items():
-            if number is not None and not number > 0:
-                raise ValueError(f"{name} must be larger than 0, got {number}")
+            if number is not None:
+                check_positive(name, number)
         formula = Formula(formula)
         check_functions(node.opcode for node in formula.expression)
         expressions, plan = make_plan(formula.terms)
@@ -75,7 +76,7 @@ class TaskNeuronLayer(WeightedSum, ABC):
         else:
             # Points that are the same for all features, exact where none meets another.
             points, density = normal_grid(**factory_kwargs)
-            inputs = points[:, None].expand(-1, self.maps.in_features)
+            inputs = points[:, None].expand(-1, self.maps.in_features if self.maps.differ else 1)
         self._set_scales(self.maps(self._bounded(inputs)), density)
 
     @torch.no_grad()
@@ -95,17 +96,20 @@ class TaskNeuronLayer(WeightedSum, ABC):
         Raises
         ------
         ValueError
-            If the sample is empty.
+            If the sample is empty, or a number of it or of its terms is not finite.
         """
         if not x.numel():
             raise ValueError(f"x must have at least one row, got the shape {tuple(x.shape)}")
-        self._set_scales(self._maps_of(x))
+        maps = self._maps_of(x)
+        if not all(torch.isfinite(values).all() for values in (x, *maps)):
+            raise ValueError(f"x and the terms of the formula must be finite in {x.dtype}, but some numbers are not")
+        self._set_scales(maps)
         return self
 
     @torch.no_grad()
     def _normalize(self, x: Tensor) -> None:
         """Calibrate, and where there is no scale to do it scale the weights, so that this input gives unit variance."""
-        self.calibrate(x)
+        self._set_scales(self._maps_of(x))
         if self.scale is None and self.weight is not None:
             self.weight.mul_(inverse_rms(x))
 

@@ -10,7 +10,7 @@ from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn._checks import check_members, check_width
 from sklearn_taskneurons.nn._export import unit_expression
 from sklearn_taskneurons.nn._layer import TaskNeuronLayer
-from sklearn_taskneurons.nn._members import member_state
+from sklearn_taskneurons.nn._members import META, take_member
 from sklearn_taskneurons.nn._operations import Matmul
 from sklearn_taskneurons.nn._plan import term_shares
 
@@ -211,18 +211,10 @@ class TaskNeuronLinear(TaskNeuronLayer):
         >>> torch.allclose(layer(x)[2], layer.member(2)(x[2]), atol=1e-6)
         True
         """
-        reference = next(self.parameters())
         layer = TaskNeuronLinear(
-            self.in_features,
-            self.out_features,
-            self.formula,
-            bias=self.bias is not None,
-            bound=self.bound,
-            device=reference.device,
-            dtype=reference.dtype,
+            self.in_features, self.out_features, self.formula, bias=self.bias is not None, bound=self.bound, device=META
         )
-        layer.load_state_dict(member_state(self, index, layer))
-        return layer
+        return take_member(self, index, layer)
 
     @torch.no_grad()
     def unit_formula(self, unit: int) -> Formula:

@@ -106,6 +106,11 @@ class ElementwiseMaps(nn.Module):
                 self.register_buffer(f"literal_{index}", torch.empty(in_features, device=device, dtype=dtype))
         self.reset_parameters()
 
+    @property
+    def differ(self) -> bool:
+        """Whether the maps of one feature may be others than those of the next."""
+        return bool(len(self.vectors)) or any(isinstance(step.value, tuple) for step in self.steps)
+
     def reset_parameters(self) -> None:
         """Draw the free vectors anew, and write those that the formula states."""
         for index, step in enumerate(self.steps):

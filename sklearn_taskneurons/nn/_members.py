@@ -1,9 +1,14 @@
 """Members: networks of one form side by side, their parameters stacked along a first axis."""
 
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+# Where a module is made to be filled: it takes no memory, and no random numbers.
+META: Final = "meta"
 
 
 def vector_parameter(size: int, n_members: int | None, **factory_kwargs: Any) -> nn.Parameter:
@@ -12,8 +17,8 @@ def vector_parameter(size: int, n_members: int | None, **factory_kwargs: Any) ->
     return nn.Parameter(torch.empty(shape, **factory_kwargs))
 
 
-def member_state(module: nn.Module, index: int, single: nn.Module) -> dict[str, Tensor]:
-    """Return the state of one member, for a module without members; what has no axis of members is the same for all.
+def take_member(module: nn.Module, index: int, single: ModuleT) -> ModuleT:
+    """Return a module without members, one on the device "meta", with copies of one member's weights.
 
     Raises
     ------
@@ -30,7 +35,13 @@ def member_state(module: nn.Module, index: int, single: nn.Module) -> dict[str, 
     own = single.state_dict()
     if strange := set(module.state_dict()) - set(own):
         raise ValueError(f"the weights must be the module's own, without parametrization or pruning, got {sorted(strange)}")
-    return {
-        name: (value if value.numel() == own[name].numel() else value[index]).reshape(own[name].shape)
+    state = {
+        # What has no axis of members is the same for all.
+        name: (value if value.numel() == own[name].numel() else value[index]).reshape(own[name].shape).clone()
         for name, value in module.state_dict().items()
     }
+    single.load_state_dict(state, assign=True)
+    of_members = dict(module.named_parameters())
+    for name, parameter in single.named_parameters():
+        parameter.requires_grad_(of_members[name].requires_grad)
+    return single.train(module.training)

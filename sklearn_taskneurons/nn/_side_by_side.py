@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sklearn_taskneurons.nn._checks import check_members
+
 
 class SideBySide(nn.Module):
     """Networks of one form, each with parameters of its own, that take flat inputs and give flat outputs.
@@ -41,6 +43,7 @@ class SideBySide(nn.Module):
         n_columns = math.prod(self.input_shape)
         if x.shape[-1] != n_columns:
             raise ValueError(f"x must have {n_columns} columns, for inputs of {self.input_shape}, got {x.shape[-1]}")
+        check_members(x, self.n_members, axis=1)
         inputs = torch.unflatten(x, -1, self.input_shape)
         members = inputs.unbind(1) if x.ndim == 3 else (inputs,) * self.n_members
         return torch.stack([network(own).flatten(1) for network, own in zip(self.networks, members, strict=True)], 1)

@@ -115,6 +115,10 @@ def test_parameters_of_every_layer():
         ({"activation": "gelu"}, "activation must be one of .* got 'gelu'"),
         ({"pooling": "mean"}, "pooling must be one of .* got 'mean'"),
         ({"channels": ()}, "channels must have a number for each block, got none"),
+        ({"channels": (0,)}, r"channels must be whole numbers of at least 1, got \(0,\)"),
+        ({"channels": (2.5,)}, r"channels must be whole numbers of at least 1, got \(2.5,\)"),
+        ({"kernel_size": "3"}, "kernel_size must be a number from 1, or 2 of them, got '3'"),
+        ({"formula": "x", "bound": 0}, "bound must be larger than 0, got 0"),
         ({"kernel_size": (3, 2)}, r"kernel_size must be odd, .* got \(3, 2\)"),
         ({"pool_size": 0}, "pool_size must be a number from 1, or 2 of them, got 0"),
         ({"pool_size": 4}, r"the latter at least \(16, 16\) for 2 poolings of \(4, 4\), got"),
@@ -126,6 +130,21 @@ def test_what_makes_no_network(arguments, message):
     settings = {"image_shape": (2, 12, 13), "channels": (5, 4), "out_features": 3, "formula": "x**2 + x"}
     with pytest.raises(ValueError, match=message):
         TaskNeuronCNN(**settings | arguments)
+
+
+def test_a_single_block_may_be_a_number():
+    assert len(TaskNeuronCNN((2, 12, 13), 5, 3, "x").blocks) == 1
+
+
+def test_fewer_large_images_give_the_scales():
+    torch.manual_seed(0)
+    options = {"image_shape": (2, 128, 128), "channels": (6, 5), "out_features": 3, "formula": "x**3 + x"}
+    network = TaskNeuronCNN(**options)  # of 4 images, where of small ones there would be 32
+    x = torch.randn(40, 2, 128, 128)
+    hidden = network.blocks[0].of_sample(x)
+    bounded = hidden / torch.sqrt(1 + (hidden / 3) ** 2)
+    expected = (bounded**3).square().mean().rsqrt().item()
+    assert network.blocks[1].convolution.scale.flatten()[0].item() == pytest.approx(expected, rel=0.05)
 
 
 def test_shape_of_the_images():

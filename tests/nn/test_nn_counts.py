@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from sklearn_taskneurons.nn import (
     TaskNeuronConv2d,
@@ -140,3 +141,15 @@ def test_layers_that_are_called_by_keyword():
 @pytest.mark.parametrize("size", [None, (4,)])
 def test_nothing_to_multiply(size):
     assert count_multiplications(torch.nn.ReLU(), size) == 0
+
+
+def test_layers_may_be_called_with_other_arguments_than_their_input():
+    class Up(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down, self.up = nn.Conv2d(1, 2, 3, 2, 1), nn.ConvTranspose2d(2, 1, 3, 2, 1)
+
+        def forward(self, x):
+            return self.up(output_size=x.shape[-2:], input=self.down(input=x))
+
+    assert count_multiplications(Up(), (1, 8, 8)) == 2 * 9 * 16 + 2 * 9 * 16

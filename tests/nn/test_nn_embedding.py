@@ -41,6 +41,18 @@ def test_gradients_are_right():
     torch.autograd.gradcheck(embedding, torch.randn(2, 4, 2, dtype=torch.float64, requires_grad=True))
 
 
+@pytest.mark.parametrize("name", ["frequency", "phase", "mix", "bias", "weight"])
+def test_parameters_can_be_mapped_over(name):
+    network = TaskNeuronMLP(5, (8, 4), 2, "x**2 + x", embedding_size=2)
+    x = torch.randn(6, 5)
+    values = torch.randn(3, *getattr(network.embedding, name).shape)
+
+    def outputs(value):
+        return torch.func.functional_call(network, {f"embedding.{name}": value}, (x,))
+
+    torch.testing.assert_close(torch.vmap(outputs)(values), torch.stack([outputs(value) for value in values]))
+
+
 def test_members_compute_as_they_do_alone():
     torch.manual_seed(0)
     embedding = PeriodicEmbedding(3, 5, 2, n_members=4, dtype=torch.float64)

@@ -204,13 +204,50 @@ def test_calibration_gives_every_term_unit_second_moment():
         torch.testing.assert_close(scale, (x**power).square().mean().rsqrt().expand(4))
 
 
-def test_calibration_on_zeros_or_overflow_keeps_weights():
-    layer = TaskNeuronLinear(4, 3, "x**7 + x")
-    layer.calibrate(torch.zeros(5, 4))
+def test_calibration_on_zeros_keeps_weights():
+    layer = TaskNeuronLinear(4, 3, "x**7 + x").calibrate(torch.zeros(5, 4))
     assert (layer.scale == 1).all()
-    layer.calibrate(torch.full((5, 4), 1e20))
-    assert torch.isfinite(layer.scale).all()
-    assert (layer.scale > 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("number", [torch.nan, torch.inf, 1e4])
+def test_calibration_on_numbers_or_terms_that_are_not_finite_is_refused(dtype, number):
+    layer = TaskNeuronLinear(4, 3, "x**11 + x", dtype=dtype)
+    before = layer.scale.clone()
+    x = torch.ones(5, 4, dtype=dtype)
+    x[1, 2] = number
+    with pytest.raises(ValueError, match=r"x and the terms of the formula must be finite in torch.float"):
+        layer.calibrate(x)
+    torch.testing.assert_close(layer.scale, before, rtol=0, atol=0)
+
+
+def test_a_layer_of_many_features_takes_no_more_than_its_parameters():
+    layer = TaskNeuronLinear(100_000, 1, "x**2 + x")
+    few = TaskNeuronLinear(1, 1, "x**2 + x")
+    torch.testing.assert_close(layer.scale.view(2, -1)[:, 99_999], few.scale, rtol=0, atol=0)
+    assert layer.scale.shape == (200_000,)
+
+
+@pytest.mark.parametrize("formula", ["sin([1, 3]*x)", "tanh([2, 0.1]*x)"])
+def test_features_whose_terms_differ_have_the_scale_of_all(formula):
+    layer = TaskNeuronLinear(2, 1, formula)
+    x = torch.randn(200_000, 2, generator=torch.Generator().manual_seed(0))
+    expected = layer.maps(x)[0].square().mean().rsqrt()
+    torch.testing.assert_close(layer.scale[0], expected, rtol=0.01, atol=0)
+
+
+def test_a_member_is_frozen_and_in_the_mode_of_its_layer_and_draws_nothing():
+    layer = TaskNeuronLinear(3, 2, "sin(w*x) + x", n_members=2).eval()
+    layer.weight.requires_grad_(False)
+    before = torch.get_rng_state()
+    member = layer.member(1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not member.training
+    assert not member.maps.training
+    frozen = {name for name, parameter in member.named_parameters() if not parameter.requires_grad}
+    assert frozen == {"weight"}
+    member.bias.data.zero_()
+    assert (layer.bias != 0).all()
 
 
 def test_equal_maps_share_features_and_weights():

@@ -129,7 +129,11 @@ def test_calibration_goes_from_layer_to_layer():
     [
         ({"n_scalings": 0}, "n_scalings must be at least 1, got 0"),
         ({"embedding_size": -1}, "embedding_size must be at least 0, got -1"),
-        ({"hidden_layer_sizes": (0,)}, "out_features must be larger than 0, got 0"),
+        ({"hidden_layer_sizes": (0,)}, r"hidden_layer_sizes must be whole numbers of at least 1, got \(0,\)"),
+        ({"hidden_layer_sizes": "3"}, "hidden_layer_sizes must be whole numbers of at least 1, got '3'"),
+        ({"hidden_layer_sizes": 2.0}, "hidden_layer_sizes must be whole numbers of at least 1, got 2.0"),
+        ({"bound": -1}, "bound must be larger than 0, got -1"),
+        ({"bound": "3"}, "bound must be larger than 0, got '3'"),
     ],
 )
 def test_sizes_are_large_enough(options, message):
@@ -162,6 +166,46 @@ def test_compiles_without_a_graph_break():
     network = TaskNeuronMLP(3, (4,), 2, "x**3 + x", "relu")
     x = torch.randn(5, 3)
     torch.testing.assert_close(torch.compile(network, fullgraph=True, backend="eager")(x), network(x))
+
+
+class Unchanged(TaskNeuronLinear):
+    def forward(self, x):
+        return x
+
+
+@torch.no_grad()
+def test_what_a_layer_of_another_class_returns_is_not_written_over():
+    network = TaskNeuronMLP(4, (4, 4), 2, "x**2 + x")
+    network.layers[0] = Unchanged(4, 4, "x**2 + x")
+    x = torch.randn(3, 4)
+    before = x.clone()
+    assert torch.equal(network(x), network(x))
+    assert torch.equal(x, before)
+
+
+@torch.no_grad()
+def test_what_a_patched_layer_keeps_is_not_written_over():
+    network = TaskNeuronMLP(4, (4, 4), 2, "x**2 + x")
+    layer, kept = network.layers[0], []
+    layer.forward = lambda x: kept.append(TaskNeuronLinear.forward(layer, x)) or kept[-1]
+    network(x := torch.randn(3, 4))
+    torch.testing.assert_close(kept[0], TaskNeuronLinear.forward(layer, x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_tanh_is_the_same_without_gradients(dtype):
+    network = TaskNeuronMLP(3, (16, 16), 2, "x", dtype=dtype)
+    x = torch.cat([torch.randn(200, 3), 1e3 * torch.randn(20, 3), 1e-3 * torch.randn(20, 3)]).to(dtype)
+    with torch.no_grad():
+        found = network(x)
+    torch.testing.assert_close(found, network(x).detach(), rtol=0, atol=20 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("n_members", [None, 3])
+def test_a_compiled_network_refuses_inputs_of_another_width(n_members):
+    network = TaskNeuronMLP(5, (4,), 2, "x**2 + x", elementwise_affine=True, n_members=n_members)
+    with pytest.raises(ValueError, match="x must have 5 features"):
+        torch.compile(network, backend="eager")(torch.randn(9, 1))
 
 
 def test_repr_shows_layers_and_activation():

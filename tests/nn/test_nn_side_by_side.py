@@ -24,6 +24,8 @@ def test_each_network_gets_its_own_rows_or_all_the_same():
 def test_rows_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="24 columns"):
         networks(1)(torch.zeros(5, 23))
+    with pytest.raises(ValueError, match=r"\(N, 2, in_features\), for 2 members, got the shape \(5, 3, 24\)"):
+        networks(2)(torch.zeros(5, 3, 24))
 
 
 def test_every_parameter_belongs_to_its_member():
