@@ -8,6 +8,7 @@ import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.metrics import r2_score
 
 from sklearn_taskneurons import Formula, VSRClassifier, VSRRegressor, VSRTransformer
 from sklearn_taskneurons._search import Form, JointScorer, Moments, RefitScorer, forms_of
@@ -222,3 +223,27 @@ class TestSearch:
         first = model.pareto_front_
         assert model.fit(X, y).n_iter_ == 6
         assert model.pareto_front_[-1].loss <= first[-1].loss
+
+
+@pytest.mark.parametrize("n_rows", [6, 8, 10, 12])
+def test_noise_on_a_handful_of_rows_is_not_fitted(n_rows):
+    scores = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        X, X_test = rng.normal(size=(n_rows, 3)), rng.normal(size=(300, 3))
+        y = 2 * X[:, 0] + 0.5 * rng.normal(size=n_rows)
+        scores.append(r2_score(2 * X_test[:, 0], VSRRegressor(random_state=0).fit(X, y).predict(X_test)))
+    assert np.median(scores) > -1.5  # without a correction for so few rows it is below -50
+
+
+@pytest.mark.parametrize("formula", ["x", "x**2", "x**3 + x"])
+def test_a_law_without_noise_needs_a_handful_of_rows(formula):
+    X = np.arange(6.0)[:, None]
+    assert VSRRegressor(random_state=0).fit(X, Formula(formula)(X)).formula_ == Formula(formula)
+
+
+def test_a_column_of_two_values_has_a_coefficient_for_its_lowest_power_alone():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.random(500) > 0.5, rng.normal(size=500)])
+    formula = VSRRegressor(random_state=0).fit(X, 3 * X[:, 0] + X[:, 1] ** 4 - X[:, 1] ** 3).formula_
+    assert formula.round(6) == Formula("[0, 1]*x**4 + [3, -1]*x**3")

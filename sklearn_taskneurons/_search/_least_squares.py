@@ -141,7 +141,7 @@ class LeastSquares:
         self._tolerances: Floats = np.maximum(_RANK_TOLERANCE, rounding)
 
     def solve(self, columns: Ints) -> Solution:
-        """Return the best coefficients of these columns, the smallest ones where columns depend on each other."""
+        """Return the best coefficients of these columns, 0 for one that is made up by those before it."""
         targets = self.targets
         matrix = self._columns[:, columns]
         coefficients, rank = np.zeros((len(columns), len(targets.mean))), 0
@@ -158,18 +158,24 @@ class LeastSquares:
 
 
 def _least_squares(matrix: Floats, targets: Floats, tolerance: float) -> tuple[Floats, int]:
-    """Return the coefficients of columns, and the rank: singular values below a part of the largest one count as 0.
+    """Return the coefficients of columns of length 1, and the rank: singular values below a part of the largest one count as 0.
 
-    Columns that are clearly independent need no singular values, which take up to ten times as long.
+    A column that those before it make up has the coefficient 0.
     """
     n_columns = matrix.shape[1]
+    coefficients, rank = np.zeros((n_columns, targets.shape[1])), 0
     both = np.concatenate([matrix.T, targets.T]).T
-    factor, *_ = dgeqrf(both, lwork=_COLUMNS_AT_ONCE * both.shape[1], overwrite_a=True)
-    triangle = factor[:n_columns, :n_columns]  # of which only what is not below the diagonal is read
+    reduced, *_ = dgeqrf(both, lwork=_COLUMNS_AT_ONCE * both.shape[1], overwrite_a=True)
+    triangle = reduced[:n_columns, :n_columns]  # of which only what is not below the diagonal is read
+    own = np.abs(np.diagonal(triangle)) > tolerance
     # The largest sum of a column, which LAPACK goes by, may be n_columns times as far from the smallest as singular values are.
-    reciprocal_condition, _ = dtrcon(triangle)
-    if reciprocal_condition > _CLEARLY * n_columns * tolerance:
-        coefficients, _ = dtrtrs(triangle, factor[:n_columns, n_columns:])
-        return coefficients, n_columns
-    coefficients, _, rank, _ = scipy.linalg.lstsq(matrix, targets, cond=tolerance, lapack_driver="gelsd", check_finite=False)
+    if own.all() and dtrcon(triangle)[0] > _CLEARLY * n_columns * tolerance:
+        coefficients, _ = dtrtrs(triangle, reduced[:n_columns, n_columns:])
+        rank = n_columns
+    elif own.all():  # singular values say more, and take up to ten times as long
+        coefficients, _, rank, _ = scipy.linalg.lstsq(
+            matrix, targets, cond=tolerance, lapack_driver="gelsd", check_finite=False
+        )
+    elif own.any():
+        coefficients[own], rank = _least_squares(matrix[:, own], targets, tolerance)
     return coefficients, int(rank)

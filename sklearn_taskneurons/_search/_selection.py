@@ -14,15 +14,19 @@ TOLERANCE: Final = 0.02
 
 
 def _bic(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
-    """Return the negative extended Bayesian information criterion, but for a constant."""
+    """Return the negative extended Bayesian information criterion, corrected for few rows, but for a constant."""
     penalty = math.log(max(total_weight, 1.0))
 
     def score(entry: FrontEntry) -> float:
-        n_values = len(entry.formulas) * total_weight
-        if entry.n_coefficients >= n_values:
-            return -math.inf  # as many numbers fit any data
+        n_values, n_of_one = len(entry.formulas) * total_weight, entry.n_coefficients / len(entry.formulas)
+        # As many numbers as rows fit any data, and hardly less fit most, but not exactly.
+        is_exact = entry.loss <= LOSS_FLOOR
+        n_left = total_weight - n_of_one - (0 if is_exact else 2)
+        if n_left <= 0:
+            return -math.inf
         deviance = math.log(max(entry.loss, LOSS_FLOOR)) if entry.deviance is None else entry.deviance
-        return -n_values * deviance - entry.n_coefficients * penalty - 2 * entry.choices
+        correction = 1.0 if is_exact else total_weight / n_left
+        return -n_values * deviance - entry.n_coefficients * penalty * correction - 2 * entry.choices
 
     return [score(entry) for entry in front]
 
@@ -77,7 +81,8 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
         Sum of the weights of the rows: the number of rows, if a weight counts how often a row occurs.
     criterion : {"bic", "cv", "knee", "loss"}, default="bic"
         "bic" is the negative Bayesian information criterion [1]_ (up to a constant; -inf for as many coefficients as rows),
-        with a prior by which each node of a formula with other functions than polynomials is any of the symbols [3]_. The
+        corrected for few rows: of n, k coefficients cost ``k * log(n) * n / (n - k - 2)`` unless they fit exactly [5]_. It has
+        a prior by which each node of a formula with other functions than polynomials is any of the symbols [3]_. The
         likelihood is that of normal errors, or the one that goes with another loss rho: of errors with a density
         proportional to ``exp(-rho(r) / s)``, s fitted. For the mean absolute error that is n times twice its logarithm.
         "cv" is 0 for a formula whose cross-validated loss exceeds the least one by a standard error of their difference, from
@@ -104,6 +109,8 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
        Biometrika 95, 2008, :doi:`10.1093/biomet/asn034`.
     .. [4] L. Breiman, J. Friedman, R. Olshen, C. Stone, "Classification and Regression Trees", 1984, chapter 3.4.3,
        :doi:`10.1201/9781315139470`.
+    .. [5] A. D. McQuarrie, "A small-sample correction for the Schwarz SIC model selection criterion", Statistics & Probability
+       Letters 44, 1999, :doi:`10.1016/S0167-7152(98)00294-6`.
     """
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {sorted(CRITERIA)}; got {criterion!r}")

@@ -151,13 +151,16 @@ def array_library(values: Any) -> Any:
 
 
 def as_floating(values: Any) -> Any:
-    """Return `values` as they are, or in the default floating type when they are whole numbers."""
+    """Return `values` as they are, or in the default floating type when they are whole numbers.
+
+    So are arrays of float16, a type to store numbers in, whose squares are infinite from 256 on.
+    """
     library = array_library(values)
     if library is np:
         if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
             raise ValueError("X must have no masked values; X.filled gives them a value")
         array = np.asarray(values)
-        if np.issubdtype(array.dtype, np.floating):
+        if np.issubdtype(array.dtype, np.floating) and array.dtype != np.float16:
             return array
         _check_real(array.dtype.kind == "c", array.dtype)
         return array.astype(np.float64)

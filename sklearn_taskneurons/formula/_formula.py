@@ -369,7 +369,8 @@ class Formula(Immutable):
         Parameters
         ----------
         X : array-like or torch.Tensor of shape (N, D)
-            The rows. An array is evaluated by NumPy, a tensor by torch, in its own type and on its device.
+            The rows. An array is evaluated by NumPy, a tensor by torch, in its own type and on its device; an array of float16
+            or of whole numbers in float64.
 
         Returns
         -------

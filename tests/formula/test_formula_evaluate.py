@@ -65,6 +65,13 @@ def test_whole_numbers_are_taken_as_floating_point():
     assert Formula("0.5*x")(torch.from_numpy(data)).tolist() == [1.5, 6.0]
 
 
+def test_arrays_of_half_precision_are_computed_in_double():
+    data = np.array([[300.0, 1.0]], dtype=np.float16)
+    values = Formula("x**2")(data)
+    assert values.dtype == np.float64
+    assert values.tolist() == [90001.0]
+
+
 @pytest.mark.parametrize("text", ["x", "3", "x**0", "dot([0.5, -2, 3], x)", "sum([1, 2, 3])", "[1, 2, 3]", "sum(x) + 1"])
 @pytest.mark.parametrize("n_rows", [1, 7])
 def test_the_values_belong_to_the_caller(text, n_rows):
