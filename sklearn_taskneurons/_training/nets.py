@@ -45,7 +45,7 @@ class VerboseLog(PrintLog):  # type: ignore[misc]  # skorch has no types
 
 
 class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
-    """A skorch net with a plain loop over the training batches; all else is skorch's.
+    """A skorch net with a plain loop over the batches; all else is skorch's.
 
     For a small network on 128 rows, skorch's way to a step takes as long as a fifth of the step: the closure that
     optimizers such as LBFGS call several times, accumulators for that, conversions of what are tensors already, the mode
@@ -56,34 +56,38 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Callable[..., Any], **fit_params: Any
     ) -> None:
-        """Run through the batches once."""
-        if not training:
-            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        """Run through the batches once, if there are any."""
+        if iterator is None:
             return
-        module, criterion, optimizer, history = self.module_, self.criterion_, self.optimizer_, self.history
-        gradient = self.vector_.grad
+        history = self.history
         begins, computes, ends = (self._is_heard(f"on_{event}") for event in ("batch_begin", "grad_computed", "batch_end"))
-        self._set_training(True)
+        self._set_training(training)
         n_batches = 0
         for batch in iterator:
             if begins:
-                self.notify("on_batch_begin", batch=batch, training=True)
-            gradient.zero_()  # type: ignore[union-attr]  # while the net is trained there is one
+                self.notify("on_batch_begin", batch=batch, training=training)
             X, y = batch
-            y_pred = module(X)
-            loss = criterion(y_pred, y)
-            loss.backward()
-            if computes:
-                named_parameters = TeeGenerator(self.get_all_learnable_params())
-                self.notify("on_grad_computed", named_parameters=named_parameters, batch=batch, training=True)
-            with self._tie.frozen():
-                optimizer.step()
-            history.record_batch("train_loss", loss.item())
-            history.record_batch("train_batch_size", len(X))
+            with torch.set_grad_enabled(training):
+                y_pred = self.module_(X)
+                loss = self.criterion_(y_pred, y)
+            if training:
+                self._step(batch, loss, computes)
+            history.record_batch(f"{prefix}_loss", loss.item())
+            history.record_batch(f"{prefix}_batch_size", len(X))
             if ends:
-                self.notify("on_batch_end", batch=batch, training=True, loss=loss, y_pred=y_pred)
+                self.notify("on_batch_end", batch=batch, training=training, loss=loss, y_pred=y_pred)
             n_batches += 1
-        history.record("train_batch_count", n_batches)
+        history.record(f"{prefix}_batch_count", n_batches)
+
+    def _step(self, batch: Any, loss: torch.Tensor, is_heard: bool) -> None:
+        """Move the parameters by the gradient of a loss."""
+        self.vector_.grad.zero_()  # type: ignore[union-attr]  # while the net is trained there is one
+        loss.backward()  # type: ignore[no-untyped-call]
+        if is_heard:
+            named_parameters = TeeGenerator(self.get_all_learnable_params())
+            self.notify("on_grad_computed", named_parameters=named_parameters, batch=batch, training=True)
+        with self._tie.frozen():
+            self.optimizer_.step()
 
     def fit(self, X: TensorTable, y: Any = None, **fit_params: Any) -> Self:
         """Train on a table of rows from the start."""
