@@ -160,14 +160,14 @@ class LeastSquares:
 def _least_squares(matrix: Floats, targets: Floats, tolerance: float) -> tuple[Floats, int]:
     """Return the coefficients of columns of length 1, and the rank: singular values below a part of the largest one count as 0.
 
-    A column that those before it make up has the coefficient 0.
+    A column that those before it make up, but for rounding, has the coefficient 0.
     """
     n_columns = matrix.shape[1]
     coefficients, rank = np.zeros((n_columns, targets.shape[1])), 0
     both = np.concatenate([matrix.T, targets.T]).T
     reduced, *_ = dgeqrf(both, lwork=_COLUMNS_AT_ONCE * both.shape[1], overwrite_a=True)
     triangle = reduced[:n_columns, :n_columns]  # of which only what is not below the diagonal is read
-    own = np.abs(np.diagonal(triangle)) > tolerance
+    own = np.abs(np.diagonal(triangle)) > _ROUNDING
     # The largest sum of a column, which LAPACK goes by, may be n_columns times as far from the smallest as singular values are.
     if own.all() and dtrcon(triangle)[0] > _CLEARLY * n_columns * tolerance:
         coefficients, _ = dtrtrs(triangle, reduced[:n_columns, n_columns:])
