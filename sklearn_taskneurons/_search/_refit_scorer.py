@@ -1,5 +1,6 @@
 """Scores elementwise polynomials by the best coefficients that their powers of x can have."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import uuid4
@@ -103,7 +104,8 @@ class RefitScorer(Scorer):
         ]
         formulas = tuple(Formula.from_expression(expression) for expression in expressions)
         n_coefficients = (fit.rank + 1) * self.n_outputs
-        return FrontEntry(complexity(formulas), fit.loss, n_coefficients, formulas, self._fold_losses(support))
+        entry = FrontEntry(complexity(formulas), fit.loss, n_coefficients, formulas, self._fold_losses(support))
+        return entry._replace(powers=math.log(math.comb(self.largest_power, len(powers))))
 
     def _fold_losses(self, support: int) -> tuple[float, ...]:
         """Return the losses on the folds of the powers in a support."""

@@ -59,6 +59,8 @@ class FrontEntry(NamedTuple):
         fitted: the logarithm of the loss.
     choices : float
         The logarithm of the number of formulas among which a search finds one of this size; 0 where these are few.
+    powers : float
+        That of the number of sets of as many powers, for a polynomial.
     """
 
     complexity: int
@@ -68,6 +70,7 @@ class FrontEntry(NamedTuple):
     fold_losses: tuple[float, ...] = ()
     deviance: float | None = None
     choices: float = 0.0
+    powers: float = 0.0
 
 
 class Optimizer(Protocol):

@@ -11,22 +11,41 @@ from sklearn_taskneurons._search._scores import LOSS_FLOOR, FrontEntry
 
 # By how much, in relation, a cross-validated loss must be lower than that of a simpler formula: less is as likely luck.
 TOLERANCE: Final = 0.02
+# Of the residuals, numbers that are not fitted by coefficients; fewer are small by luck, as there are many formulas.
+FEWEST_LEFT: Final = 3
 
 
 def _bic(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
-    """Return the negative extended Bayesian information criterion, corrected for few rows, but for a constant."""
+    """Return the negative extended Bayesian information criterion, but for a constant."""
     penalty = math.log(max(total_weight, 1.0))
 
     def score(entry: FrontEntry) -> float:
-        n_values, n_of_one = len(entry.formulas) * total_weight, entry.n_coefficients / len(entry.formulas)
-        # As many numbers as rows fit any data, and hardly less fit most, but not exactly.
-        is_exact = entry.loss <= LOSS_FLOOR
-        n_left = total_weight - n_of_one - (0 if is_exact else 2)
-        if n_left <= 0:
-            return -math.inf
+        n_values = len(entry.formulas) * total_weight
+        if entry.n_coefficients >= n_values:
+            return -math.inf  # as many numbers fit any data
         deviance = math.log(max(entry.loss, LOSS_FLOOR)) if entry.deviance is None else entry.deviance
-        correction = 1.0 if is_exact else total_weight / n_left
-        return -n_values * deviance - entry.n_coefficients * penalty * correction - 2 * entry.choices
+        return -n_values * deviance - entry.n_coefficients * penalty - 2 * entry.choices
+
+    return [score(entry) for entry in front]
+
+
+def _mdl(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
+    """Return the negative length, in half nats, of the description of the targets, but for that of a constant."""
+    n_values = total_weight - 1.0  # of one output, the constant taken out
+
+    def score(entry: FrontEntry) -> float:
+        n_coefficients = entry.n_coefficients / len(entry.formulas) - 1.0
+        if n_coefficients == 0.0:
+            return 0.0
+        # Hardly fewer numbers than rows fit most data, but not exactly.
+        loss = max(entry.loss, LOSS_FLOOR)
+        n_left = n_values - n_coefficients
+        if n_left <= (FEWEST_LEFT if loss > LOSS_FLOOR else 0):
+            return -math.inf
+        of_residuals = n_left * math.log(loss * n_values / n_left)
+        of_coefficients = n_coefficients * math.log(max(1.0 - loss, LOSS_FLOOR) * n_values / n_coefficients)
+        length = of_residuals + of_coefficients + math.log(n_coefficients * n_left)
+        return -len(entry.formulas) * length - 2 * (entry.choices + entry.powers)
 
     return [score(entry) for entry in front]
 
@@ -65,6 +84,7 @@ def _knee(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
 CRITERIA: Final[Mapping[str, Callable[[Sequence[FrontEntry], float], list[float]]]] = {
     "bic": _bic,
     "cv": _cv,
+    "mdl": _mdl,
     "knee": _knee,
     "loss": _loss,
 }
@@ -79,12 +99,14 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
         Formulas with their losses.
     total_weight : float
         Sum of the weights of the rows: the number of rows, if a weight counts how often a row occurs.
-    criterion : {"bic", "cv", "knee", "loss"}, default="bic"
+    criterion : {"bic", "cv", "mdl", "knee", "loss"}, default="bic"
         "bic" is the negative Bayesian information criterion [1]_ (up to a constant; -inf for as many coefficients as rows),
-        corrected for few rows: of n, k coefficients cost ``k * log(n) * n / (n - k - 2)`` unless they fit exactly [5]_. It has
-        a prior by which each node of a formula with other functions than polynomials is any of the symbols [3]_. The
+        with a prior by which each node of a formula with other functions than polynomials is any of the symbols [3]_. The
         likelihood is that of normal errors, or the one that goes with another loss rho: of errors with a density
         proportional to ``exp(-rho(r) / s)``, s fitted. For the mean absolute error that is n times twice its logarithm.
+        "mdl" is how much shorter than with a constant the targets can be described, by normalized maximum likelihood [5]_ with
+        that prior, and for polynomials one by which each set of as many powers is as likely; -inf where coefficients leave
+        3 numbers of the residuals or fewer, unless they fit exactly.
         "cv" is 0 for a formula whose cross-validated loss exceeds the least one by a standard error of their difference, from
         one fold to another [4]_, or by 2 % at most, and negative by what is beyond it. "knee" is how far the logarithm of the
         loss lies below the line from the simplest formula to the last, over the fall of that line [2]_, and "bic" where none
@@ -109,8 +131,8 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
        Biometrika 95, 2008, :doi:`10.1093/biomet/asn034`.
     .. [4] L. Breiman, J. Friedman, R. Olshen, C. Stone, "Classification and Regression Trees", 1984, chapter 3.4.3,
        :doi:`10.1201/9781315139470`.
-    .. [5] A. D. McQuarrie, "A small-sample correction for the Schwarz SIC model selection criterion", Statistics & Probability
-       Letters 44, 1999, :doi:`10.1016/S0167-7152(98)00294-6`.
+    .. [5] T. Roos, P. Myllymäki, J. Rissanen, "MDL Denoising Revisited", IEEE Transactions on Signal Processing 57, 2009,
+       :arxiv:`cs/0609138`, after J. Rissanen, "MDL denoising", 2000.
     """
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {sorted(CRITERIA)}; got {criterion!r}")

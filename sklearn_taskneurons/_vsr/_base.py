@@ -276,7 +276,15 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if self.selection != "auto":
             return self.selection == "cv"
         enough = n_rows >= FEWEST_TO_CROSS_VALIDATE and n_used >= N_FOLDS
-        return enough and is_polynomial(self) and not of_labels and self.refit_constants and is_squared_error(self)
+        return enough and not of_labels and self._fits_powers()
+
+    def _is_described(self, n_rows):
+        """Return whether rows are too few for the information criterion, which then knows too little of chance."""
+        return n_rows < FEWEST_TO_CROSS_VALIDATE and self._fits_powers()
+
+    def _fits_powers(self):
+        """Return whether a formula is the least squares of powers."""
+        return is_polynomial(self) and self.refit_constants and is_squared_error(self)
 
     def _search_rows(self, X, y, weights, settings, deadline, *, continues, n_rows=None, of_labels=False):
         """Search on rows with targets that are numbers, (N,) or (N, O); weights say how many they are unless `n_rows` does."""
@@ -347,7 +355,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the lines of a front, with what the selection says of them."""
         criterion = self.selection
         if criterion == "auto":
-            criterion = "cv" if front[0].fold_losses else "bic"
+            criterion = "cv" if front[0].fold_losses else "mdl" if self._is_described(n_rows) else "bic"
         scores = selection_scores(front, n_rows, criterion)
         return [pareto_point(entry, score, y_ndim) for entry, score in zip(front, scores.tolist(), strict=True)]
 

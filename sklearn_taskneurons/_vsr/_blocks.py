@@ -18,7 +18,7 @@ from sklearn_taskneurons._search import (
 from sklearn_taskneurons._threads import single_blas_thread
 
 N_FOLDS = 5
-# Of fewer rows a fold says less than the information criterion.
+# Of fewer rows a fold says less than the length of a description.
 FEWEST_TO_CROSS_VALIDATE = 100
 _MOST_ROWS = 2.0**53  # beyond, sums of weights may be no numbers
 

@@ -12,7 +12,7 @@ def make_loss(estimator):
     loss = Loss(estimator.loss)
     wrong = {
         "method": ("'genetic'", estimator.method != "genetic"),
-        "selection": ("'bic', 'knee' or 'loss'", estimator.selection == "cv"),
+        "selection": ("'bic', 'knee' or 'loss'", estimator.selection in ("cv", "mdl")),
         "optimizer_iterations": ("0", estimator.optimizer_iterations > 0),
     }
     for name, (wanted, is_wrong) in wrong.items():

@@ -112,14 +112,15 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     device : str or torch.device, default="cpu"
         Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
         Polynomials are scored from moments, which takes no device, unless `loss` is another one.
-    selection : {"auto", "cv", "bic", "knee", "loss"}, default="auto"
+    selection : {"auto", "cv", "bic", "mdl", "knee", "loss"}, default="auto"
         Which formula of the Pareto front is taken. "cv" is the simplest one whose error in 5-fold cross-validation of its
         refitted constants exceeds the least one by no more than a standard error of the difference [7]_, or 2 %: row i of
         those of positive weight is in fold i modulo 5, and no second pass over the data is needed. "bic" is the one with the
-        best Bayesian information criterion [4]_, corrected for few rows [8]_; "knee" that where the logarithm of the loss lies
-        farthest below the line from the simplest formula to the last [5]_, and "bic" where none lies below it; "loss" the one
-        with the least loss. "auto" is "cv" from 100 rows on, and "bic" for fewer rows, with functions that are no polynomials,
-        where `refit_constants` is False and for another `loss`.
+        best Bayesian information criterion [4]_; "mdl" the one by which the targets have the shortest description, by
+        normalized maximum likelihood [8]_; "knee" that where the logarithm of the loss lies farthest below the line from the
+        simplest formula to the last [5]_, and "bic" where none lies below it; "loss" the one with the least loss. "auto" is
+        "cv" from 100 rows on and "mdl" for fewer, but "bic" with functions that are no polynomials, where `refit_constants` is
+        False and for another `loss`.
     max_time : float or None, default=None
         After how many seconds, above 0, the search ends with the best so far. Where programs are evaluated on the rows, a
         tenth of it is kept for the formulas of the front, of which the best are fitted first.
@@ -145,7 +146,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         by iteratively reweighted least squares [6]_, those of the formulas on the front to the end, those of
         programs that compete by two steps after the squared error's. Polynomials, too, are evaluated on the rows, and
         `max_degree` bounds all of them. It needs one output, ``method="genetic"``, no optimised constants and another
-        `selection` than "cv"; "bic" takes residuals for drawn from a density proportional to ``exp(-loss / s)``.
+        `selection` than "cv" and "mdl"; "bic" takes residuals for drawn from a density proportional to ``exp(-loss / s)``.
 
     Attributes
     ----------
@@ -179,8 +180,8 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
     .. [6] P. W. Holland, R. E. Welsch, "Robust Regression Using Iteratively Reweighted Least-Squares", Communications in
        Statistics - Theory and Methods 6(9), 1977, :doi:`10.1080/03610927708827533`.
     .. [7] L. Breiman et al., "Classification and Regression Trees", 1984, chapter 3.4.3, :doi:`10.1201/9781315139470`.
-    .. [8] A. D. McQuarrie, "A small-sample correction for the Schwarz SIC model selection criterion", Statistics & Probability
-           Letters 44, 1999, :doi:`10.1016/S0167-7152(98)00294-6`.
+    .. [8] T. Roos, P. Myllymäki, J. Rissanen, "MDL Denoising Revisited", IEEE Transactions on Signal Processing 57, 2009,
+       :arxiv:`cs/0609138`, after J. Rissanen, "MDL denoising", 2000.
 
     Examples
     --------

@@ -105,9 +105,9 @@ class VSRTransformer(TransformerMixin, BaseVSR):
     device : str or torch.device, default="cpu"
         Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
         Polynomials are scored from moments, which takes no device.
-    selection : {"auto", "cv", "bic", "knee", "loss"}, default="auto"
+    selection : {"auto", "cv", "bic", "mdl", "knee", "loss"}, default="auto"
         Which formula of the Pareto front gives its terms, of those that depend on x, as :class:`VSRRegressor` describes; for
-        labels "auto" is "bic".
+        labels "auto" is "bic" from 100 rows on.
     max_time : float or None, default=None
         After how many seconds, above 0, the search ends with the best so far, as in :class:`VSRRegressor`.
     checkpoint : str, path or None, default=None

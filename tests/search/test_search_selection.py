@@ -12,17 +12,36 @@ def entry(loss, n_coefficients):
     return FrontEntry(1, loss, n_coefficients, (Formula("x"),))
 
 
-def test_nearly_as_many_coefficients_as_rows_are_not_worth_a_close_fit():
-    assert np.argmax(selection_scores([entry(1.0, 1), entry(0.01, 7)], 8.0)) == 0
-    assert np.argmax(selection_scores([entry(1.0, 1), entry(0.01, 7)], 80.0)) == 1
-    assert np.argmax(selection_scores([entry(1.0, 1), entry(1e-30, 2)], 3.0)) == 1  # but for an exact one
-    assert np.argmax(selection_scores([entry(1.0, 1), entry(1e-30, 28)], 30.0)) == 1
-    assert (selection_scores([entry(0.0, 8), entry(0.01, 6)], 8.0) == -np.inf).all()
+def description_length(rss, total, n_rows, n_powers):
+    """Twice the length of normalized maximum likelihood for centred targets, Roos et al. 2009, eq. 12 without its constants."""
+    n, k = n_rows - 1, n_powers
+    return (n - k) * np.log(rss / (n - k)) + k * np.log((total - rss) / k) + np.log(k * (n - k))
 
 
-def test_several_outputs_are_corrected_as_one_is():
+def test_descriptions_are_as_long_as_normalized_maximum_likelihood_says():
+    front = [entry(1.0, 1), entry(0.3, 2), entry(0.1, 4)]
+    scores = selection_scores(front, 20.0, "mdl")
+    expected = [description_length(7.0 * e.loss, 7.0, 20, e.n_coefficients - 1) for e in front[1:]]
+    assert scores == pytest.approx([0.0, *(19 * np.log(7.0 / 19) - np.array(expected))])
+    rivals = [e._replace(powers=np.log(28.0), choices=1.0) for e in front]
+    assert selection_scores(rivals, 20.0, "mdl") == pytest.approx([0.0, *(scores[1:] - 2 * np.log(28.0) - 2.0)])
+
+
+def test_nearly_as_many_coefficients_as_rows_describe_nothing_unless_they_fit_exactly():
+    def chosen(front, n_rows):
+        return np.argmax(selection_scores(front, n_rows, "mdl"))
+
+    assert chosen([entry(1.0, 1), entry(1e-6, 5)], 8.0) == 0
+    assert chosen([entry(1.0, 1), entry(1e-6, 5)], 80.0) == 1
+    assert chosen([entry(1.0, 1), entry(1e-30, 2)], 3.0) == 1
+    assert chosen([entry(1.0, 1), entry(1e-30, 28)], 30.0) == 1
+    assert chosen([entry(1.0, 1), entry(0.0, 8)], 8.0) == 0
+    assert chosen([entry(1.0, 1)], 1.0) == 0
+
+
+def test_descriptions_of_several_outputs_add_up():
     one, both = entry(0.1, 3), entry(0.1, 6)._replace(formulas=(Formula("x"),) * 2)
-    assert selection_scores([both], 12.0) == pytest.approx(2 * selection_scores([one], 12.0))
+    assert selection_scores([both], 12.0, "mdl") == pytest.approx(2 * selection_scores([one], 12.0, "mdl"))
 
 
 def test_selection_weighs_loss_against_coefficients():
@@ -31,7 +50,7 @@ def test_selection_weighs_loss_against_coefficients():
     assert np.argmax(selection_scores(front, 100.0, "loss")) == 2
     assert np.argmax(selection_scores(front, 1e6)) == 2  # with so many rows even a small gain is no chance
     assert selection_scores(front, 100.0) == pytest.approx(
-        [-100 * np.log(e.loss) - e.n_coefficients * np.log(100) * 100 / (98 - e.n_coefficients) for e in front]
+        [-100 * np.log(e.loss) - e.n_coefficients * np.log(100) for e in front]
     )
     assert np.argmax(selection_scores([entry(0.0, 5), entry(0.0, 2)], 100.0)) == 1
     with pytest.raises(ValueError, match="criterion must be one of"):
