@@ -314,7 +314,7 @@ class TestSelection:
         scores = np.minimum(hardly_more - differences.sum(axis=1), 0.0)
         assert_allclose([point.score for point in models["cv"].pareto_front_], scores, atol=1e-12)
 
-    @pytest.mark.parametrize(("n_rows", "wanted"), [(99, "bic"), (100, "cv")])
+    @pytest.mark.parametrize(("n_rows", "wanted"), [(99, "mdl"), (100, "cv")])
     def test_auto_is_cross_validation_where_there_are_enough_rows(self, n_rows, wanted):
         rng = np.random.default_rng(0)
         X = rng.normal(size=(n_rows, 2))

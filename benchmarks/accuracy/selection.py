@@ -24,7 +24,7 @@ from benchmarks.environment import versions
 from benchmarks.script import line, make_parser, write
 from sklearn_taskneurons import VSRRegressor
 
-MODELS = {rule: partial(VSRRegressor, selection=rule, random_state=0) for rule in ("cv", "bic", "knee")}
+MODELS = {rule: partial(VSRRegressor, selection=rule, random_state=0) for rule in ("cv", "mdl", "bic", "knee")}
 MODELS["ridge"] = partial(RidgeCV, np.logspace(-3, 3, 13))
 
 MOST_ROWS = 20_000
@@ -67,7 +67,7 @@ def main(arguments=None):
     parser = make_parser(__doc__, "selection.json")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--sets", type=lambda text: text.split(","), default=[])
-    parser.add_argument("--rows", type=int, nargs="+", default=[50, 100, 200, 1000, 4000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[20, 50, 100, 200, 1000, 4000])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--first-seed", type=int, default=70)
     options: argparse.Namespace = parser.parse_args(arguments)
