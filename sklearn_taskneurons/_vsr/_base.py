@@ -31,13 +31,12 @@ from sklearn_taskneurons._search import (
     own_degree,
     search,
     search_exhaustively,
-    selection_scores,
     wants_end,
 )
 from sklearn_taskneurons._vsr._blocks import FEWEST_TO_CROSS_VALIDATE, N_FOLDS, count_rows
 from sklearn_taskneurons._vsr._functions import function_names, is_polynomial
 from sklearn_taskneurons._vsr._losses import is_squared_error, make_loss
-from sklearn_taskneurons._vsr._pareto import has_own_weights, neuron_formula, pareto_point
+from sklearn_taskneurons._vsr._pareto import Selection, has_own_weights, neuron_formula
 from sklearn_taskneurons.formula._limits import MAX_DEGREE
 
 # With "auto", no power beyond this one.
@@ -267,30 +266,26 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the forms of polynomials, each with its degree, for so many rows or for any number."""
         return forms_of(self._coefficients(), self._degree(n_features, n_rows), n_features, n_rows)
 
-    def _cross_validates(self, n_rows=np.inf, n_used=np.inf, *, of_labels=False):
-        """Return whether so many rows, of which so many are in the data, are to be cross-validated on.
+    def _criterion(self, n_rows=np.inf, n_used=np.inf, *, of_labels=False):
+        """Return by what a formula is selected for so many rows, of which so many are in the data.
 
         Of many formulas with other functions some predict well by luck, as all have evolved on all rows; and how well
         indicators of labels are predicted says little about what follows.
         """
         if self.selection != "auto":
-            return self.selection == "cv"
-        enough = n_rows >= FEWEST_TO_CROSS_VALIDATE and n_used >= N_FOLDS
-        return enough and not of_labels and self._fits_powers()
-
-    def _is_described(self, n_rows):
-        """Return whether rows are too few for the information criterion, which then knows too little of chance."""
-        return n_rows < FEWEST_TO_CROSS_VALIDATE and self._fits_powers()
-
-    def _fits_powers(self):
-        """Return whether a formula is the least squares of powers."""
-        return is_polynomial(self) and self.refit_constants and is_squared_error(self)
+            return self.selection
+        fits_powers = is_polynomial(self) and self.refit_constants and is_squared_error(self)
+        if of_labels or not fits_powers:
+            return "bic"
+        if n_rows < FEWEST_TO_CROSS_VALIDATE:
+            return "mdl"
+        return "cv" if n_used >= N_FOLDS else "bic"
 
     def _search_rows(self, X, y, weights, settings, deadline, *, continues, n_rows=None, of_labels=False):
         """Search on rows with targets that are numbers, (N,) or (N, O); weights say how many they are unless `n_rows` does."""
         if n_rows is None:
             n_rows = count_rows(weights)
-        is_cross_validated = self._cross_validates(n_rows, np.count_nonzero(weights), of_labels=of_labels)
+        criterion = self._criterion(n_rows, np.count_nonzero(weights), of_labels=of_labels)
         scorer = make_scorer(
             X,
             y,
@@ -301,28 +296,31 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             refit_constants=self.refit_constants,
             coefficients=self._coefficients(),
             device=self.device,
-            folds=folds_of(weights, N_FOLDS) if is_cross_validated else None,
+            folds=folds_of(weights, N_FOLDS) if criterion == "cv" else None,
             n_rows=n_rows,
             optimizer_iterations=self.optimizer_iterations,
             loss=make_loss(self),
         )
-        self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y.ndim)
+        selection = Selection(criterion, n_rows, y.ndim)
+        self._search(scorer, settings, deadline, selection, continues=continues)
 
     def _search_blocks(self, blocks, settings, deadline, *, continues, y_ndim, n_rows=None):
-        """Search on the moments of rows, which count for as many as they are unless it is said."""
+        """Search on the moments of rows, which count for as many as they are unless it is said, as it is of labels."""
+        criterion = self._criterion(blocks.n_rows, blocks.n_used, of_labels=n_rows is not None)
         if n_rows is None:
             n_rows = blocks.n_rows
         scorer = blocks.scorer(
             self._forms(blocks.first.n_features, n_rows),
             linear_scaling=self.linear_scaling,
             refit_constants=self.refit_constants,
-            cross_validate=blocks.has_folds and self._cross_validates(n_rows, blocks.n_used),
+            cross_validate=criterion == "cv",
         )
-        self._search(scorer, settings, deadline, continues=continues, n_rows=n_rows, y_ndim=y_ndim)
+        selection = Selection(criterion, n_rows, y_ndim)
+        self._search(scorer, settings, deadline, selection, continues=continues)
 
-    def _search(self, scorer, settings, deadline, *, continues, n_rows, y_ndim):
-        """Search, and keep the front and how it was found; the selection takes the data for so many rows."""
-        watcher = _Watcher(self, scorer, n_rows, y_ndim)
+    def _search(self, scorer, settings, deadline, selection, *, continues):
+        """Search, and keep the front and how it was found."""
+        watcher = _Watcher(self, scorer, selection)
         try:
             if self.method == "exhaustive":
                 result = search_exhaustively(scorer, callback=watcher.report, deadline=deadline)
@@ -349,15 +347,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self._state: SearchState | None = result.state
         self.history_: list[Record] = [*self.history_, *result.history] if continues else result.history
         self.n_iter_ = len(self.history_)
-        self.pareto_front_ = self._points(result.front, n_rows, y_ndim)
-
-    def _points(self, front, n_rows, y_ndim):
-        """Return the lines of a front, with what the selection says of them."""
-        criterion = self.selection
-        if criterion == "auto":
-            criterion = "cv" if front[0].fold_losses else "mdl" if self._is_described(n_rows) else "bic"
-        scores = selection_scores(front, n_rows, criterion)
-        return [pareto_point(entry, score, y_ndim) for entry, score in zip(front, scores.tolist(), strict=True)]
+        self.pareto_front_ = selection.points(result.front)
 
     def _attributes(self, points, y_ndim):
         """Return with which attributes a copy predicts as if the search ended at this front, None where that takes more."""
@@ -366,11 +356,10 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 class _Watcher:
     """Tells all who watch a search what a generation has brought."""
 
-    def __init__(self, estimator, scorer, n_rows, y_ndim):
+    def __init__(self, estimator, scorer, selection):
         self.estimator = estimator
         self.scorer = scorer
-        self.n_rows = n_rows
-        self.y_ndim = y_ndim
+        self.selection = selection
         self.state = None
         self.progress = ProgressLine() if estimator.verbose else None
         self.tasks = FitTasks(estimator, "generation", None, self.attributes)
@@ -392,7 +381,7 @@ class _Watcher:
         if self.state is None or self.state.front.programs is None:
             return None
         front = self.scorer.report(self.state.front.programs, self.state.bank)
-        return self.estimator._attributes(self.estimator._points(front, self.n_rows, self.y_ndim), self.y_ndim)
+        return self.estimator._attributes(self.selection.points(front), self.selection.y_ndim)
 
     def close(self):
         """End the progress line and the tasks."""

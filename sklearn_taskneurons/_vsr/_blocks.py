@@ -68,11 +68,6 @@ class RowBlocks:
         """Moments that know the numbers of features and outputs."""
         return self.parts[0][0]
 
-    @property
-    def has_folds(self):
-        """Whether there are moments of each fold."""
-        return len(self.parts) > 1
-
     def scorer(self, forms, *, linear_scaling, refit_constants, cross_validate) -> Scorer:
         """Return what scores programs in some of the forms, of no larger degree, against all rows."""
         used = [moments for part in self.parts for moments in part if moments.n_rows]

@@ -88,7 +88,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
     device : str or torch.device, default="cpu"
         Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
     selection : {"auto", "cv", "bic", "mdl", "knee", "loss"}, default="auto"
-        Which formula of the Pareto front gives its terms, as :class:`VSRRegressor` describes; "auto" is "bic" from 100 rows on.
+        Which formula of the Pareto front gives its terms, as :class:`VSRRegressor` describes; "auto" is "bic".
     C : float, default=1.0
         The inverse of the strength of the penalty, above 0, on the variance of what the terms of each feature, and all other
         terms together, add to the logits: units and origins do not matter. Of one term it is that on a standardized column.

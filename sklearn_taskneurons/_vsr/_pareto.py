@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sklearn_taskneurons._search import FrontEntry, lone_sum
+from sklearn_taskneurons._search import FrontEntry, lone_sum, selection_scores
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.formula._expression import Node
 from sklearn_taskneurons.formula.functions import VECTOR
@@ -38,9 +38,20 @@ class ParetoPoint(NamedTuple):
         return self.formula if isinstance(self.formula, tuple) else (self.formula,)
 
 
-def pareto_point(entry: FrontEntry, score: float, y_ndim: int) -> ParetoPoint:
-    """Return the line of an entry of the front: one formula where the targets were one column."""
-    return ParetoPoint(entry.complexity, entry.loss, score, entry.formulas[0] if y_ndim == 1 else entry.formulas)
+class Selection(NamedTuple):
+    """By what a formula is selected, for how many rows, and whether the targets are one column or have an axis of them."""
+
+    criterion: str
+    n_rows: float
+    y_ndim: int
+
+    def points(self, front: Sequence[FrontEntry]) -> list[ParetoPoint]:
+        """Return the lines of a front: one formula in each where the targets are one column."""
+        scores = selection_scores(front, self.n_rows, self.criterion).tolist()
+        return [
+            ParetoPoint(entry.complexity, entry.loss, score, entry.formulas[0] if self.y_ndim == 1 else entry.formulas)
+            for entry, score in zip(front, scores, strict=True)
+        ]
 
 
 def best_first(front: Sequence[ParetoPoint]) -> list[tuple[Formula, ...]]:

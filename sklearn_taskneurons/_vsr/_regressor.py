@@ -327,7 +327,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
 
     def _no_rows(self, n_features):
         """Return moments of the degree that many rows would have: that of the rows so far needs a part of these."""
-        return RowBlocks.empty(self._forms(n_features), self._cross_validates())
+        return RowBlocks.empty(self._forms(n_features), self._criterion() == "cv")
 
     def _check_block(self, blocks, y, wanted):
         """Raise ValueError unless a block goes with those before; `wanted` are the moments that the parameters ask for."""

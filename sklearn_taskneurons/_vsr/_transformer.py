@@ -107,7 +107,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         Polynomials are scored from moments, which takes no device.
     selection : {"auto", "cv", "bic", "mdl", "knee", "loss"}, default="auto"
         Which formula of the Pareto front gives its terms, of those that depend on x, as :class:`VSRRegressor` describes; for
-        labels "auto" is "bic" from 100 rows on.
+        labels "auto" is "bic".
     max_time : float or None, default=None
         After how many seconds, above 0, the search ends with the best so far, as in :class:`VSRRegressor`.
     checkpoint : str, path or None, default=None
