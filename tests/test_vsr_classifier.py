@@ -290,8 +290,8 @@ def test_warm_start_goes_on(three_classes):
     assert_array_equal(model.classes_, [False, True])
 
 
-def test_few_labels_are_selected_by_the_information_criterion(rng):
-    X = rng.normal(size=(40, 2))
+def test_few_labels_are_selected_by_the_information_criterion():
+    X = np.random.default_rng(0).normal(size=(40, 2))
     y = X[:, 0] > 0
     auto, bic = (VSRClassifier(selection=selection, random_state=0).fit(X, y) for selection in ("auto", "bic"))
     assert [point.score for point in auto.pareto_front_] == [point.score for point in bic.pareto_front_]
