@@ -4,9 +4,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import scipy.linalg
-from scipy.linalg.lapack import dgeqrf, dtrcon, dtrtrs
+from scipy.linalg.lapack import dgecon, dgeqrf, dtrtrs
 
 from sklearn_taskneurons._search._population import Floats, Ints
+from sklearn_taskneurons._search._triangular import upper
 
 _RANK_TOLERANCE: Final = 4e-12  # what `numpy.linalg.lstsq` takes for rounding at 20,000 rows
 _CLEARLY: Final = 10.0  # by so much more than needed are columns independent without a doubt; LAPACK's estimates are within 3
@@ -166,10 +167,9 @@ def _least_squares(matrix: Floats, targets: Floats, tolerance: float) -> tuple[F
     coefficients, rank = np.zeros((n_columns, targets.shape[1])), 0
     both = np.concatenate([matrix.T, targets.T]).T
     reduced, *_ = dgeqrf(both, lwork=_COLUMNS_AT_ONCE * both.shape[1], overwrite_a=True)
-    triangle = reduced[:n_columns, :n_columns]  # of which only what is not below the diagonal is read
+    triangle = upper(reduced[:n_columns, :n_columns])
     own = np.abs(np.diagonal(triangle)) > _ROUNDING
-    # The largest sum of a column, which LAPACK goes by, may be n_columns times as far from the smallest as singular values are.
-    if own.all() and dtrcon(triangle)[0] > _CLEARLY * n_columns * tolerance:
+    if own.all() and _reciprocal_condition(triangle) > _CLEARLY * n_columns * tolerance:
         coefficients, _ = dtrtrs(triangle, reduced[:n_columns, n_columns:])
         rank = n_columns
     elif own.all():  # singular values say more, and take up to ten times as long
@@ -179,3 +179,10 @@ def _least_squares(matrix: Floats, targets: Floats, tolerance: float) -> tuple[F
     elif own.any():
         coefficients[own], rank = _least_squares(matrix[:, own], targets, tolerance)
     return coefficients, int(rank)
+
+
+def _reciprocal_condition(triangle: Floats) -> float:
+    """Return that of sums of columns, which may be as many times that of singular values as there are columns."""
+    # A triangle is its own LU factorization; LAPACK's function for triangles comes with later versions of SciPy.
+    estimate, _ = dgecon(triangle, np.abs(triangle).sum(axis=0).max())
+    return float(estimate)

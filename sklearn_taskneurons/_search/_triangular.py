@@ -24,12 +24,19 @@ def triangular(matrix: Floats) -> Floats:
     else:
         at_once = np.clip(n_columns // 8, *_COLUMNS_AT_ONCE)
         reduced, *_ = dgeqrt(min(at_once, n_rows, n_columns), matrix, overwrite_a=True)
-    factor: Floats = np.where(_below_diagonal(n_columns)[:n_rows], 0.0, reduced[:n_columns])
+    factor = upper(reduced[:n_columns])
     missing = n_columns - len(factor)
     return np.pad(factor, ((0, missing), (0, 0))) if missing else factor
 
 
-@lru_cache
+def upper(matrix: Floats) -> Floats:
+    """Return a matrix, shape (R, C) with R at most C, with zeros below its diagonal."""
+    n_rows, n_columns = matrix.shape
+    result: Floats = np.where(_below_diagonal(n_columns)[:n_rows], 0.0, matrix)
+    return result
+
+
+@lru_cache(maxsize=32)
 def _below_diagonal(n_columns: int) -> NDArray[np.bool_]:
     """Return where a square matrix lies below its diagonal: kept, as to find it takes as long as a small factorization."""
     return np.tri(n_columns, k=-1, dtype=bool)
