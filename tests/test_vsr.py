@@ -362,9 +362,10 @@ class TestSelection:
             formula = VSRRegressor(selection=selection, random_state=0).fit(X, (X**2).sum(axis=1) + X[:, 0]).formula_
             assert str(formula) == "[1, 1, 1]*x**2 + [1, 0, 0]*x"
 
-    def test_cross_validation_needs_constants_that_are_fitted(self):
-        model = VSRRegressor(selection="cv", refit_constants=False, coefficients="shared")
-        with pytest.raises(ValueError, match="selection='cv' needs refit_constants=True"):
+    @pytest.mark.parametrize("selection", ["cv", "mdl"])
+    def test_constants_must_be_fitted_where_their_number_and_fit_decide(self, selection):
+        model = VSRRegressor(selection=selection, refit_constants=False, coefficients="shared")
+        with pytest.raises(ValueError, match=f"selection='{selection}' needs refit_constants=True"):
             model.fit(np.ones((5, 1)), np.arange(5.0))
 
 

@@ -217,9 +217,9 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             )
         if self.method == "exhaustive" and self.checkpoint is not None:
             raise ValueError(f"checkpoint must be None where method='exhaustive', got {self.checkpoint!r}")
-        if self.selection == "cv" and not self.refit_constants:
+        if self.selection in ("cv", "mdl") and not self.refit_constants:
             raise ValueError(
-                "selection='cv' needs refit_constants=True, as the constants of programs have evolved on all rows; "
+                f"selection={self.selection!r} needs refit_constants=True, as the constants of programs are no least squares; "
                 "got refit_constants=False"
             )
         if not all(map(callable, self.callbacks or ())):
