@@ -51,10 +51,10 @@ def test_text_latex_and_sympy_name_it():
 
 
 def test_latex_has_all_braces_but_those_of_places_as_they_are():
-    make_function(lambda a: 2 / (1 + a * a), name="bell", latex=r"\mathrm{bell}({0})")
+    make_function(lambda a: 2 / (1 + a * a), name="bell_curve", latex=r"\mathrm{bell}({0})")
     make_function(lambda a: 3 / (1 + a * a), name="witch", latex=r"\frac{1}{1 + {0}^2}")
     x = r"\mathbf{x}"
-    assert Formula("bell(x + 1)**2").latex() == rf"\mathrm{{bell}}({x} + 1)^{{\circ 2}}"
+    assert Formula("bell_curve(x + 1)**2").latex() == rf"\mathrm{{bell}}({x} + 1)^{{\circ 2}}"
     assert Formula("2*witch(x)")._repr_latex_() == rf"$2\,\frac{{1}}{{1 + {{{x}}}^2}}$"
     # an exponent would seem to be the numerator's
     assert Formula("witch(x/2)**2").latex() == (

@@ -11,7 +11,7 @@ from sklearn_taskneurons import Formula, FormulaSyntaxError, make_function
 from sklearn_taskneurons.nn import TaskNeuronConv2d, TaskNeuronLinear, TaskNeuronMLP
 
 
-def damped(a, b):
+def tempered(a, b):
     assert a.shape == b.shape  # which broadcasting has seen to
     return a / (1 + b * b)
 
@@ -22,7 +22,7 @@ def larger(a, b):
 
 @pytest.fixture(scope="module", autouse=True)
 def functions():
-    make_function(damped, name="damped", arity=2)
+    make_function(tempered, name="tempered", arity=2)
     make_function(larger, name="larger", arity=2, latex=r"\max({0}; {1})")
 
 
@@ -34,16 +34,16 @@ VECTOR = np.array([[1.0, -2.0, 0.5]]) + np.zeros_like(X)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("damped(x, x**2 + 1)", damped(X, X**2 + 1).sum(1)),
-        ("2*damped(x, sum(x))*x", (2 * damped(X, TOTAL) * X).sum(1)),
-        ("damped(sum(x), 3*x)", damped(TOTAL, 3 * X).sum(1)),
-        ("damped(sum(x), sum(x))", damped(TOTAL, TOTAL)[:, 0]),
-        ("damped(3, sum(x))", damped(0 * TOTAL + 3, TOTAL)[:, 0]),
-        ("damped(x, 3)", damped(X, 0 * X + 3).sum(1)),
-        ("damped([1, -2, 0.5], x)", damped(VECTOR, X).sum(1)),
-        ("damped([1, -2, 0.5], sum(x))", damped(VECTOR, TOTAL).sum(1)),
-        ("larger(damped(x, 1), damped(1, x))**2", larger(damped(X, 0 * X + 1), damped(0 * X + 1, X)).__pow__(2).sum(1)),
-        ("dot(damped(x, 2), larger(x, 0)) + 1/larger(sum(x), 9)", (X / 5 * larger(X, 0)).sum(1) + 1 / larger(TOTAL, 9)[:, 0]),
+        ("tempered(x, x**2 + 1)", tempered(X, X**2 + 1).sum(1)),
+        ("2*tempered(x, sum(x))*x", (2 * tempered(X, TOTAL) * X).sum(1)),
+        ("tempered(sum(x), 3*x)", tempered(TOTAL, 3 * X).sum(1)),
+        ("tempered(sum(x), sum(x))", tempered(TOTAL, TOTAL)[:, 0]),
+        ("tempered(3, sum(x))", tempered(0 * TOTAL + 3, TOTAL)[:, 0]),
+        ("tempered(x, 3)", tempered(X, 0 * X + 3).sum(1)),
+        ("tempered([1, -2, 0.5], x)", tempered(VECTOR, X).sum(1)),
+        ("tempered([1, -2, 0.5], sum(x))", tempered(VECTOR, TOTAL).sum(1)),
+        ("larger(tempered(x, 1), tempered(1, x))**2", larger(tempered(X, 0 * X + 1), tempered(0 * X + 1, X)).__pow__(2).sum(1)),
+        ("dot(tempered(x, 2), larger(x, 0)) + 1/larger(sum(x), 9)", (X / 5 * larger(X, 0)).sum(1) + 1 / larger(TOTAL, 9)[:, 0]),
     ],
 )
 def test_values_by_hand(text, expected):
@@ -57,35 +57,37 @@ def test_values_by_hand(text, expected):
 
 
 def test_the_language_knows_that_they_are_functions_and_no_more():
-    assert Formula("damped(x + x, 2 - 1) - damped(2*x, 1) + x") == Formula("x")
-    assert Formula("damped(x, 2)") != Formula("damped(2, x)")
+    assert Formula("tempered(x + x, 2 - 1) - tempered(2*x, 1) + x") == Formula("x")
+    assert Formula("tempered(x, 2)") != Formula("tempered(2, x)")
     assert Formula("larger(x, 2)") != Formula("larger(2, x)")
-    assert Formula("damped(2, 3)*x") == Formula("0.2*x")
-    assert Formula("damped([2, 4], 3)*x") == Formula("[0.2, 0.4]*x")
-    assert Formula("damped([2, 4], [3, 1])*x") == Formula("[0.2, 2]*x")
-    assert Formula("damped(w, 3)*x") == Formula("w*x")
-    assert Formula("damped(w, x)").is_free
-    assert Formula("damped(0*x, x)") == Formula("damped(0, x)")
-    assert Formula("1.00001*damped(x/3, 1.23456*x)").round(3) == Formula("damped(x/3, 1.23*x)")
+    assert Formula("tempered(2, 3)*x") == Formula("0.2*x")
+    assert Formula("tempered([2, 4], 3)*x") == Formula("[0.2, 0.4]*x")
+    assert Formula("tempered([2, 4], [3, 1])*x") == Formula("[0.2, 2]*x")
+    assert Formula("tempered(w, 3)*x") == Formula("w*x")
+    assert Formula("tempered(w, x)").is_free
+    assert Formula("tempered(0*x, x)") == Formula("tempered(0, x)")
+    assert Formula("1.00001*tempered(x/3, 1.23456*x)").round(3) == Formula("tempered(x/3, 1.23*x)")
 
 
 def test_they_are_vectors_where_an_argument_is_one():
-    kinds = {text: Formula(text).type for text in ("damped(x, x)", "damped(x, 1)", "damped(sum(x), x)", "damped(sum(x), 1)")}
+    kinds = {
+        text: Formula(text).type for text in ("tempered(x, x)", "tempered(x, 1)", "tempered(sum(x), x)", "tempered(sum(x), 1)")
+    }
     assert list(kinds.values()) == ["V", "V", "V", "S"]
     with pytest.raises(FormulaSyntaxError, match="must be vectors"):
-        Formula("dot(x, damped(sum(x), 1))")
-    for text in ("damped(x)", "damped(x, x, x)"):
-        with pytest.raises(FormulaSyntaxError, match="damped must have two arguments"):
+        Formula("dot(x, tempered(sum(x), 1))")
+    for text in ("tempered(x)", "tempered(x, x, x)"):
+        with pytest.raises(FormulaSyntaxError, match="tempered must have two arguments"):
             Formula(text)
 
 
 def test_text_latex_and_sympy_name_them():
-    formula = Formula("damped(x, x**2) + larger(sum(x), 1)")
-    assert r"\operatorname{damped}(\mathbf{x}, \mathbf{x}^{\circ 2})" in formula.latex()
+    formula = Formula("tempered(x, x**2) + larger(sum(x), 1)")
+    assert r"\operatorname{tempered}(\mathbf{x}, \mathbf{x}^{\circ 2})" in formula.latex()
     assert r"\max(" in formula.latex()
     x0 = sympy.Symbol("x0")
-    assert formula.to_sympy(1) == sympy.Function("damped")(x0, x0**2) + sympy.Function("larger")(x0, 1)
-    assert "damped(age, 2)" in Formula("dot([1, 3], damped(x, 2))").report(["age", "rooms"])
+    assert formula.to_sympy(1) == sympy.Function("tempered")(x0, x0**2) + sympy.Function("larger")(x0, 1)
+    assert "tempered(age, 2)" in Formula("dot([1, 3], tempered(x, 2))").report(["age", "rooms"])
 
 
 def test_latex_reads_as_the_formula_that_it_is():
@@ -106,18 +108,23 @@ def test_arguments_come_into_latex_all_at_once():
 
 @pytest.mark.parametrize("n_members", [None, 2])
 def test_neurons_compute_them_of_the_input(n_members):
-    layer = TaskNeuronLinear(3, 2, "damped(x, 2) + damped(x**2, sum(x))", n_members=n_members, dtype=torch.float64)
+    layer = TaskNeuronLinear(3, 2, "tempered(x, 2) + tempered(x**2, sum(x))", n_members=n_members, dtype=torch.float64)
     x = torch.from_numpy(X).requires_grad_()
     raw = layer.raw()
     blocks = dict(zip([str(term) for term in layer.formula.terms], raw.weight.unflatten(-1, (2, 3)).unbind(-2), strict=True))
-    first, second = blocks["sum(damped(x, 2))"], blocks["sum(damped(x**2, sum(x)))"]
+    first, second = blocks["sum(tempered(x, 2))"], blocks["sum(tempered(x**2, sum(x)))"]
     total = x.sum(-1, keepdim=True)
     expected = (x / 5) @ first.mT + (x**2 / (1 + total**2)) @ second.mT + raw.bias
     torch.testing.assert_close(layer(x), expected)
     assert torch.autograd.gradcheck(layer, x)
 
 
-TEXTS = ["damped(dot(w, x), dot(w, x**2) + 1)", "damped(2, dot(w, x))", "damped(dot(w, x), 0)*x", "damped(1/dot(w, x), 3)"]
+TEXTS = [
+    "tempered(dot(w, x), dot(w, x**2) + 1)",
+    "tempered(2, dot(w, x))",
+    "tempered(dot(w, x), 0)*x",
+    "tempered(1/dot(w, x), 3)",
+]
 
 
 @pytest.mark.parametrize("formula", TEXTS)
@@ -136,19 +143,19 @@ def test_neurons_compute_them_of_sums(formula):
 
 def test_a_function_of_two_sums_by_hand():
     torch.manual_seed(0)
-    layer = TaskNeuronLinear(3, 2, "damped(dot(w, x), dot(w, x**2) + 1)", dtype=torch.float64)
+    layer = TaskNeuronLinear(3, 2, "tempered(dot(w, x), dot(w, x**2) + 1)", dtype=torch.float64)
     x = torch.from_numpy(X)
     raw = layer.raw()
     function = raw.products[0].functions[0]
     first, second = function.arguments
     assert first.bias is None  # the formula has no constant there
-    inner = damped(x @ first.weight.T, x**2 @ second.weight.T + second.bias)
+    inner = tempered(x @ first.weight.T, x**2 @ second.weight.T + second.bias)
     torch.testing.assert_close(raw(x), raw.products[0].amplitude * inner + raw.bias)
 
 
 def test_a_constant_argument_is_learned():
     torch.manual_seed(0)
-    layer = TaskNeuronLinear(3, 4000, "damped(2, dot(w, x))", dtype=torch.float64)
+    layer = TaskNeuronLinear(3, 4000, "tempered(2, dot(w, x))", dtype=torch.float64)
     constant, _ = layer.products[0].functions[0].arguments
     assert constant.weight is None
     assert constant.bias.shape == (4000,)
@@ -159,21 +166,21 @@ def test_a_constant_argument_is_learned():
 
 
 def test_its_scale_is_that_of_independent_normal_arguments():
-    layer = TaskNeuronLinear(3, 2, "damped(dot(w, x), dot(w, x**2))", dtype=torch.float64)
+    layer = TaskNeuronLinear(3, 2, "tempered(dot(w, x), dot(w, x**2))", dtype=torch.float64)
     z, weights = np.polynomial.hermite_e.hermegauss(120)
     weights = weights / weights.sum()
-    expected = weights @ damped(*np.meshgrid(z, z, indexing="ij")) ** 2 @ weights
+    expected = weights @ tempered(*np.meshgrid(z, z, indexing="ij")) ** 2 @ weights
     assert layer.products[0].functions[0].scale.item() == pytest.approx(expected**-0.5, rel=1e-4)
 
 
 def test_convolutions_and_networks_have_them():
     torch.manual_seed(0)
-    layer = TaskNeuronConv2d(1, 2, 1, "damped(x, 2) + damped(dot(w, x), 1)", dtype=torch.float64)
+    layer = TaskNeuronConv2d(1, 2, 1, "tempered(x, 2) + tempered(dot(w, x), 1)", dtype=torch.float64)
     images = torch.randn(5, 1, 4, 3, dtype=torch.float64)
-    pixels = TaskNeuronLinear(1, 2, "damped(x, 2) + damped(dot(w, x), 1)", dtype=torch.float64)
+    pixels = TaskNeuronLinear(1, 2, "tempered(x, 2) + tempered(dot(w, x), 1)", dtype=torch.float64)
     pixels.load_state_dict({name: value.reshape(pixels.state_dict()[name].shape) for name, value in layer.state_dict().items()})
     torch.testing.assert_close(layer(images), pixels(images.movedim(1, -1)).movedim(-1, 1))
-    assert TaskNeuronMLP(3, (4,), 1, "damped(x, 1) + x")(torch.randn(6, 3)).shape == (6, 1)
+    assert TaskNeuronMLP(3, (4,), 1, "tempered(x, 1) + x")(torch.randn(6, 3)).shape == (6, 1)
 
 
 def test_neurons_refuse_what_does_not_take_tensors():
@@ -187,15 +194,15 @@ def test_neurons_refuse_what_does_not_take_tensors():
 @pytest.mark.parametrize(
     ("function", "options", "error", "message"),
     [
-        (damped, {"arity": 3}, ValueError, "arity must be 1 or 2, given 3"),
-        (damped, {"arity": 0}, ValueError, "arity must be 1 or 2"),
-        (damped, {}, TypeError, "must take 1 float64 array, its arity"),
+        (tempered, {"arity": 3}, ValueError, "arity must be 1 or 2, given 3"),
+        (tempered, {"arity": 0}, ValueError, "arity must be 1 or 2"),
+        (tempered, {}, TypeError, "must take 1 float64 array, its arity"),
         (lambda a: a, {"arity": 2}, TypeError, "must take 2 float64 arrays"),
         (np.sin, {"arity": 2}, ValueError, "must leave its arguments as they are"),  # the second one is its output
         (lambda a, b: a > b, {"arity": 2}, ValueError, "bool"),
         (lambda a, b: a[0] + b[0], {"arity": 2}, ValueError, "shape"),
-        (damped, {"arity": 2, "latex": "({0})"}, ValueError, r"\{0\} and \{1\}"),
-        (damped, {"arity": 2, "name": "sin"}, ValueError, "no other function"),
+        (tempered, {"arity": 2, "latex": "({0})"}, ValueError, r"\{0\} and \{1\}"),
+        (tempered, {"arity": 2, "name": "sin"}, ValueError, "no other function"),
     ],
 )
 def test_what_is_no_function_is_refused(function, options, error, message):
