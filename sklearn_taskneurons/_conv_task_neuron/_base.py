@@ -11,10 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_taskneurons._conv_task_neuron._autoencoder import encode, reconstruct, train_autoencoder
 from sklearn_taskneurons._conv_task_neuron._images import as_rows, find_image_shape, fit_channel_scaler
 from sklearn_taskneurons._device import resolve_device
-from sklearn_taskneurons._network import BaseNetwork, resolved, share_of_time, whole_numbers
+from sklearn_taskneurons._network import BaseNetwork, resolved, share_of_time
 from sklearn_taskneurons._search import deadline_after
 from sklearn_taskneurons._training import Augmentation, fit_column_scaler, make_net_of
 from sklearn_taskneurons.nn import TaskNeuronCNN
+from sklearn_taskneurons.nn._checks import whole_numbers
 from sklearn_taskneurons.nn._cnn import POOLINGS
 from sklearn_taskneurons.nn._side_by_side import SideBySide
 
@@ -234,4 +235,4 @@ class BaseConvTaskNeuron(BaseNetwork):
 
 def _for_both_axes(name, value):
     numbers = whole_numbers(name, value)
-    return tuple(numbers * 2 if len(numbers) == 1 else numbers)
+    return numbers * 2 if len(numbers) == 1 else numbers

@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sklearn_taskneurons._network import whole_numbers
 from sklearn_taskneurons._training import ColumnScaler, fit_column_scaler
+from sklearn_taskneurons.nn._checks import whole_numbers
 
 ImageShape: TypeAlias = tuple[int, int, int]
 

@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_taskneurons._network import BaseNetwork, resolved, whole_numbers
+from sklearn_taskneurons._network import BaseNetwork, resolved
 from sklearn_taskneurons._training import SOLVERS, fit_scaler, make_net
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn import ACTIVATIONS, TaskNeuronMLP
+from sklearn_taskneurons.nn._checks import whole_numbers
 
 # From so many rows on a network can follow steps and bends, and what it needs for that is "auto"; fewer rows do not teach it.
 ENOUGH_ROWS = 2000

@@ -10,26 +10,26 @@ from torch import Tensor
 
 
 def check_positive(name: str, number: Any) -> None:
-    """Raise ValueError unless something is a number above 0."""
-    if not isinstance(number, Real) or not float(number) > 0:
+    """Raise ValueError unless something is a number above 0, or None."""
+    if number is not None and (not isinstance(number, Real) or not float(number) > 0):
         raise ValueError(f"{name} must be larger than 0, got {number!r}")
 
 
-def layer_sizes(name: str, value: Any) -> tuple[int, ...]:
-    """Return the numbers of units of layers, of which one may stand alone.
+def whole_numbers(name: str, value: Any) -> tuple[int, ...]:
+    """Return the whole numbers that something is, of which one may stand alone.
 
     Raises
     ------
     ValueError
-        If they are no whole numbers of at least 1.
+        If they are none, or below 1.
     """
     try:
-        sizes = tuple(map(index, value)) if isinstance(value, Iterable) else (index(value),)
+        numbers = tuple(map(index, value)) if isinstance(value, Iterable) else (index(value),)
     except TypeError:
-        sizes = (0,)
-    if any(size < 1 for size in sizes):
+        numbers = (0,)
+    if any(number < 1 for number in numbers):
         raise ValueError(f"{name} must be whole numbers of at least 1, got {value!r}")
-    return sizes
+    return numbers
 
 
 def check_width(x: Tensor, width: int) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
-from sklearn_taskneurons.nn._checks import check_positive, layer_sizes
+from sklearn_taskneurons.nn._checks import check_positive, whole_numbers
 from sklearn_taskneurons.nn._conv import TaskNeuronConv2d, for_each_axis
 from sklearn_taskneurons.nn._mlp import ACTIVATIONS, BOUNDED_ACTIVATIONS, Activation, TaskNeuronMLP
 
@@ -159,10 +159,9 @@ class TaskNeuronCNN(nn.Module):
     ) -> None:
         super().__init__()
         pool, kernel = for_each_axis("pool_size", pool_size, 2), for_each_axis("kernel_size", kernel_size, 2)
-        channels = layer_sizes("channels", channels)
+        channels = whole_numbers("channels", channels)
         _check(image_shape, channels, kernel, activation, pooling, pool)
-        if bound is not None:
-            check_positive("bound", bound)
+        check_positive("bound", bound)
         self.image_shape = tuple(image_shape)
         self.global_pooling = global_pooling
         factory_kwargs: dict[str, Any] = {"device": device, "dtype": dtype}

@@ -40,8 +40,7 @@ class TaskNeuronLayer(WeightedSum, ABC):
     ) -> None:
         sizes = {"in_features": in_features, "out_features": out_features, "n_members": n_members, "bound": bound}
         for name, number in sizes.items():
-            if number is not None:
-                check_positive(name, number)
+            check_positive(name, number)
         formula = Formula(formula)
         check_functions(node.opcode for node in formula.expression)
         expressions, plan = make_plan(formula.terms)

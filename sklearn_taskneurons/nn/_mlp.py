@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn._affine import FeatureAffine
-from sklearn_taskneurons.nn._checks import check_members, check_positive, check_width, layer_sizes
+from sklearn_taskneurons.nn._checks import check_members, check_positive, check_width, whole_numbers
 from sklearn_taskneurons.nn._embedding import PeriodicEmbedding
 from sklearn_taskneurons.nn._layer import SAMPLE_ROWS
 from sklearn_taskneurons.nn._linear import TaskNeuronLinear
@@ -156,8 +156,7 @@ class TaskNeuronMLP(nn.Module):
         for name, number, least in (("n_scalings", n_scalings, 1), ("embedding_size", embedding_size, 0)):
             if number < least:
                 raise ValueError(f"{name} must be at least {least}, got {number}")
-        if bound is not None:
-            check_positive("bound", bound)
+        check_positive("bound", bound)
         self.in_features = in_features
         self.out_features = out_features
         self.activation = activation
@@ -166,7 +165,7 @@ class TaskNeuronMLP(nn.Module):
         self.n_members = n_members
         factory_kwargs: dict[str, Any] = {"n_members": n_members, "device": device, "dtype": dtype}
         self.affine = FeatureAffine(in_features, n_scalings=n_scalings, **factory_kwargs) if elementwise_affine else None
-        hidden = layer_sizes("hidden_layer_sizes", hidden_layer_sizes)
+        hidden = whole_numbers("hidden_layer_sizes", hidden_layer_sizes)
         sizes = (in_features, *hidden, out_features)
         first, further = Formula(formula), Formula(formula if hidden_formula is None else hidden_formula)
         first_bound = bound if elementwise_affine or (bound_input and first.degree != 1) else None
