@@ -79,9 +79,8 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
             self._average.swap_in(net.vector_)
         elif not self.has_stepped_:
             self.has_stepped_ = True
-            frozen = frozen_entries(net.module_)
-            if frozen.any():
-                self._average.hold(net.vector_, frozen)
+            if not all(parameter.requires_grad for parameter in net.module_.parameters()):
+                self._average.hold(net.vector_, frozen_entries(net.module_))
 
     def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Average, and stop in time; or take in the members' losses."""

@@ -23,7 +23,7 @@ LEVELS: Final = ndtr(np.linspace(-LIMIT, LIMIT, 61))
 # Of the powers of two that are floating-point numbers.
 MOST_EXPONENT: Final = 1023
 # Of so many rows, all columns are searched at once; what is needed for that stays in cache.
-SEARCHED_ROWS: Final = 1024
+SEARCHED_ROWS: Final = 4096
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ LEAST_WEIGHT = 1e-30
 
 # Rows that are scaled and propagated at once when a net predicts, and the numbers that they have at the most, so that the
 # hidden layers of a block stay in cache, and those of images in memory.
-BLOCK_ROWS = 2048
+BLOCK_ROWS = 4096
 BLOCK_NUMBERS = 1 << 17
 # No kernel takes more rows at once; a multiple of them is computed by one.
 ROWS_OF_A_KERNEL = 64

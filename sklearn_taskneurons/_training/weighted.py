@@ -45,8 +45,11 @@ def weighted_quantiles(X: FloatArray, weight: FloatArray, levels: NDArray[np.flo
     weight 0 do not occur.
     """
     quantiles = np.empty((len(levels), X.shape[1]))
+    is_equal = bool((weight == weight[:1]).all())
     for column, values in enumerate(X.T):
-        order = np.argsort(values, kind="stable")
+        # To sort numbers takes a seventh of the time that it takes to find their order.
+        order = slice(None) if is_equal else np.argsort(values)
+        ordered = np.sort(values) if is_equal else values[order]
         cumulative = np.cumsum(weight[order])
         wanted = np.multiply(levels, cumulative[-1])
         # What rounding has done to the sum must not decide on which side of a step a level is.
@@ -55,6 +58,5 @@ def weighted_quantiles(X: FloatArray, weight: FloatArray, levels: NDArray[np.flo
         # The last row with a weight ends the distribution, whatever rows without one follow.
         end = np.searchsorted(cumulative, cumulative[-1], side="left")
         not_above = np.minimum(np.searchsorted(cumulative, wanted + rounding, side="right"), end)
-        ordered = values[order]
         quantiles[:, column] = (ordered[below] + ordered[not_above]) / 2
     return quantiles
