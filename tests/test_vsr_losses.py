@@ -167,7 +167,6 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
-            ({"method": "exhaustive"}, r"method must be 'genetic'.*got method='exhaustive' and loss='huber'"),
             ({"selection": "cv"}, r"selection must be 'bic', 'knee' or 'loss'.*got selection='cv'"),
             ({"optimizer_iterations": 5}, r"optimizer_iterations must be 0.*got optimizer_iterations=5"),
             ({"loss": "hinge"}, "'loss' parameter"),

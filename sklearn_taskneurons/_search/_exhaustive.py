@@ -56,7 +56,7 @@ def search_exhaustively(
     with single_blas_thread():
         try:
             for complexity, place, support in candidates:
-                loss = scorer.forms[place].fit(support).loss
+                loss = scorer.forms[place].best_fit(support).loss
                 losses.append(loss)
                 found = float(quantised(np.array(loss))), place, support
                 best[complexity] = min(best.get(complexity, found), found)

@@ -126,10 +126,16 @@ class LeastSquares:
         The columns' part of the factor; it need not be triangular behind the first column.
     targets : Targets
         The targets' part.
+
+    Attributes
+    ----------
+    n_columns : int
+        Columns without that of ones.
     """
 
     def __init__(self, factor: Floats, targets: Targets) -> None:
         self.targets = targets
+        self.n_columns = factor.shape[1] - 1
         self._means: Floats = factor[0, 1:] / targets.origin
         centred = factor[1 : factor.shape[1], 1:]
         norms = np.linalg.norm(centred, axis=0)

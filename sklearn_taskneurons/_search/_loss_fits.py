@@ -1,22 +1,26 @@
 """Fits columns to the rows by the least mean loss: iteratively reweighted least squares, to its end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 
-from sklearn_taskneurons._device import to_array, to_tensor
+from sklearn_taskneurons._device import to_array
 from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, Targets
 from sklearn_taskneurons._search._loss_density import LossDensity
 from sklearn_taskneurons._search._losses import Loss
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._rows import Rows
+from sklearn_taskneurons._search._scores import FrontEntry
+from sklearn_taskneurons.formula import Formula
+from sklearn_taskneurons.formula._expression import Node
+from sklearn_taskneurons.formula.functions import NUMBER
 
 # In units of the target's standard deviation, which gross errors may have made large.
 _SMALLEST_RESIDUAL: Final = 1e-12
 _NO_RESIDUAL: Final = 1e-9  # so small is rounding
-_MOST_STEPS: Final = 100
+MOST_STEPS: Final = 100
 _SHARES: Final = 2.0**-20, 2.0**10  # of a step, at least and at most; a larger one would show the rounding of residuals
 _LEAST_GAIN: Final = 0.25  # of what the slope promises for a step; losses that grow no faster than squares give half of it
 _TOLERANCE: Final = 3e-4  # of a residual
@@ -78,6 +82,13 @@ class LossFitter:
         self._baseline = 1.0 if is_perfect else constant.loss
         self.constant = constant._replace(loss=0.0 if is_perfect else 1.0)
 
+    @property
+    def constant_entry(self) -> FrontEntry:
+        """The formula that is the best constant."""
+        loss, _, intercept, _ = self.constant
+        formula = Formula.from_expression((Node(NUMBER, float(intercept[0])),))
+        return FrontEntry(1, loss, 1, (formula,), deviance=self.deviance(loss))
+
     def normalised(self, totals: Floats) -> Floats:
         """Return weighted sums of losses over that of the best constant; what is small as rounding is 0."""
         means = totals / self._rows.total_weight
@@ -92,29 +103,43 @@ class LossFitter:
         """Return the normalised loss of a prediction, the only column beside that of ones; inf where it is not finite."""
         return self._loss_of(self._residuals(prediction, size, np.array([-self._rows.shift[0], 1.0])))
 
-    def solve(self, columns: Columns, size: int) -> Solution | None:
+    def solve(
+        self, columns: Columns, size: int, *, starts: Sequence[Solution] = (), most_steps: int = MOST_STEPS
+    ) -> Solution | None:
         """Return the best coefficients of columns, the first of them ones, or None where a value is not finite.
 
-        ``size`` rows are evaluated together, and again for each step unless these are all.
+        ``size`` rows are evaluated together, and again for each step unless these are all. The first step is from the best of
+        some solutions, if there are any.
         """
         if size >= self._rows.n_rows:
             ((X, _, _),) = self._rows.blocks(self._rows.n_rows)
             matrix = columns(X)
             columns = lambda X: matrix  # noqa: E731
-        own = self._rows.root_weight**2
-        weights = own
-        best: _Fit | None = None
-        for _ in range(_MOST_STEPS):
+        fits = [self._fit(columns, size, start) for start in starts]
+        best = min(fits, key=lambda fit: fit.solution.loss, default=None)
+        weights = self._weights(best)
+        for _ in range(most_steps):
             found = self._weighted(columns, size, weights)
             if found is None:
                 break
             before, best = best, found if best is None else self._step(best, found, weights)
             if best is before or best.solution.loss == 0.0 or (before is not None and self._has_settled(before, best)):
                 break
-            weights = own * to_array(self._loss.weights(to_tensor(best.residuals, torch.float64), self.smallest))
+            weights = self._weights(best)
         return None if best is None else best.solution
 
-    def _weighted(self, columns: Columns, size: int, weights: Floats) -> _Fit | None:
+    def least_squares(self, columns: Columns, size: int, solution: Solution) -> LeastSquares | None:
+        """Return the least squares of columns with the weights that a solution of all of them gives the rows, if these do."""
+        weights = self._weights(self._fit(columns, size, solution))
+        return self._least_squares(columns, size, weights)
+
+    def _weights(self, fit: _Fit | None) -> Floats:
+        """Return the weights of the rows in the step from a fit, or in the first one."""
+        own = self._rows.root_weight**2
+        return own if fit is None else own * to_array(self._loss.weights(torch.from_numpy(fit.residuals), self.smallest))
+
+    def _least_squares(self, columns: Columns, size: int, weights: Floats) -> LeastSquares | None:
+        """Return the least squares of columns for these weights, None where there are none."""
         """Return the least squares fit for these weights, None where there is none."""
         if not (weights.any() and np.isfinite(weights).all()):
             return None
@@ -123,7 +148,15 @@ class LossFitter:
             return None
         n_columns = factor.shape[1] - 1
         targets = Targets(factor, n_columns, float(weights.sum()), self._rows.shift)
-        solution = LeastSquares(factor[:, :n_columns], targets).solve(np.arange(n_columns - 1))
+        return LeastSquares(factor[:, :n_columns], targets)
+
+    def _weighted(self, columns: Columns, size: int, weights: Floats) -> _Fit | None:
+        """Return the least squares fit for these weights, None where there is none."""
+        problem = self._least_squares(columns, size, weights)
+        return None if problem is None else self._fit(columns, size, problem.solve(np.arange(problem.n_columns)))
+
+    def _fit(self, columns: Columns, size: int, solution: Solution) -> _Fit:
+        """Return a solution with its own loss and residuals."""
         solution = solution._replace(intercept=self._rounded(solution.intercept))
         coefficients = np.concatenate([solution.intercept - self._rows.shift, solution.coefficients[:, 0]])
         residuals = self._residuals(columns, size, coefficients)
@@ -178,6 +211,6 @@ class LossFitter:
         return np.concatenate([columns(X) @ coefficients - Y[:, 0] for X, Y, _ in self._rows.blocks(size)])
 
     def _loss_of(self, residuals: Floats) -> float:
-        losses = to_array(self._loss(to_tensor(residuals, torch.float64)))
+        losses = to_array(self._loss(torch.from_numpy(residuals)))
         loss = float(self.normalised(self._rows.root_weight**2 @ losses))
         return loss if np.isfinite(loss) else np.inf

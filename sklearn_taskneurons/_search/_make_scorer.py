@@ -7,6 +7,8 @@ import numpy as np
 from sklearn_taskneurons._search._cross_validation import check_folds
 from sklearn_taskneurons._search._forms import Coefficients, forms_of
 from sklearn_taskneurons._search._joint_scorer import JointScorer
+from sklearn_taskneurons._search._loss_fits import LossFitter
+from sklearn_taskneurons._search._loss_refit_scorer import LossRefitScorer
 from sklearn_taskneurons._search._losses import Loss
 from sklearn_taskneurons._search._moment_scorer import MomentScorer
 from sklearn_taskneurons._search._moments import Moments
@@ -37,8 +39,8 @@ def make_scorer(
 ) -> Scorer:
     """Return what scores programs against these rows.
 
-    Polynomials are scored from moments, for which the data is read once, here; everything else reads
-    the rows for each generation, on the device.
+    Polynomials are scored from moments, for which the data is read once, here, and for another loss than the squared error from
+    the rows too; everything else reads the rows for each generation, on the device.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ def make_scorer(
     device : str, default="cpu"
         The torch device on which programs are evaluated on the rows; "auto" is CUDA where there is one.
     loss : Loss, optional
-        What is minimised instead of the squared error, on the rows for polynomials, too.
+        What is minimised instead of the squared error.
 
     Returns
     -------
@@ -84,7 +86,7 @@ def make_scorer(
     if folds is not None:
         check_folds(len(np.unique(folds if sample_weight is None else folds[sample_weight > 0.0])))
     with single_blas_thread():
-        if not settings.is_polynomial or loss is not None:
+        if not settings.is_polynomial or (loss is not None and not refit_constants):
             return RowScorer(
                 Rows(X, Y, sample_weight),
                 linear_scaling=linear_scaling,
@@ -102,8 +104,21 @@ def make_scorer(
         forms = forms_of(coefficients if refit_constants else "shared", degree, X.shape[1], n_rows)
         rows = [(X, Y, sample_weight)] if folds is None else [*_parts(X, Y, sample_weight, folds)]
         of_forms = [[Moments(form.degree, per_feature=form.per_feature).update(*part) for part in rows] for form in forms]
+        if loss is not None:
+            return make_loss_scorer([Moments.merged(parts) for parts in of_forms], Rows(X, Y, sample_weight), loss)
         how = {"linear_scaling": linear_scaling, "refit_constants": refit_constants, "cross_validate": folds is not None}
         return make_moment_scorer(of_forms, **how)
+
+
+def make_loss_scorer(forms: Sequence[Moments], rows: Rows, loss: Loss) -> Scorer:
+    """Return what scores polynomials by another loss than the squared error, in forms of which the moments are given."""
+    rows.targets.check_range()
+    fitter = LossFitter(rows, loss)
+    return _joint([LossRefitScorer(moments, rows, fitter, loss) for moments in forms])
+
+
+def _joint(scorers: Sequence[RefitScorer]) -> Scorer:
+    return scorers[0] if len(scorers) == 1 else JointScorer(scorers)
 
 
 def _parts(X: Floats, Y: Floats, sample_weight: Floats | None, folds: Ints | None) -> Iterator[tuple[Floats, Floats, Floats]]:
@@ -150,5 +165,4 @@ def make_moment_scorer(
         if not refit_constants:
             (parts,) = forms
             return MomentScorer(Moments.merged(parts), linear_scaling=linear_scaling)
-        scorers = [RefitScorer(Moments.merged(parts), parts if cross_validate else ()) for parts in forms]
-        return scorers[0] if len(scorers) == 1 else JointScorer(scorers)
+        return _joint([RefitScorer(Moments.merged(parts), parts if cross_validate else ()) for parts in forms])

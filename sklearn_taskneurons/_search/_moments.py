@@ -213,6 +213,17 @@ class Moments:
             "moments": float(np.linalg.norm(factor @ (direction / np.where(norms > 0.0, norms, 1.0)))),
         }
 
+    def powers(self, X: Floats) -> Floats:
+        """Return the columns of some rows without that of ones, shape (C - 1, N)."""
+        columns = np.empty((self.n_columns - 1, len(X)))
+        self._fill(columns, X)
+        return columns
+
+    def _fill(self, powers: Floats, X: Floats) -> None:
+        """Write the columns of some rows without that of ones."""
+        fill = _fill_powers if self.per_feature else _fill_sums
+        fill(powers, X.T, 1.0 / self.radius[:, None])
+
     def _largest(self, X: Floats) -> list[float]:
         """Return the largest magnitude of all, or that of each feature; nan where there is one."""
         if self.per_feature:
@@ -239,8 +250,7 @@ class Moments:
         columns = np.empty((self.n_columns + self.n_outputs, len(X)))
         columns[0] = 1.0
         powers = columns[1 : self.n_columns]
-        fill = _fill_powers if self.per_feature else _fill_sums
-        fill(powers, X.T, 1.0 / self.radius[:, None])
+        self._fill(powers, X)
         if not self._centre.size:
             self._centre = powers.dot(columns[0]) / len(X)
         powers -= self._centre[:, None]

@@ -28,7 +28,7 @@ from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._scores import FrontEntry
 from sklearn_taskneurons.formula import Formula, evaluate
 from sklearn_taskneurons.formula._build import call
-from sklearn_taskneurons.formula._expression import Expression, Node
+from sklearn_taskneurons.formula._expression import Expression
 from sklearn_taskneurons.formula.functions import FUNCTIONS, NUMBER, SUM, VECTOR
 
 # Whether each feature has coefficients of its own, for each way to fit them.
@@ -87,9 +87,7 @@ class FormulaFitter:
         """The best constant."""
         if self._loss is None:
             return constant_entry(self._rows.targets)._replace(fold_losses=self.fold_losses([]))
-        loss, _, intercept, _ = self._loss.constant
-        formula = Formula.from_expression((Node(NUMBER, float(intercept[0])),))
-        return FrontEntry(1, loss, 1, (formula,), deviance=self._loss.deviance(loss))
+        return self._loss.constant_entry
 
     def entries(self, expression: Expression) -> list[FrontEntry]:
         """Return what can be made of a program: no fitted formula, or up to three."""

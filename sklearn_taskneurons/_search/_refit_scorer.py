@@ -96,8 +96,8 @@ class RefitScorer(Scorer):
 
     def entry(self, support: int) -> FrontEntry:
         """Return the best formula with these powers."""
-        fit = self.fit(support)
-        powers = _powers(support)
+        fit = self.best_fit(support)
+        powers = powers_of(support)
         expressions = [
             polynomial(powers, fit.coefficients[:, :, output], float(fit.intercept[output]), self.n_features)
             for output in range(self.n_outputs)
@@ -111,7 +111,7 @@ class RefitScorer(Scorer):
         """Return the losses on the folds of the powers in a support."""
         if self._cross_validation is None:
             return ()
-        return self._cross_validation.losses(self._columns(_powers(support)), self._least_squares.targets)
+        return self._cross_validation.losses(self._columns(powers_of(support)), self._least_squares.targets)
 
     def _columns(self, powers: list[int]) -> Ints:
         """Return the columns of some powers, counted without the constant's."""
@@ -128,11 +128,15 @@ class RefitScorer(Scorer):
         return bits @ self._nodes + 1
 
     def fit(self, support: int) -> Solution:
-        """Return the best coefficients of the powers whose bits are set, shape (n powers, D or 1, O), and the intercept."""
+        """Return the coefficients by which the powers whose bits are set are compared, shape (n powers, D or 1, O)."""
         support &= ~1
         if support not in self._fits:
-            self._fits[support] = self._solve(_powers(support))
+            self._fits[support] = self._scaled(self._solve(powers_of(support)), powers_of(support))
         return self._fits[support]
+
+    def best_fit(self, support: int) -> Solution:
+        """Return the best coefficients of these powers."""
+        return self.fit(support)
 
     def _supports(self, population: Population) -> Ints:
         """Return the powers as bits, without the constant, or -1 where the degree is too high."""
@@ -142,8 +146,11 @@ class RefitScorer(Scorer):
         return np.where(fine, found, -1)
 
     def _solve(self, powers: list[int]) -> Solution:
-        """Solve one problem and give its coefficients the scale of x."""
-        solution = self._least_squares.solve(self._columns(powers))
+        """Solve one problem, for the columns as they are."""
+        return self._least_squares.solve(self._columns(powers))
+
+    def _scaled(self, solution: Solution, powers: list[int]) -> Solution:
+        """Give the coefficients of columns the scale of x."""
         shaped = solution.coefficients.reshape(len(powers), self._wide, self.n_outputs)
         scale = np.array([self._radius**-power for power in powers]).reshape(len(powers), self._wide, 1)
         return solution._replace(coefficients=shaped * scale)
@@ -177,6 +184,6 @@ def _largest_power(radius: Floats, deviation: Floats, degree: int) -> int:
     return int(np.logical_and.accumulate(is_in_range).sum())
 
 
-def _powers(support: int) -> list[int]:
+def powers_of(support: int) -> list[int]:
     """Return the powers of x in a support, without the constant, in ascending order."""
     return [power for power in range(1, support.bit_length()) if support >> power & 1]

@@ -11,7 +11,6 @@ def make_loss(estimator):
         return None
     loss = Loss(estimator.loss)
     wrong = {
-        "method": ("'genetic'", estimator.method != "genetic"),
         "selection": ("'bic', 'knee' or 'loss'", estimator.selection in ("cv", "mdl")),
         "optimizer_iterations": ("0", estimator.optimizer_iterations > 0),
     }

@@ -111,7 +111,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         also decides where: in processes, threads or on a cluster. The result is the same.
     device : str or torch.device, default="cpu"
         Where programs are evaluated that are no polynomials: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one.
-        Polynomials are scored from moments, which takes no device, unless `loss` is another one.
+        Polynomials with refitted constants are scored without it.
     selection : {"auto", "cv", "bic", "mdl", "knee", "loss"}, default="auto"
         Which formula of the Pareto front is taken. "cv" is the simplest one whose error in 5-fold cross-validation of its
         refitted constants exceeds the least one by no more than a standard error of the difference [7]_, or 2 %: row i of
@@ -143,10 +143,10 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         half the square up to 1, in units of the target, and a straight line beyond, as in :class:`torch.nn.HuberLoss`. A
         callable takes a tensor of float64 of shape (N,) and returns one, differentiable, elementwise, at least 0, 0 at 0 and
         not falling from there to either side. Other losses than "squared_error" have no closed form: coefficients are found
-        by iteratively reweighted least squares [6]_, those of the formulas on the front to the end, those of
-        programs that compete by two steps after the squared error's. Polynomials, too, are evaluated on the rows, and
-        `max_degree` bounds all of them. It needs one output, ``method="genetic"``, no optimised constants and another
-        `selection` than "cv" and "mdl"; "bic" takes residuals for drawn from a density proportional to ``exp(-loss / s)``.
+        by iteratively reweighted least squares [6]_, those of the formulas on the front, and of all sets of powers with
+        ``method="exhaustive"``, to the end, those of programs that compete by two steps after a fit by least squares. It needs
+        one output, no optimised constants and another `selection` than "cv" and "mdl"; "bic" takes residuals for drawn from a
+        density proportional to ``exp(-loss / s)``.
 
     Attributes
     ----------

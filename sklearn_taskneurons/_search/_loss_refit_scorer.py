@@ -1,0 +1,110 @@
+"""Scores elementwise polynomials by the best coefficients that their powers of x can have for other losses than squares."""
+
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+
+from sklearn_taskneurons._search._least_squares import LeastSquares, Solution
+from sklearn_taskneurons._search._loss_fits import MOST_STEPS, LossFitter
+from sklearn_taskneurons._search._losses import Loss
+from sklearn_taskneurons._search._moments import Moments
+from sklearn_taskneurons._search._population import Floats
+from sklearn_taskneurons._search._refit_scorer import RefitScorer, powers_of
+from sklearn_taskneurons._search._rows import Rows
+from sklearn_taskneurons._search._scores import FrontEntry
+
+_STEPS: Final = 2  # after a fit by least squares, for programs to be compared
+_STEPS_OF_ALL: Final = 10  # for the weights that the fit of all powers gives the rows
+_BUDGET: Final = 1 << 28  # bytes of the powers of all rows, which are kept where they are no more
+
+
+class LossRefitScorer(RefitScorer):
+    """Scores a program by the powers of x that it contains, with coefficients of nearly the least mean loss.
+
+    Powers are compared after two steps of reweighted least squares. These begin with the squared error's coefficients, or with
+    those for the weights that the fit of all powers gives the rows, which know gross errors already, whichever are better:
+    either are found without the rows.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the rows, with one coefficient for each power, or for each power and feature.
+    rows : Rows
+        The data, of one output.
+    fitter : LossFitter
+        Of these rows.
+    loss : Loss
+        The loss.
+    """
+
+    def __init__(self, moments: Moments, rows: Rows, fitter: LossFitter, loss: Loss) -> None:
+        super().__init__(moments)
+        self.reports_at_once = False
+        self._data |= loss.fingerprint()
+        self._moments = moments
+        self._rows = rows
+        self._fitter = fitter
+        self._best: dict[int, Solution] = {}
+        # As many terms would fit any data.
+        self._most_terms = max(1, rows.n_rows // 3)
+        n_bytes = 8 * moments.n_columns
+        self._size = rows.n_rows if n_bytes * rows.n_rows <= _BUDGET else max(1, _BUDGET // n_bytes)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return everything but what is soon computed, and more than the rows."""
+        state = super().__getstate__()
+        state.pop("_matrix", None)
+        return {**state, "_best": {}}
+
+    def constant(self) -> FrontEntry:
+        """Return the best constant."""
+        return self._fitter.constant_entry
+
+    def entry(self, support: int) -> FrontEntry:
+        """Return the best formula with these powers."""
+        entry = super().entry(support)
+        return entry._replace(deviance=self._fitter.deviance(entry.loss))
+
+    def best_fit(self, support: int) -> Solution:
+        """Return the best coefficients of these powers."""
+        powers = powers_of(support)
+        if support not in self._best:
+            self._best[support] = self._scaled(self._steps(powers, MOST_STEPS), powers)
+        return self._best[support]
+
+    def _solve(self, powers: list[int]) -> Solution:
+        return self._steps(powers, _STEPS)
+
+    def _steps(self, powers: list[int], most_steps: int) -> Solution:
+        """Return what some steps of reweighted least squares find."""
+        columns = self._columns(powers)
+        start = self._least_squares.solve(columns)
+        if len(powers) > self._most_terms:
+            return start._replace(loss=np.inf)
+        starts = [start] if self._weighted is None else [start, self._weighted.solve(columns)]
+        found = self._fitter.solve(lambda X: self._values(X, columns), self._size, starts=starts, most_steps=most_steps)
+        return start._replace(loss=np.inf) if found is None else found
+
+    @cached_property
+    def _weighted(self) -> LeastSquares | None:
+        """The least squares of all powers with the weights that their fit gives the rows."""
+        every = np.arange(self._least_squares.n_columns)
+
+        def columns(X: Floats) -> Floats:
+            return self._values(X, every)
+
+        start = self._least_squares.solve(every)
+        found = self._fitter.solve(columns, self._size, starts=[start], most_steps=_STEPS_OF_ALL)
+        return None if found is None else self._fitter.least_squares(columns, self._size, found)
+
+    def _values(self, X: Floats, columns: Any) -> Floats:
+        """Return a column of ones and some of those of the moments for some rows."""
+        powers = self._matrix if len(X) == self._rows.n_rows else self._moments.powers(X)
+        return np.concatenate([np.ones((1, len(X))), powers[columns]]).T
+
+    @cached_property
+    def _matrix(self) -> Floats:
+        """The columns of all rows."""
+        ((X, _, _),) = self._rows.blocks(self._rows.n_rows)
+        return self._moments.powers(X)
