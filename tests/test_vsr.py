@@ -149,6 +149,18 @@ class TestWeights:
         repeated = small(**parameters).fit(np.repeat(X, counts, axis=0), np.repeat(y, counts))
         assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-6)
 
+    @pytest.mark.parametrize("method", ["fit", "partial_fit"])
+    def test_rows_of_next_to_no_weight_are_none(self, method):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(1000, 3))
+        y = X.sum(axis=1) + rng.normal(size=1000)
+        models = []
+        for little in (0.0, 1e-12):
+            weight = np.where(np.arange(1000) < 40, 1.0, little)
+            models.append(getattr(small(selection="bic"), method)(X, y, sample_weight=weight))
+        assert models[0].formula_.degree == 1
+        assert_allclose(models[1].predict(X), models[0].predict(X), rtol=1e-6)
+
     @pytest.mark.parametrize(("weights", "message"), [(np.zeros(200), "zero"), (-np.ones(200), "[Nn]egative")])
     def test_weights_that_mean_nothing_are_refused(self, weights, message, table):
         with pytest.raises(ValueError, match=message):

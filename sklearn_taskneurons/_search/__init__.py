@@ -11,7 +11,7 @@ from sklearn_taskneurons._search._joint_scorer import JointScorer
 from sklearn_taskneurons._search._losses import LOSS_NAMES, Loss
 from sklearn_taskneurons._search._make_scorer import make_moment_scorer, make_scorer
 from sklearn_taskneurons._search._moment_scorer import MomentScorer
-from sklearn_taskneurons._search._moments import Moments
+from sklearn_taskneurons._search._moments import Moments, norm_of
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
 from sklearn_taskneurons._search._row_scorer import RowScorer
 from sklearn_taskneurons._search._rows import Rows
@@ -54,6 +54,7 @@ __all__ = [
     "make_moment_scorer",
     "make_scorer",
     "no_rows",
+    "norm_of",
     "own_degree",
     "search",
     "search_exhaustively",

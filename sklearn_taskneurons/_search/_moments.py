@@ -3,10 +3,11 @@
 import copy
 from collections.abc import Sequence
 from itertools import pairwise
-from math import isfinite
+from math import hypot, isfinite
 from typing import Any, Final
 
 import numpy as np
+from scipy.linalg import norm
 
 from sklearn_taskneurons._search._polynomials import covering_radius
 from sklearn_taskneurons._search._population import Floats
@@ -47,6 +48,8 @@ class Moments:
         The first targets seen, taken off all: means that are large against the spread then cost no digits.
     total_weight : float
         Sum of the weights.
+    weight_norm : float
+        Root of the sum of their squares.
     n_rows : int
         Rows of positive weight seen.
     """
@@ -61,6 +64,7 @@ class Moments:
         self.radius: Floats = np.zeros(0)
         self.shift: Floats = np.zeros(0)
         self.total_weight = 0.0
+        self.weight_norm = 0.0
         self.n_rows = 0
         self.n_features = 0
         self.n_outputs = 0
@@ -126,6 +130,7 @@ class Moments:
                 factors.add(triangular(columns.T))
             self._factor = factors.root(self._factor)
             self.total_weight += float(len(X) if sample_weight is None else sample_weight.sum())
+        self.weight_norm = hypot(self.weight_norm, norm_of(np.ones(len(X)) if sample_weight is None else sample_weight))
         self.n_rows += len(X)
         return self
 
@@ -151,6 +156,7 @@ class Moments:
             self.rebase(other.radius.tolist())
             self._factor = _stacked([self._factor, other.aligned(self)._factor])
         self.total_weight += other.total_weight
+        self.weight_norm = hypot(self.weight_norm, other.weight_norm)
         self.n_rows += other.n_rows
         return self
 
@@ -256,6 +262,11 @@ class Moments:
         powers -= self._centre[:, None]
         np.subtract(Y.T, self.shift[:, None], out=columns[self.n_columns :])
         return columns
+
+
+def norm_of(weights: Floats) -> float:
+    """Return the root of the sum of the squares, which may be no numbers themselves."""
+    return float(norm(weights, check_finite=False))
 
 
 def _fill_powers(powers: Floats, features: Floats, scale: Floats) -> None:

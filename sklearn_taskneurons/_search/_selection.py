@@ -42,9 +42,10 @@ def _mdl(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
         n_left = n_values - n_coefficients
         if n_left <= (FEWEST_LEFT if loss > LOSS_FLOOR else 0):
             return -math.inf
-        of_residuals = n_left * math.log(loss * n_values / n_left)
-        of_coefficients = n_coefficients * math.log(max(1.0 - loss, LOSS_FLOOR) * n_values / n_coefficients)
-        length = of_residuals + of_coefficients + math.log(n_coefficients * n_left)
+        unexplained = loss * n_values / n_left
+        # Of noise they explain as much; that they explain less must not make them short.
+        explained = max((1.0 - loss) * n_values / n_coefficients, unexplained)
+        length = n_left * math.log(unexplained) + n_coefficients * math.log(explained) + math.log(n_coefficients * n_left)
         return -len(entry.formulas) * length - 2 * (entry.choices + entry.powers)
 
     return [score(entry) for entry in front]
@@ -105,8 +106,9 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
         likelihood is that of normal errors, or the one that goes with another loss rho: of errors with a density
         proportional to ``exp(-rho(r) / s)``, s fitted. For the mean absolute error that is n times twice its logarithm.
         "mdl" is how much shorter than with a constant the targets can be described, by normalized maximum likelihood [5]_ with
-        that prior, and for polynomials one by which each set of as many powers is as likely; -inf where coefficients leave
-        3 numbers of the residuals or fewer, unless they fit exactly.
+        that prior, and for polynomials one by which each set of as many powers is as likely, what coefficients explain being
+        taken for no less than what they would of noise; -inf where they leave 3 numbers of the residuals or fewer, unless they
+        fit exactly.
         "cv" is 0 for a formula whose cross-validated loss exceeds the least one by a standard error of their difference, from
         one fold to another [4]_, or by 2 % at most, and negative by what is beyond it. "knee" is how far the logarithm of the
         loss lies below the line from the simplest formula to the last, over the fall of that line [2]_, and "bic" where none

@@ -1,5 +1,6 @@
 """What is kept of rows that come in blocks: moments of them, and of each part of them for cross-validation."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from sklearn_taskneurons._search import (
     count_used,
     make_moment_scorer,
     no_rows,
+    norm_of,
     with_rows,
 )
 from sklearn_taskneurons._threads import single_blas_thread
@@ -61,7 +63,8 @@ class RowBlocks:
     @property
     def n_rows(self):
         """For how many rows they count."""
-        return count_of(sum(part[0].total_weight for part in self.parts), self.n_used)
+        moments = [part[0] for part in self.parts]
+        return count_of(sum(part.total_weight for part in moments), math.hypot(*(part.weight_norm for part in moments)))
 
     @property
     def first(self):
@@ -81,9 +84,20 @@ class RowBlocks:
 def count_rows(weights):
     """Return for how many rows those with a weight count."""
     with np.errstate(over="ignore"):  # such weights are refused by what scores
-        return count_of(weights.sum(), np.count_nonzero(weights))
+        return count_of(weights.sum(), norm_of(weights))
 
 
-def count_of(total_weight, n_used):
-    """Return for how many rows those count that have a weight: a weight of 2 for two, all of them for themselves at least."""
-    return max(round(min(total_weight, _MOST_ROWS)), n_used)
+def count_of(total_weight, weight_norm):
+    """Return for how many rows those of some weights count, by the sum and the root of the sum of squares of these.
+
+    A weight of 2 counts for two. Of small weights each row counts for itself where they are equal, and else all of them for as
+    many rows of equal weights as would leave an average as uncertain [1]_.
+
+    References
+    ----------
+    .. [1] L. Kish, "Survey Sampling", 1965, chapter 11.7.
+    """
+    if not weight_norm > 0.0:
+        return 0
+    n_equal = (total_weight / weight_norm) ** 2
+    return round(min(max(total_weight, n_equal), _MOST_ROWS))

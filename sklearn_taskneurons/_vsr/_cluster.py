@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _check_feature_names
 
-from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS, TermColumns, block_weights, blocks_of
+from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS, TermColumns, block_weights, blocks_of, norm_of
 from sklearn_taskneurons._threads import single_blas_thread
 from sklearn_taskneurons._validation import class_weights
 from sklearn_taskneurons._vsr._blocks import RowBlocks, count_of
@@ -109,15 +109,15 @@ class ClusterRows:
 
     def labels(self, class_weight: Any) -> Labels:
         """Return the classes, for which the labels are read once."""
-        found, totals, counts, lengths = zip(*self.each(_totals), strict=True)
+        found, totals, norms, lengths = zip(*self.each(_totals), strict=True)
         self._lengths = list(lengths)
         labels, numbers = np.unique(np.concatenate(found), return_inverse=True)
         check_labels(labels)
         weights = np.bincount(numbers, np.concatenate(totals)).astype(np.float64)
         of_class = class_weights(class_weight, labels, weights)
         classes, _ = class_numbers(labels[of_class > 0])
-        n_used = np.bincount(numbers, np.concatenate(counts))
-        return Labels(classes, of_class[of_class > 0], count_of(weights[of_class > 0].sum(), n_used[of_class > 0].sum()))
+        weight_norm = norm_of(np.concatenate(norms)[of_class[numbers] > 0])
+        return Labels(classes, of_class[of_class > 0], count_of(weights[of_class > 0].sum(), weight_norm))
 
     def encoded(self, labels: Labels) -> tuple[Any, Any]:
         """Return what a search explains, and the rows' weights, as arrays of dask."""
@@ -157,10 +157,11 @@ def _on_block(X, y, weight, function, arguments):
 
 
 def _totals(X, y, weight):
-    """Return the labels that have a weight, their weights, how many rows of each there are, and the number of rows."""
+    """Return the labels that have a weight, sums of their weights and roots of those of squares, and the number of rows."""
     used = weight > 0
     labels, numbers = np.unique(column_or_1d(y)[used], return_inverse=True)
-    return labels, np.bincount(numbers, weight[used], len(labels)), np.bincount(numbers, minlength=len(labels)), len(X)
+    norms = np.array([norm_of(weight[used][numbers == number]) for number in range(len(labels))])
+    return labels, np.bincount(numbers, weight[used], len(labels)), norms, len(X)
 
 
 def _indicators(X, y, weight, labels):

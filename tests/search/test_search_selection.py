@@ -27,6 +27,13 @@ def test_descriptions_are_as_long_as_normalized_maximum_likelihood_says():
     assert selection_scores(rivals, 20.0, "mdl") == pytest.approx([0.0, *(scores[1:] - 2 * np.log(28.0) - 2.0)])
 
 
+def test_what_explains_less_than_noise_is_no_shorter_than_a_constant():
+    losses = [1 - 10.0**-decade for decade in range(1, 17)]
+    scores = selection_scores([entry(1.0, 1), *(entry(loss, 2) for loss in losses)], 24.0, "mdl")
+    assert (scores[2:] < 0.0).all()
+    assert (np.diff(scores[1:]) <= 1e-12).all()
+
+
 def test_nearly_as_many_coefficients_as_rows_describe_nothing_unless_they_fit_exactly():
     def chosen(front, n_rows):
         return np.argmax(selection_scores(front, n_rows, "mdl"))
