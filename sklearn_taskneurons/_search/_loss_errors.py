@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sklearn_taskneurons._device import to_array, to_tensor
 from sklearn_taskneurons._search._errors import Errors
+from sklearn_taskneurons._search._loss_fits import smallest_in
 from sklearn_taskneurons._search._losses import Loss
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._tensor_rows import TargetBlock
@@ -42,6 +43,8 @@ class LossErrors(Errors):
         self._smallest_spread = smallest_spread
         self._fits_left = 1 + _STEPS if fixed is None else 0
         self._coefficients: Floats | None = None if fixed is None else np.array([fixed])  # shape (P or 1, 1 + T)
+        self._weight = 0.0  # of the rows of the first pass
+        self._usual: Floats = np.zeros(0)  # root of the mean of the squared residuals after it, shape (P,)
         self._factor: Tensor | None = None  # of [1, terms, y] in this pass, shape (P, up to T + 2, T + 2)
         self._total: Tensor | None = None  # of the losses in this pass, shape (P,)
         self._least: Floats | None = None
@@ -58,7 +61,9 @@ class LossErrors(Errors):
             total = (self._loss(residuals) * root**2).sum(dim=1)
             self._total = total if self._total is None else self._total + total
             if self._fits_left:
-                root = root * self._loss.weights(residuals, self._smallest).sqrt()
+                root = root * self._loss.weights(residuals, self._smallest_in(self._fits_left, residuals)).sqrt()
+        elif self._fits_left:
+            self._weight += float(targets.root.square().sum())
         if self._fits_left:
             rows = (torch.cat([columns, y], dim=1) * root[:, None]).mT
             if self._factor is not None:
@@ -76,10 +81,18 @@ class LossErrors(Errors):
             self._least = total if self._least is None else np.minimum(self._least, total)
         if not self._fits_left or self._factor is None:
             return False
-        self._coefficients = self._solved(to_array(self._factor))
+        factor = to_array(self._factor)
+        if not self._usual.size:
+            self._usual = np.linalg.norm(factor[:, factor.shape[2] - 1 :, -1], axis=1) / np.sqrt(self._weight)
+        self._coefficients = self._solved(factor)
         self._fits_left -= 1
         self._factor = self._total = None
         return True
+
+    def _smallest_in(self, fits_left: int, like: Tensor) -> Tensor:
+        """Return what smaller residuals of each program count as in weights, shape (P, 1)."""
+        usual = np.nan_to_num(self._usual) * smallest_in(_STEPS - fits_left)
+        return to_tensor(np.maximum(usual, self._smallest)[:, None], torch.float64, like.device)
 
     def totals(self) -> Floats:
         """Return the weighted sums of losses, shape (P, 1)."""

@@ -26,6 +26,12 @@ _LEAST_GAIN: Final = 0.25  # of what the slope promises for a step; losses that 
 _TOLERANCE: Final = 3e-4  # of a residual
 _LOSS_TOLERANCE: Final = 1e-6
 
+# A row that a fit meets by chance, as the mean may be one of a few values that targets have, must not hold it there: what
+# smaller residuals count as is first a part of the usual ones, and falls from step to step.
+_FIRST_SHARE: Final = 0.1
+_FALL: Final = 1e-3
+_FIRST_STEPS: Final = 3
+
 Columns = Callable[[Floats], Floats]
 
 
@@ -117,26 +123,35 @@ class LossFitter:
             columns = lambda X: matrix  # noqa: E731
         fits = [self._fit(columns, size, start) for start in starts]
         best = min(fits, key=lambda fit: fit.solution.loss, default=None)
-        weights = self._weights(best)
-        for _ in range(most_steps):
+        for step in range(most_steps):
+            weights = self._weights(best, step)
             found = self._weighted(columns, size, weights)
             if found is None:
                 break
             before, best = best, found if best is None else self._step(best, found, weights)
-            if best is before or best.solution.loss == 0.0 or (before is not None and self._has_settled(before, best)):
+            if best.solution.loss == 0.0 or (before is not None and step >= _FIRST_STEPS and self._has_settled(before, best)):
                 break
-            weights = self._weights(best)
         return None if best is None else best.solution
 
     def least_squares(self, columns: Columns, size: int, solution: Solution) -> LeastSquares | None:
         """Return the least squares of columns with the weights that a solution of all of them gives the rows, if these do."""
-        weights = self._weights(self._fit(columns, size, solution))
+        weights = self._weights(self._fit(columns, size, solution), 0)
         return self._least_squares(columns, size, weights)
 
-    def _weights(self, fit: _Fit | None) -> Floats:
-        """Return the weights of the rows in the step from a fit, or in the first one."""
-        own = self._rows.root_weight**2
-        return own if fit is None else own * to_array(self._loss.weights(torch.from_numpy(fit.residuals), self.smallest))
+    def _weights(self, fit: _Fit | None, step: int) -> Floats:
+        """Return the weights of the rows in a step from a fit, or in the first one."""
+        own: Floats = self._rows.root_weight**2
+        if fit is None:
+            return own
+        smallest = max(self.smallest, smallest_in(step) * self._median(np.abs(fit.residuals)))
+        weights: Floats = own * to_array(self._loss.weights(torch.from_numpy(fit.residuals), smallest))
+        return weights
+
+    def _median(self, sizes: Floats) -> float:
+        """Return a weighted median of positive numbers, one for each row."""
+        order = np.argsort(sizes)
+        cumulative = np.cumsum(self._rows.root_weight[order] ** 2)
+        return float(sizes[order[np.searchsorted(cumulative, 0.5 * cumulative[-1])]])
 
     def _least_squares(self, columns: Columns, size: int, weights: Floats) -> LeastSquares | None:
         """Return the least squares of columns for these weights, None where there are none."""
@@ -191,7 +206,7 @@ class LossFitter:
         return _Fit(Solution(self._loss_of(residuals), theirs.rank, intercept, coefficients), residuals)
 
     def _has_settled(self, before: _Fit, after: _Fit) -> bool:
-        """Return whether half of the residuals stand still, and the loss hardly falls.
+        """Return whether half of the residuals stand still, as all do where no step is left, and the loss hardly falls.
 
         Not the loss alone, to which the rows that fit well would be nothing beside gross errors; nor the residuals alone, for
         a step may be a short one, and the other half may be what matters.
@@ -214,3 +229,8 @@ class LossFitter:
         losses = to_array(self._loss(torch.from_numpy(residuals)))
         loss = float(self.normalised(self._rows.root_weight**2 @ losses))
         return loss if np.isfinite(loss) else np.inf
+
+
+def smallest_in(step: int) -> float:
+    """Return what smaller residuals count as in the weights for a step, as a part of usual ones."""
+    return _FIRST_SHARE * _FALL**step

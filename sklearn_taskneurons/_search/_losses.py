@@ -66,12 +66,14 @@ class Loss:
         with torch.no_grad():
             return self._function(residuals.reshape(-1)).reshape(residuals.shape)
 
-    def weights(self, residuals: Tensor, smallest: float) -> Tensor:
+    def weights(self, residuals: Tensor, smallest: float | Tensor) -> Tensor:
         """Return the weights whose least squares problem has the same gradient: the derivative over the residual.
 
-        Residuals below ``smallest`` count as that large: a loss with a kink at 0 has no weight there.
+        Residuals below ``smallest``, numbers that broadcast against them, count as that large: a loss with a kink at 0 has no
+        weight there.
         """
-        clamped = torch.where(residuals < 0.0, residuals.clamp(max=-smallest), residuals.clamp(min=smallest))
+        limit = torch.as_tensor(smallest, dtype=residuals.dtype, device=residuals.device)
+        clamped = torch.where(residuals < 0.0, torch.minimum(residuals, -limit), torch.maximum(residuals, limit))
         return (self._slopes(clamped) / clamped).clamp(min=0.0)
 
     @plain_torch()

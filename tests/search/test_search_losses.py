@@ -153,6 +153,17 @@ class TestFits:
         # For each step a pass for the factor and one for the residuals, each in two blocks.
         assert len(calls) <= 4 * most
 
+    @pytest.mark.parametrize("n_columns", [1, 2])
+    def test_rows_that_the_mean_meets_do_not_hold_it(self, n_columns):
+        y = np.tile([0.0, 0.0, 0.0, 0.0, 0.0, 4.0, 24.0], 30)
+        X = np.repeat([0.0, 1.0, 2.0], 70)[:, None]
+        rows = Rows(X, y + 10.0 * X[:, 0] if n_columns == 2 else y)
+        fitter = LossFitter(rows, Loss("absolute_error"))
+        if n_columns == 1:
+            assert_allclose(fitter.constant.intercept, 0.0, atol=1e-6)
+        else:
+            assert_allclose(coefficients(fitter.solve(columns, 210)), [0.0, 10.0], atol=1e-6)
+
     @pytest.mark.parametrize("value", [0.0, 2.5, -1e-13, 1e-30, 1e100])
     def test_a_constant_target_is_its_own_best_constant(self, value):
         fitter = LossFitter(Rows(np.zeros((5, 1)), np.full(5, value)), Loss("absolute_error"))
