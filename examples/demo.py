@@ -94,8 +94,8 @@ def load_table(path: Path | None, target: str | None) -> tuple[pd.DataFrame, pd.
         target = "target" if "target" in table else str(table.columns[-1])
     if target not in table:
         sys.exit(f"{name} has no column {target!r}. It has: {', '.join(map(str, table.columns))}.")
-    table = table.replace([np.inf, -np.inf], np.nan).dropna(subset=[target]).dropna(axis="columns", how="all")
-    X = table.drop(columns=target)
+    table = table.replace([np.inf, -np.inf], np.nan).dropna(subset=[target])
+    X = table.drop(columns=target).dropna(axis="columns", how="all")
     if X.empty or len(X) < 20:
         sys.exit(f"{name} has {len(X)} rows and {X.shape[1]} input columns: at least 20 rows and one column are needed.")
     return X, table[target], name

@@ -42,6 +42,15 @@ def test_names_are_listed_once_and_in_order(module):
     assert set(module.__all__) <= set(dir(module))
 
 
+def test_modules_of_public_names_are_there_without_their_own_import():
+    output = run("""
+        import sys, sklearn_taskneurons
+        before, names = "torch" in sys.modules, dir(sklearn_taskneurons)
+        print(before, sklearn_taskneurons.nn.TaskNeuronMLP.__name__, {"formula", "nn", "plotting"} <= set(names))
+    """)
+    assert output == "False TaskNeuronMLP True"
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'Neuron'"):
         _ = sklearn_taskneurons.Neuron

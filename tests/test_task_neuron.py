@@ -54,6 +54,8 @@ class TestFormula:
         model = small(formula="auto", search=search, scaling=None).fit(X, y)
         assert [term.degree for term in model.formula_.terms if term.degree] == [3]
         assert model.search_.formula_ == model.formula_
+        with pytest.raises(ValueError, match="keep nothing to add rows to"):
+            model.search_.partial_fit(X, y)
 
     def test_auto_searches_on_all_rows_with_a_weight(self, table):
         X, y = table

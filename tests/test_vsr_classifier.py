@@ -8,6 +8,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from sklearn_taskneurons import Formula, VSRClassifier
+from sklearn_taskneurons._vsr._logistic import fit_logits
 
 
 @pytest.fixture
@@ -128,6 +129,18 @@ class TestLogits:
         assert_allclose(model.predict_proba(X), np.broadcast_to(shares, (300, 3)))
         two = small(coefficients="shared").fit(X, y > 0, sample_weight=weights)
         assert_allclose(two.decision_function(X), np.log((1 - shares[0]) / shares[0]))
+
+    def test_of_powers_that_depend_on_each_other_the_lowest_have_the_coefficients(self):
+        rng = np.random.default_rng(0)
+        x = np.stack([rng.integers(0, 2, 200), rng.integers(0, 3, 200), rng.normal(size=200)], axis=1)
+        y = (x.sum(axis=1) + rng.logistic(size=200) > 1.5).astype(int)
+        columns, groups = np.concatenate([x**4, x**3, x**2, x], axis=1), np.tile([0, 1, 2], 4)
+        kept = np.array([2, 5, 7, 8, 9, 10, 11])  # of 0 and 1 one power, of three numbers two, of all others all
+        weights = rng.uniform(0.5, 1.5, 200)
+        found, expected = (fit_logits(columns[:, own], y, weights, 1.0, groups[own]) for own in (np.arange(12), kept))
+        assert set(np.flatnonzero(found.coefficients[0])) == set(kept)
+        assert_allclose(found.coefficients[:, kept], expected.coefficients, rtol=1e-6)
+        assert_allclose(found.intercept, expected.intercept, rtol=1e-6)
 
     def test_a_column_that_does_not_vary_has_no_say(self, two_classes):
         X, y = two_classes

@@ -258,6 +258,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             search.set_params(max_time=left if search.max_time is None else min(left, search.max_time))
         # Of a network's weights only the ratios matter; a search takes them for counts of rows.
         self.search_ = search.fit(X, y, sample_weight=weights * (len(weights) / weights.sum()))
+        # What only a search's own partial_fit reads may weigh more than all else.
+        vars(self.search_).pop("_blocks", None)
         if self.search_._interrupted:
             raise KeyboardInterrupt
 

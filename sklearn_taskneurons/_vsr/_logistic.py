@@ -68,7 +68,8 @@ def fit_logits(
     else:
         standard = (columns[:, varies] - center[varies]) / scale[varies]
         with single_blas_thread():
-            bases = [(own, _basis(standard[:, own], weights)) for own in _members(groups[varies])]
+            members = [own[_are_independent(standard[:, own], weights)] for own in _members(groups[varies])]
+            bases = [(own, _basis(standard[:, own], weights)) for own in members]
             standard = np.concatenate([standard[:, own] @ basis for own, basis in bases], axis=1)
             is_small = n_logits * (standard.shape[1] + 1) <= _MOST_NEWTON_UNKNOWNS
             solver = {"solver": "newton-cholesky", "tol": 1e-8} if is_small else {"solver": "lbfgs", "tol": 1e-6}
@@ -81,6 +82,14 @@ def fit_logits(
 def _members(groups: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     """Return the columns of each group."""
     return [np.flatnonzero(groups == group) for group in np.unique(groups)]
+
+
+def _are_independent(standard: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which centred columns of variance 1 are no combinations of those behind them, which are of lower powers."""
+    factor = np.linalg.qr(standard[:, ::-1] * np.sqrt(weights / weights.sum())[:, None], mode="r")
+    own = np.zeros(standard.shape[1], dtype=bool)
+    own[: len(factor)] = np.abs(np.diagonal(factor)) > _SMALLEST_DIRECTION
+    return own[::-1]
 
 
 def _basis(standard: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -121,10 +121,10 @@ class _Parser:
             self._fail(f"{rule}; {error.message}", item)
         if value is None:
             base_is_number = isinstance(base, ast.Constant) and isinstance(base.value, float) and base.value > 0
-            hint = f"; write exp(log({number_text(base.value)})*x)" if base_is_number else ""  # type: ignore[attr-defined]
+            hint = f"; write exp(log({number_text(base.value)})*{_hinted(item)})" if base_is_number else ""  # type: ignore[attr-defined]
             self._fail(f"{rule}, and must not depend on x or w{hint}", item)
         if value.denominator != 1 or not 0 <= value <= MAX_EXPONENT:
-            self._fail(f"{rule}, given {_shown(value)}{_exponent_hint(value)}", item)
+            self._fail(f"{rule}, given {_shown(value)}{_exponent_hint(value, _hinted(base))}", item)
         return int(value)
 
     def resolve(self, nodes: list[Node], positions: list[int]) -> Expression:
@@ -176,13 +176,19 @@ def _shown(value: Fraction) -> str:
         return "a larger one"
 
 
-def _exponent_hint(value: Fraction) -> str:
+def _hinted(item: ast.expr) -> str:
+    """Return how a hint writes a base or an exponent: what is more than x is the reader's to put in."""
+    return "x" if isinstance(item, ast.Name) and item.id == "x" else "(...)"
+
+
+def _exponent_hint(value: Fraction, base: str) -> str:
+    root = f"sqrt({base.strip('()')})"
     if value == Fraction(1, 2):
-        return "; write sqrt(x)"
+        return f"; write {root}"
     if value == -1:
-        return "; write 1/x"
+        return f"; write 1/{base}"
     if value.denominator == 1 and -MAX_EXPONENT <= value < 0:
-        return f"; write 1/x**{-value}"
+        return f"; write 1/{base}**{-value}"
     if value.denominator == 2 and 0 < value <= MAX_EXPONENT:
-        return f"; write sqrt(x)**{value.numerator}"
+        return f"; write {root}**{value.numerator}"
     return ""

@@ -15,7 +15,7 @@ def sympy_sum(expression: Expression, n_features: int, symbols: str | Sequence[A
         import sympy
     except ImportError as error:
         raise ImportError(
-            "to_sympy must have SymPy, which is not installed; pip install sklearn_taskneurons[sympy] installs it"
+            "to_sympy must have SymPy, which is not installed; pip install 'sklearn_taskneurons[sympy]' installs it"
         ) from error
     given = [f"{symbols}{j}" for j in range(n_features)] if isinstance(symbols, str) else list(symbols)
     inputs = [sympy.Symbol(str(symbol)) if isinstance(symbol, str) else symbol for symbol in given]

@@ -86,6 +86,7 @@ def test_the_default_target_is_the_column_of_that_name_or_the_last(demo, table, 
         (["--data", "missing.csv"], "no file"),
         (["--data", "table.csv", "--target", "cost"], "no column 'cost'"),
         (["--data", "short.csv"], "at least 20 rows"),
+        (["--data", "table.csv", "--target", "empty"], "has 0 rows"),
         (["--data", "table.csv", "--target", "kind", "--task", "regression"], "needs numbers"),
     ],
 )
