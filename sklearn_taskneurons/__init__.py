@@ -42,8 +42,6 @@ _MODULES = {
     "VSRTransformer": "_vsr",
     "make_function": "formula",
 }
-
-
 _SUBMODULES = ("formula", "nn", "plotting")
 
 

@@ -155,7 +155,6 @@ class LossFitter:
 
     def _least_squares(self, columns: Columns, size: int, weights: Floats) -> LeastSquares | None:
         """Return the least squares of columns for these weights, None where there are none."""
-        """Return the least squares fit for these weights, None where there is none."""
         if not (weights.any() and np.isfinite(weights).all()):
             return None
         factor = self._rows.factor(columns, size, np.sqrt(weights))

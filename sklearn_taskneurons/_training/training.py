@@ -25,8 +25,8 @@ Stopped: TypeAlias = Literal["converged", "time", "diverged", "callback", "inter
 # Of a mean of 1; held-out rows that have less would have none in float32, and no mean loss.
 LEAST_WEIGHT = 1e-30
 
-# Rows that are scaled and propagated at once when a net predicts, and the numbers that they have at the most, so that the
-# hidden layers of a block stay in cache, and those of images in memory.
+# Rows that are scaled and propagated at once when a net predicts, and the numbers that they have at the most, so that threads
+# seldom wait for each other, but the hidden layers of a block stay in cache, and those of images in memory.
 BLOCK_ROWS = 4096
 BLOCK_NUMBERS = 1 << 17
 # No kernel takes more rows at once; a multiple of them is computed by one.
