@@ -64,7 +64,7 @@ class LossRefitScorer(RefitScorer):
     def entry(self, support: int) -> FrontEntry:
         """Return the best formula with these powers."""
         entry = super().entry(support)
-        return entry._replace(deviance=self._fitter.deviance(entry.loss))
+        return entry._replace(deviance=self._fitter.deviance(entry.loss)) if np.isfinite(entry.loss) else entry
 
     def best_fit(self, support: int) -> Solution:
         """Return the best coefficients of these powers."""

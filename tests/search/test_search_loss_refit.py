@@ -122,6 +122,15 @@ def test_more_terms_than_a_third_of_the_rows_are_not_taken():
     assert np.isfinite(losses).tolist() == [True, True, False]
 
 
+@pytest.mark.parametrize("method", ["genetic", "exhaustive"])
+@pytest.mark.parametrize("n_rows", [2, 3, 8])
+def test_few_rows(method, n_rows):
+    X = np.random.default_rng(n_rows).normal(size=(n_rows, 2))
+    model = VSRRegressor(method=method, loss="huber", generations=2, population_size=30, random_state=0).fit(X, 3 * X[:, 0])
+    assert np.isfinite(model.predict(X)).all()
+    assert all(np.isfinite(point.loss) for point in model.pareto_front_)
+
+
 def test_another_process_scores_alike(data, coefficients):
     scorer = scorer_of(data, coefficients)
     expected = scorer.score(programs(*TEXTS), NO_BANK).loss
