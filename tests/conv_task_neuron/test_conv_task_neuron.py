@@ -227,6 +227,7 @@ class TestTraining:
         assert_array_equal(copied.predict_proba(X), model.predict_proba(X))
         assert_array_equal(copied.reconstruct(X), model.reconstruct(X))
 
+    @pytest.mark.filterwarnings("ignore:max_time=0.5 ended the training before its first epoch")  # on a busy machine
     def test_time_that_is_up_leaves_a_model(self, digits):
         model = classifier("auto", max_epochs=10**6, max_time=0.5).fit(*digits)
         assert model.n_iter_ < 10**6
