@@ -199,8 +199,8 @@ class TaskNeuronMLP(nn.Module):
         """
         reference = next(self.parameters())
         x = torch.randn(SAMPLE_ROWS, self.in_features, dtype=reference.dtype, device=reference.device)
-        for previous, layer in zip(self.layers[:-1], self.layers[1:], strict=True):
-            x = self._activated(previous, x)
+        for index, layer in enumerate(self.layers[1:]):
+            x = self._activated(index, x)
             layer._normalize(x)
         output = self.layers[-1]
         if self.zero_output:
@@ -223,8 +223,9 @@ class TaskNeuronMLP(nn.Module):
             The network itself. Its parameters are as before, so what it computes has changed.
         """
         x = self._features(x)
-        for layer in self.layers[:-1]:
-            x = self._activated(layer.calibrate(x), x)
+        for index, layer in enumerate(self.layers[:-1]):
+            layer.calibrate(x)
+            x = self._activated(index, x)
         self.layers[-1].calibrate(x)
         return self
 
@@ -241,18 +242,17 @@ class TaskNeuronMLP(nn.Module):
         torch.Tensor of shape (..., out_features)
         """
         x = self._features(x)
-        # Not self.layers[:-1], which makes a module list anew each time.
-        *hidden, last = self.layers
-        for layer in hidden:
-            x = self._activated(layer, x)
-        output: Tensor = last(x)
+        for index in range(len(self.layers) - 1):
+            x = self._activated(index, x)
+        output: Tensor = self.layers[-1](x)
         return output if self.n_members is None else output.transpose(0, 1)
 
-    def _activated(self, layer: TaskNeuronLinear, x: Tensor) -> Tensor:
+    def _activated(self, index: int, x: Tensor) -> Tensor:
         """Return the outputs of the neurons of a hidden layer."""
+        layer = self.layers[index]
         values: Tensor = layer(x)
         in_place = is_without_gradients() and not _is_watched(layer)
-        if self.embedding is not None and layer is self.layers[0]:
+        if self.embedding is not None and index == 0:  # not "is": while torch 2.4 exports, no layer is the same twice
             more = self.embedding(x)
             values = values.add_(more) if in_place else values + more
         functions = _ACTIVATIONS_IN_PLACE if in_place else ACTIVATIONS

@@ -79,7 +79,8 @@ def test_a_schedule_goes_on_until_there_is_another_learning_rate(data):
     train(whole, make_table(X, y), max_epochs=2)
     whole.partial_fit(make_table(X, y), epochs=2)  # as skorch goes on by itself
     assert rates[1] == whole.optimizer_.param_groups[0]["lr"]
-    assert 0.01 < rates[2] < 0.08
+    # As far below the new rate as going on led before: torch 2.4 takes one more step of a schedule when it goes on.
+    assert rates[2] / 0.08 == rates[1] / rates[0] < 1
 
 
 def test_a_verbose_net_reports_and_another_does_not(data, capsys):
