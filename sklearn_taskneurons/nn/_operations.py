@@ -172,7 +172,7 @@ class Convolution(LinearOperation):
             # For one channel a group torch has kernels of its own, which are several times as fast as those for two.
             weights = [self.term(weight, n_terms, index) for index in range(n_terms)]
             biases = [bias] + [None] * (n_terms - 1)
-            parts = zip(images, weights, biases, strict=True)
+            parts = zip(images, weights, biases, strict=True)  # torch 2.4 compiles no map over several lists
             outputs = functools.reduce(operator.add, (self._convolve(*part) for part in parts))
         else:
             outputs = self._convolve(self._concatenate(images), self._grouped(weight, n_terms), bias)
