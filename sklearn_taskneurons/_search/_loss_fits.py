@@ -115,36 +115,39 @@ class LossFitter:
         """Return the best coefficients of columns, the first of them ones, or None where a value is not finite.
 
         ``size`` rows are evaluated together, and again for each step unless these are all. The first step is from the best of
-        some solutions, if there are any.
+        some solutions, or from that by least squares.
         """
         if size >= self._rows.n_rows:
             ((X, _, _),) = self._rows.blocks(self._rows.n_rows)
             matrix = columns(X)
             columns = lambda X: matrix  # noqa: E731
         fits = [self._fit(columns, size, start) for start in starts]
-        best = min(fits, key=lambda fit: fit.solution.loss, default=None)
+        if not fits:
+            first = self._weighted(columns, size, self._rows.root_weight**2)
+            if first is None:
+                return None
+            fits = [first]
+        best = min(fits, key=lambda fit: fit.solution.loss)
         for step in range(most_steps):
             weights = self._weights(best, step)
-            found = self._weighted(columns, size, weights)
+            found = None if best.solution.loss == 0.0 else self._weighted(columns, size, weights)
             if found is None:
                 break
-            before, best = best, found if best is None else self._step(best, found, weights)
-            if best.solution.loss == 0.0 or (before is not None and step >= _FIRST_STEPS and self._has_settled(before, best)):
+            before, best = best, self._step(best, found, weights)
+            if step >= _FIRST_STEPS and self._has_settled(before, best):
                 break
-        return None if best is None else best.solution
+        return best.solution
 
     def least_squares(self, columns: Columns, size: int, solution: Solution) -> LeastSquares | None:
         """Return the least squares of columns with the weights that a solution of all of them gives the rows, if these do."""
         weights = self._weights(self._fit(columns, size, solution), 0)
         return self._least_squares(columns, size, weights)
 
-    def _weights(self, fit: _Fit | None, step: int) -> Floats:
-        """Return the weights of the rows in a step from a fit, or in the first one."""
-        own: Floats = self._rows.root_weight**2
-        if fit is None:
-            return own
+    def _weights(self, fit: _Fit, step: int) -> Floats:
+        """Return the weights of the rows in a step from a fit."""
         smallest = max(self.smallest, smallest_in(step) * self._median(np.abs(fit.residuals)))
-        weights: Floats = own * to_array(self._loss.weights(torch.from_numpy(fit.residuals), smallest))
+        of_loss = to_array(self._loss.weights(torch.from_numpy(fit.residuals), smallest))
+        weights: Floats = self._rows.root_weight**2 * of_loss
         return weights
 
     def _median(self, sizes: Floats) -> float:

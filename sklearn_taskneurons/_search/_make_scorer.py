@@ -105,12 +105,12 @@ def make_scorer(
         rows = [(X, Y, sample_weight)] if folds is None else [*_parts(X, Y, sample_weight, folds)]
         of_forms = [[Moments(form.degree, per_feature=form.per_feature).update(*part) for part in rows] for form in forms]
         if loss is not None:
-            return make_loss_scorer([Moments.merged(parts) for parts in of_forms], Rows(X, Y, sample_weight), loss)
+            return _loss_scorer([Moments.merged(parts) for parts in of_forms], Rows(X, Y, sample_weight), loss)
         how = {"linear_scaling": linear_scaling, "refit_constants": refit_constants, "cross_validate": folds is not None}
         return make_moment_scorer(of_forms, **how)
 
 
-def make_loss_scorer(forms: Sequence[Moments], rows: Rows, loss: Loss) -> Scorer:
+def _loss_scorer(forms: Sequence[Moments], rows: Rows, loss: Loss) -> Scorer:
     """Return what scores polynomials by another loss than the squared error, in forms of which the moments are given."""
     rows.targets.check_range()
     fitter = LossFitter(rows, loss)
