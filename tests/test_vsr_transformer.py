@@ -231,7 +231,7 @@ class TestTools:
         X, y = table
         transformer = small().fit(pd.DataFrame(X, columns=NAMES), y)
         assert "age**3" in transformer.report()
-        assert [term.degree for term in transformer.neuron_formula().terms] == [3, 1, 0]
+        assert str(transformer.neuron_formula()) == "x**3 + x"
 
     def test_with_numbers_behind_it(self, table):
         X, y = table

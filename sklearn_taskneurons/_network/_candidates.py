@@ -109,8 +109,14 @@ def candidates(front: Sequence[ParetoPoint], max_degree: int = 0) -> list[Candid
     pool: dict[frozenset[object], tuple[Formula, float]] = {}
     for formula, score in [*found[:MOST_OF_FRONT], *((formula, np.nan) for formula in others)]:
         pool.setdefault(frozenset(neuron_form(formula)), (formula, score))
-    ordered = sorted(pool.items(), key=lambda item: (len(item[0]), item[1][0].length))
-    return [Candidate(formula, formula.length, float(score), np.nan, False) for _, (formula, score) in ordered]
+    ordered = sorted(pool.values(), key=lambda entry: _simplicity(entry[0]))
+    return [Candidate(formula, formula.length, float(score), np.nan, False) for formula, score in ordered]
+
+
+def _simplicity(formula: Formula) -> tuple[float, ...]:
+    """Return by what formulas are sorted: weights of a neuron, nodes, and powers; what is no polynomial comes last."""
+    degree = formula.degree
+    return len(neuron_form(formula)), formula.length, np.inf if degree is None else degree
 
 
 def _with_product(formula: Formula) -> Formula:

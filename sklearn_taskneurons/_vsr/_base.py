@@ -185,12 +185,13 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return "\n".join(line for pair in zip_longest(self._titles(), reports) for line in pair if line is not None)
 
     def neuron_formula(self):
-        """Return the formula of a neuron: the best of the front that depends on x, its constant vectors left free.
+        """Return the formula of a neuron: the terms of the best of the front that depends on x, without their numbers.
 
         Returns
         -------
         Formula
-            For a target that no formula in x explains, the formula of the linear neuron, ``x``.
+            What a network learns weights for: of ``3*x**2 - x + 1`` it is ``x**2 + x``. For a target that no formula in x
+            explains it is the formula of the linear neuron, ``x``.
         """
         check_is_fitted(self)
         return neuron_formula(self.pareto_front_)

@@ -7,6 +7,7 @@ from sklearn_taskneurons._search import FrontEntry, lone_sum, selection_scores
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.formula._expression import Node
 from sklearn_taskneurons.formula.functions import VECTOR
+from sklearn_taskneurons.nn._plan import union
 
 
 class ParetoPoint(NamedTuple):
@@ -66,16 +67,17 @@ def has_own_weights(formulas: Sequence[Formula]) -> bool:
 
 
 def neuron_formulas(front: Sequence[ParetoPoint]) -> list[tuple[Formula, float]]:
-    """Return the formulas that depend on x, a free vector in place of each constant one, with their scores, the best first.
+    """Return the formulas that depend on x as neurons have them, with their scores, the best first.
 
-    Of several outputs it is the formula with the most terms: where a target is constant, no other is needed.
+    They have none of the numbers that a neuron drops, and free vectors in place of constant ones. Of several outputs it is
+    that with the most terms: where a target is constant, no other is needed.
     """
     found = []
     for point in sorted(front, key=lambda point: -point.score):
         formula = max(point.formulas, key=lambda formula: len(formula.terms))
         if formula.degree != 0:
             nodes = tuple(Node(VECTOR) if node.opcode == VECTOR else node for node in formula.expression)
-            found.append((Formula.from_expression(nodes), point.score))
+            found.append((union([Formula.from_expression(nodes)]), point.score))
     return found
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sklearn_taskneurons.formula import Composite, Expression, Formula, RowSum, Term
-from sklearn_taskneurons.formula._terms import sum_expression
+from sklearn_taskneurons.formula._build import Summand, total
+from sklearn_taskneurons.formula._printer import expression_text
+from sklearn_taskneurons.formula._terms import Factor, scalar_factors
 from sklearn_taskneurons.formula.functions import portable, restored
 
 
@@ -48,19 +50,36 @@ class FunctionPlan:
 def neuron_form(formula: Formula) -> dict[tuple[Expression, ...], Term]:
     """Return what a neuron keeps of a formula, the maps and functions of x that each term multiplies, with the term.
 
-    Formulas with the same forms make the same neuron.
+    Formulas with the same forms make the same neuron. The order of what is multiplied, which is not that of the term, is the
+    same for all of them.
     """
-    forms = {
-        tuple(factor.expression if isinstance(factor, RowSum) else factor.scalar_expression for factor in term.maps): term
-        for term in formula.terms
-    }
+    forms = {tuple(map(_form, _factors(term))): term for term in formula.terms}
     return {form: term for form, term in forms.items() if form}
 
 
+def _form(factor: Factor) -> Expression:
+    return factor.expression if isinstance(factor, RowSum) else factor.scalar_expression
+
+
+def _factors(term: Term) -> list[Factor]:
+    """Return the maps of a term, sums first: where they come in a term depends on whether their vectors are free."""
+    return sorted(term.maps, key=lambda factor: (isinstance(factor, Composite), expression_text(_form(factor))))
+
+
 def union(formulas: Sequence[Formula]) -> Formula:
-    """Return the formula of a neuron that has the terms of all these."""
+    """Return the formula of a neuron that has the terms of all these, and none of the numbers that it drops."""
     terms = {form: term for formula in formulas for form, term in neuron_form(formula).items()}
-    return Formula.from_expression(sum_expression(list(terms.values())))
+    return Formula.from_expression(total(_bare_summand(term) for term in terms.values()))
+
+
+def _bare_summand(term: Term) -> Summand:
+    """Return what a neuron keeps of a term: a power of x stands for itself, linear maps that are multiplied have a vector."""
+    match _factors(term):
+        case [RowSum() as only]:
+            return 1.0, [only.expression], []
+        case factors:
+            freed = [RowSum(factor.expression, free=True) if isinstance(factor, RowSum) else factor for factor in factors]
+            return 1.0, *scalar_factors(freed)
 
 
 def term_shares(formula: Formula, members: Sequence[Formula]) -> list[list[float]]:
