@@ -20,7 +20,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 help:
 	@echo "make demo [DATA=table.csv[.gz] TARGET=column]  search a formula, train its network, draw demo.png"
 	@echo "make test                                      run the tests and the examples in the docstrings"
-	@echo "make test-oldest                               the same with the oldest supported scikit-learn and skorch"
+	@echo "make test-oldest                               the same with the oldest supported versions; Python 3.11 or 3.12"
 	@echo "make check                                     format, lint, types, import floors, docstrings"
 	@echo "make docs                                      build the documentation into docs/_build/html"
 	@echo "make bench-search | bench-operators            measure the search (benchmarks/README.md)"

@@ -12,11 +12,13 @@ import pytest
 from sklearn.utils._param_validation import StrOptions
 
 import sklearn_taskneurons
+from sklearn_taskneurons.formula.functions import DOT, FUNCTIONS
 
 validate = pytest.importorskip("numpydoc.validate")
 NumpyDocString = pytest.importorskip("numpydoc.docscrape").NumpyDocString
 
-PYPROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LEFT_OUT = set(PYPROJECT["tool"]["numpydoc_validation"]["checks"]) - {"all"}
 MODULES = ["sklearn_taskneurons", "sklearn_taskneurons.nn", "sklearn_taskneurons.plotting"]
 ESTIMATORS = [name for name in sklearn_taskneurons.__all__ if name.startswith(("VSR", "TaskNeuron", "ConvTaskNeuron"))]
@@ -74,6 +76,14 @@ def test_stated_options_are_those_that_are_taken(name):
         allowed = constraints[parameter] if isinstance(constraints[parameter], list) else []
         taken = set().union(*(kind.options for kind in allowed if isinstance(kind, StrOptions)))
         assert stated == taken or str in allowed, parameter
+
+
+@pytest.mark.parametrize("place", ["Formula", "VSRRegressor", "VSRTransformer", "docs/formulas.md"])
+def test_every_function_of_the_language_is_stated(place):
+    path = ROOT / place
+    text = path.read_text() if path.suffix else inspect.getdoc(getattr(sklearn_taskneurons, place))
+    names = {function.name for function in FUNCTIONS[DOT:] if not function.is_own}
+    assert names <= set(re.findall(r"\w+", text))
 
 
 @pytest.mark.parametrize("prefix", ["TaskNeuron", "ConvTaskNeuron"])

@@ -121,3 +121,9 @@ class TestMagnitudes:
     def test_so_are_weights(self, weight, parameters, table):
         with pytest.raises(ValueError, match=r"sum of the weights must be in \[1e-304, 1e\+304\]; got"):
             small(**parameters).fit(*table, np.full(300, weight))
+
+
+def test_a_spread_beyond_the_range_is_no_constant():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    with pytest.raises(ValueError, match="the standard deviation of y"):
+        small(function_set=("add", "mul", "sin")).fit(X, np.tanh(X[:, 0]) * 1.5e308)

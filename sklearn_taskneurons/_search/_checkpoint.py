@@ -17,9 +17,9 @@ from sklearn_taskneurons._search._front import Front
 from sklearn_taskneurons._search._population import Population
 from sklearn_taskneurons._search._scores import Scores
 from sklearn_taskneurons._search._state import Island, Record, SearchState
-from sklearn_taskneurons.formula.functions import FUNCTIONS
+from sklearn_taskneurons.formula.functions import FUNCTIONS, OPCODES, opcodes_of
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _SECONDS: Final = 1.0  # between two writings, at least
 _SHARE: Final = 0.05  # of the time, at most, that goes into writing
 _GENERATORS: Final = {kind.__name__: kind for kind in np.random.BitGenerator.__subclasses__()}
@@ -118,7 +118,7 @@ def save(path: str | os.PathLike[str], saved: Saved) -> None:
         "fingerprint": saved.fingerprint,
         "generation": state.generation,
         "unimproved": state.unimproved,
-        "opcodes": state.opcodes,
+        "opcodes": opcodes_of(sorted(state.functions)),
         "history": saved.history,
         "generators": [island.rng.bit_generator.state for island in state.islands],
     }
@@ -163,18 +163,19 @@ def _from_arrays(arrays: dict[str, NDArray[Any]], text: dict[str, Any]) -> Saved
     """Return what arrays and text say."""
     front = Front()
     if "front.loss" in arrays:
-        front.programs = _population("front", arrays)
+        front.programs = _population("front", arrays, text["opcodes"])
         front.loss, front.complexity = arrays["front.loss"], arrays["front.complexity"].astype(np.intp)
     islands = []
     for index, state in enumerate(text["generators"]):
         bit_generator = _GENERATORS[state["bit_generator"]](0)
         bit_generator.state = state
-        island = Island(_population(str(index), arrays), np.random.Generator(bit_generator))
+        island = Island(_population(str(index), arrays, text["opcodes"]), np.random.Generator(bit_generator))
         if f"{index}.hashes" in arrays:
             scores = Scores(arrays[f"{index}.loss"], arrays[f"{index}.complexity"].astype(np.intp))
             island.known = arrays[f"{index}.hashes"], scores
         islands.append(island)
-    state = SearchState(islands, arrays["bank"], front, text["generation"], text["unimproved"], text["opcodes"])
+    functions = frozenset(text["opcodes"])
+    state = SearchState(islands, arrays["bank"], front, text["generation"], text["unimproved"], functions)
     return Saved(state, text["history"], text["fingerprint"])
 
 
@@ -183,15 +184,16 @@ def _of_population(name: str, population: Population) -> dict[str, NDArray[Any]]
     return {f"{name}.opcode": population.opcode, f"{name}.value": population.value, f"{name}.size": population.size}
 
 
-def _population(name: str, arrays: dict[str, NDArray[Any]]) -> Population:
-    """Return a population; its arrays must fit each other."""
+def _population(name: str, arrays: dict[str, NDArray[Any]], opcodes: dict[str, int]) -> Population:
+    """Return a population with the opcodes of this process, where functions had others; its arrays must fit each other."""
     population = Population(*(arrays[f"{name}.{part}"] for part in ("opcode", "value", "size")))
     kinds = [array.dtype for array in (population.opcode, population.value, population.size)]
     shapes = {array.shape for array in (population.opcode, population.value, population.size)}
     fits = kinds == [np.uint8, np.float64, np.int16] and len(shapes) == 1 and population.opcode.ndim == 2
-    if not fits or population.opcode.max() >= len(FUNCTIONS) or population.length.min() < 1:
+    known = [opcode for opcode, function in enumerate(FUNCTIONS) if not function.is_own] + [*opcodes.values()]
+    if not fits or not np.isin(population.opcode, known).all() or population.length.min() < 1:
         raise ValueError(f"the arrays of the population {name!r} do not fit each other")
-    return population
+    return population.moved({opcode: OPCODES[function] for function, opcode in opcodes.items() if function in OPCODES})
 
 
 def _replace(path: Path, content: memoryview) -> None:

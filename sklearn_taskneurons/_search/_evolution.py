@@ -22,7 +22,6 @@ from sklearn_taskneurons._search._scores import LOSS_FLOOR, FrontEntry, Scorer
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons._search._state import Island, Record, SearchState, generators
 from sklearn_taskneurons._threads import single_blas_thread
-from sklearn_taskneurons.formula.functions import opcodes_of
 
 Callback: TypeAlias = Callable[[Record], object]
 
@@ -202,7 +201,7 @@ def _first_state(grammar: Grammar, n_features: int, rngs: list[np.random.Generat
     settings = grammar.settings
     bank = rngs[0].standard_normal((N_VECTORS if settings.has_vectors else 0, n_features))
     islands = [Island(grammar.ramped(rng, settings.population_size, settings.init_depth), rng) for rng in rngs]
-    return SearchState(islands, bank, Front(), opcodes=opcodes_of(settings.function_set))
+    return SearchState(islands, bank, Front(), functions=frozenset(settings.function_set))
 
 
 def check_state(state: SearchState | None, settings: SearchSettings, n_islands: int) -> None:
@@ -211,7 +210,7 @@ def check_state(state: SearchState | None, settings: SearchSettings, n_islands: 
         return
     if len(state.islands) != n_islands:
         raise ValueError(f"the state is of a search on {len(state.islands)} islands; got n_islands={n_islands}")
-    before, wanted = state.opcodes.keys(), opcodes_of(settings.function_set).keys()
+    before, wanted = state.functions, frozenset(settings.function_set)
     if before != wanted:
         raise ValueError(
             f"the state is of a search with function_set={sorted(before)}; got one with {sorted(wanted - before)} besides and "
@@ -228,14 +227,11 @@ def _resumed(state: SearchState, scorer: Scorer, rngs: list[np.random.Generator]
     """Return an earlier search's state, its front scored anew: the data may have changed."""
     if state.bank.shape[1] != scorer.n_features:
         raise ValueError(f"the state is of a search on {state.bank.shape[1]} features; the data has {scorer.n_features}")
-    opcodes = opcodes_of(state.opcodes)
-    moves = {state.opcodes[name]: opcode for name, opcode in opcodes.items()}
     front = Front()
     if state.front.programs is not None:
-        programs = state.front.programs.moved(moves)
-        front.update(programs, scorer.score(programs, state.bank))
-    islands = [Island(island.population.moved(moves), rng) for island, rng in zip(state.islands, rngs, strict=True)]
-    return replace(state, islands=islands, front=front, unimproved=0, opcodes=opcodes)
+        front.update(state.front.programs, scorer.score(state.front.programs, state.bank))
+    islands = [Island(island.population, rng) for island, rng in zip(state.islands, rngs, strict=True)]
+    return replace(state, islands=islands, front=front, unimproved=0)
 
 
 def _converged(state: SearchState, settings: SearchSettings) -> End | None:

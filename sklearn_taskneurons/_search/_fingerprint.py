@@ -23,13 +23,11 @@ _TOLERANCE: Final = 1e-9  # sums over the same rows differ from machine to machi
 def fingerprint(scorer: Scorer, settings: SearchSettings, n_islands: int, migration_interval: int | None) -> Fingerprint:
     """Return all that must be equal for a search to go on as if it had never stopped, but for the generator."""
     evolution = {name: value for name, value in asdict(settings).items() if name not in _STOPPING_RULES}
-    # Programs are kept as opcodes, which own functions have been given in the order of their definition.
-    opcodes = {"opcodes": opcodes_of(settings.function_set)}
     own = {"code of own functions": {name: digest(code) for name, code in _own_functions(settings).items()}}
     islands = {"n_islands": n_islands, "migration_interval": migration_interval if n_islands > 1 else None}
     data = {"n_features": scorer.n_features, "n_outputs": scorer.n_outputs, **scorer.fingerprint()}
     # As it will be read from a file: tuples have become lists.
-    result: Fingerprint = json.loads(json.dumps({**evolution, **opcodes, **own, **islands, **data}, default=plain))
+    result: Fingerprint = json.loads(json.dumps({**evolution, **own, **islands, **data}, default=plain))
     return result
 
 

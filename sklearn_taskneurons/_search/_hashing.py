@@ -4,6 +4,8 @@
 about 3e-8, and then one of them is scored as the other.
 """
 
+import functools
+from hashlib import blake2b
 from typing import Final
 
 import numpy as np
@@ -11,12 +13,14 @@ from numpy.typing import NDArray
 
 from sklearn_taskneurons._search._population import Floats, Ints, Population
 from sklearn_taskneurons._search._settings import MAX_LENGTH
+from sklearn_taskneurons.formula.functions import FUNCTIONS, lasting_key
 
 Hashes = NDArray[np.uint64]
 
 _RNG: Final = np.random.Generator(np.random.PCG64(0x9E3779B97F4A7C15))
 _ODD: Final = np.uint64(1)
 _BY_OPCODE: Final[Hashes] = _RNG.integers(2**64, size=256, dtype=np.uint64)
+_BUILT_IN: Final = sum(not function.is_own for function in FUNCTIONS)
 _BY_POSITION: Final[Hashes] = _RNG.integers(2**64, size=MAX_LENGTH, dtype=np.uint64) | _ODD
 _MULTIPLIER: Final = np.uint64(0xD6E8FEB86659FD93)
 _SHIFT: Final = np.uint64(32)
@@ -24,11 +28,19 @@ _SHIFT: Final = np.uint64(32)
 
 def _tokens(opcode: NDArray[np.uint8], value: Floats) -> Hashes:
     """Return 64 mixed bits for each node."""
-    mixed = (value.view(np.uint64) + _BY_OPCODE[opcode]) * _MULTIPLIER
+    mixed = (value.view(np.uint64) + _by_opcode(len(FUNCTIONS))[opcode]) * _MULTIPLIER
     mixed ^= mixed >> _SHIFT
     mixed *= _MULTIPLIER
     mixed ^= mixed >> _SHIFT
     return mixed
+
+
+@functools.cache
+def _by_opcode(n_functions: int) -> Hashes:
+    """Return random bits for each function of the table; for those of the user's own their names decide them."""
+    keys = [lasting_key(opcode) for opcode in range(_BUILT_IN, n_functions)]
+    own = [int.from_bytes(blake2b(key, digest_size=8).digest(), "little") for key in keys]
+    return np.concatenate([_BY_OPCODE[:_BUILT_IN], np.array(own, dtype=np.uint64)])
 
 
 def program_hashes(population: Population) -> Hashes:

@@ -17,7 +17,6 @@ from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._scores import Scorer, Scores, quantised
 from sklearn_taskneurons._search._state import Island, copied
 from sklearn_taskneurons._threads import single_blas_thread
-from sklearn_taskneurons.formula.functions import FUNCTIONS, OPCODES, Function
 
 _FIRST_PART: Final = 32
 _OPTIMISED: Final = 16  # programs of a generation whose constants are optimised
@@ -40,19 +39,6 @@ class Task:
     generations: int
     n_emigrants: int
     clock: Clock
-    own_functions: tuple[tuple[int, Function], ...]  # all that were added to the table, with their opcodes
-
-    def check_functions(self) -> None:
-        """Raise RuntimeError unless opcodes mean the same here as where the task comes from."""
-        # Functions that arrive in a process have taken their places in its table, one after the other.
-        moved = [function.name for opcode, function in self.own_functions if OPCODES[function.name] != opcode]
-        if moved:
-            raise RuntimeError(f"a worker must not know functions of other programs; start it again: {moved} have moved")
-
-
-def own_functions() -> tuple[tuple[int, Function], ...]:
-    """Return the functions that were added to the table, with their opcodes, in order."""
-    return tuple(pair for pair in enumerate(FUNCTIONS) if pair[1].is_own)
 
 
 class Generation(NamedTuple):
@@ -77,7 +63,6 @@ class Round:
 
 def advance(task: Task) -> Round:
     """Score and breed some generations; the task stays as it is, so that to do it again gives the same."""
-    task.check_functions()
     island, front = copy.copy(task.island), copy.copy(task.front)
     island.rng = copied(island.rng)
     settings = task.grammar.settings

@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 
 from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._front import Front
-from sklearn_taskneurons._search._island import Generation, Round, Task, advance, own_functions
+from sklearn_taskneurons._search._island import Generation, Round, Task, advance
 from sklearn_taskneurons._search._population import Population
 from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._scores import Scorer, Scores, quantised
@@ -48,10 +48,9 @@ def workers(scorer: Scorer, grammar: Grammar, n_islands: int, n_jobs: int | None
     with Parallel(n_jobs=n_jobs, backend="sequential" if n_islands == 1 else None, batch_size=1) as parallel:
 
         def run(state: SearchState, generations: int, n_emigrants: int, clock: Clock) -> list[Round]:
-            functions = own_functions()
             common = grammar, state.bank, state.front
             tasks = [
-                Task(scorer, *common, island, generations, n_emigrants, clock, functions)
+                Task(scorer, *common, island, generations, n_emigrants, clock)
                 for scorer, island in zip(scorers, state.islands, strict=True)
             ]
             rounds: list[Round] = parallel(delayed(advance)(task) for task in tasks)

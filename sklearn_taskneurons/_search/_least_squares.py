@@ -56,7 +56,8 @@ class Targets:
             # In units of a power of two, which changes no digit: the squares of very large or small targets are no numbers.
             exponents = np.frexp(np.abs(targets[1:]).max(axis=0, initial=0.0))[1]
             squares = np.sum(np.ldexp(targets[1:], -exponents) ** 2, axis=0)
-            self.is_constant = squares <= np.ldexp(_CONSTANT_TOLERANCE * self.mean, -exponents) ** 2 * weight
+            rounding = np.ldexp(_CONSTANT_TOLERANCE * self.mean, -exponents) ** 2 * weight
+            self.is_constant = np.isfinite(squares) & (squares <= rounding)
             self.variance: Floats = np.where(self.is_constant, 1.0, np.ldexp(squares / weight, 2 * exponents))
             self.deviation: Floats = np.where(self.is_constant, 0.0, np.ldexp(np.sqrt(squares / weight), exponents))
             self._unexplained: Floats = np.where(self.is_constant, 0.0, np.sum(targets[n_columns:] ** 2, axis=0))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_taskneurons.formula._expression import Expression, Node
-from sklearn_taskneurons.formula.functions import ARITIES, NUMBER, POW, VECTOR
+from sklearn_taskneurons.formula.functions import ARITIES, FUNCTIONS, NUMBER, OPCODES, POW, VECTOR, Function
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.intp]
@@ -31,6 +31,11 @@ class Population:
     opcode: NDArray[np.uint8]
     value: Floats
     size: NDArray[np.int16]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Functions of the user's own have other opcodes in other processes.
+        own = {opcode: FUNCTIONS[opcode] for opcode in np.unique(self.opcode).tolist() if FUNCTIONS[opcode].is_own}
+        return _arrived, (self.opcode, self.value, self.size, own)
 
     def __len__(self) -> int:
         """Return the number of programs."""
@@ -106,6 +111,12 @@ class Population:
                 value[row, column] = node.value or 0.0
         lengths = np.array([len(expression) for expression in expressions])
         return cls(opcode, value, subtree_sizes(opcode, lengths))
+
+
+def _arrived(opcode: NDArray[np.uint8], value: Floats, size: NDArray[np.int16], own: dict[int, Function]) -> Population:
+    """Return programs from another process, whose opcodes of these functions are not those of this one."""
+    moves = {there: OPCODES[function.name] for there, function in own.items()}
+    return Population(opcode, value, size).moved(moves)
 
 
 def arity_of(opcode: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn_taskneurons._search._nesting import Nesting
 from sklearn_taskneurons._search._population import Bools, Floats, Ints, Population, arity_of
 from sklearn_taskneurons._search._settings import SearchSettings
-from sklearn_taskneurons.formula.functions import FUNCTIONS, NUMBER, POW, VECTOR, X
+from sklearn_taskneurons.formula.functions import FUNCTIONS, NUMBER, POW, VECTOR, Function, X, portable
 
 N_VECTORS: Final = 256  # random constant vectors to choose from: many directions, little memory
 _P_X: Final = 0.7  # that a leaf is x: most constants need not be drawn, for they are fitted
@@ -46,6 +46,10 @@ class Grammar:
         self.functions_by_arity = by_arity
         leaves = 3 if settings.has_vectors else 2
         self.p_function = len(self.functions) / (len(self.functions) + leaves)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Opcodes are found anew where it arrives, and so are the functions of the user's own that must come along.
+        return _arrived, (self.settings, [portable(opcode) for opcode in self.settings.opcodes])
 
     def numbers(self, rng: np.random.Generator, count: int) -> Floats:
         """Draw constants."""
@@ -163,3 +167,8 @@ def _flatten(levels: list[_Level], n_programs: int) -> Population:
         value[level.program, position] = level.value
         size[level.program, position] = level_sizes
     return Population(opcode, value, size)
+
+
+def _arrived(settings: SearchSettings, functions: list[str | Function]) -> Grammar:
+    """Return the grammar of settings whose functions have taken their places in the table by now."""
+    return Grammar(settings)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sklearn_taskneurons.formula.functions import ARITIES, FUNCTIONS, NUMBER, OPCODES, VECTOR, X
+from sklearn_taskneurons.formula.functions import ARITIES, FUNCTIONS, NUMBER, OPCODES, VECTOR, X, lasting_key
 
 MAX_LENGTH: Final = 500
 MAX_DEPTH: Final = 90  # below what a Formula takes: scaling and the intercept are put around a program
@@ -88,8 +88,8 @@ class SearchSettings:
 
     @property
     def opcodes(self) -> tuple[int, ...]:
-        """Opcodes of the functions, without leaves, in the order of the table."""
-        return tuple(sorted({OPCODES[name] for name in self.function_set} - {VECTOR}))
+        """Opcodes of the functions, without leaves, in an order that is the same in all processes."""
+        return tuple(sorted({OPCODES[name] for name in self.function_set} - {VECTOR}, key=lasting_key))
 
     @property
     def has_vectors(self) -> bool:

@@ -1,6 +1,6 @@
 """Where a search stands."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,9 +49,8 @@ class SearchState:
         Generations scored so far.
     unimproved : int
         Generations since the front last improved.
-    opcodes : dict of str to int
-        The functions of the programs, and the opcodes that they have there: those of the user's own have others in other
-        processes.
+    functions : frozenset of str
+        The names of the functions that programs may have.
     """
 
     islands: list[Island]
@@ -59,7 +58,7 @@ class SearchState:
     front: Front
     generation: int = 0
     unimproved: int = 0
-    opcodes: dict[str, int] = field(default_factory=dict)
+    functions: frozenset[str] = frozenset()
 
 
 def copied(rng: np.random.Generator) -> np.random.Generator:

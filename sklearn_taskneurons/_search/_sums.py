@@ -15,7 +15,20 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from sklearn_taskneurons._search._population import Floats
-from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, POW, SUB, SUM, X, array_function
+from sklearn_taskneurons.formula.functions import (
+    ADD,
+    DIV,
+    DOT,
+    FUNCTIONS,
+    MUL,
+    NEG,
+    POW,
+    SUB,
+    SUM,
+    X,
+    array_function,
+    lasting_key,
+)
 
 Constant: TypeAlias = float | Floats  # a number, or a vector of shape (D,)
 
@@ -176,7 +189,7 @@ class Algebra:
 
     def _term(self, opcode: int, *arguments: Sum, exponent: int = 0) -> Term:
         """Return the one term of this kind."""
-        content = pack("<HI", opcode, exponent) + b"".join(argument.key for argument in arguments)
+        content = lasting_key(opcode) + pack("<I", exponent) + b"".join(argument.key for argument in arguments)
         key = blake2b(content, digest_size=_KEY_BYTES).digest()
         term = self._terms.get(key)
         if term is None:

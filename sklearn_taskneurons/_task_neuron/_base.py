@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_taskneurons._network import BaseNetwork, resolved
-from sklearn_taskneurons._training import SOLVERS, fit_scaler, make_net
+from sklearn_taskneurons._training import SCALINGS, SOLVERS, fit_scaler, make_net
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn import ACTIVATIONS, TaskNeuronMLP
 from sklearn_taskneurons.nn._checks import whole_numbers
@@ -33,7 +33,7 @@ class BaseTaskNeuron(BaseNetwork):
         "embedding_size": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "activation": [StrOptions({"auto", "mixed", *ACTIVATIONS})],
         "solver": [StrOptions(set(SOLVERS))],
-        "scaling": [StrOptions({"mixed", "robust", "standard"}), None],
+        "scaling": [StrOptions(set(SCALINGS)), None],
     }
 
     def __init__(

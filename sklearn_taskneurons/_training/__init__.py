@@ -6,12 +6,13 @@ from sklearn_taskneurons._training.losses import CrossEntropyLoss, MemberLoss, S
 from sklearn_taskneurons._training.muon import SOLVERS
 from sklearn_taskneurons._training.nets import OWN_CALLBACKS, make_net, make_net_of
 from sklearn_taskneurons._training.resume import resume
-from sklearn_taskneurons._training.scaling import ColumnScaler, MixedScaler, fit_column_scaler, fit_scaler
+from sklearn_taskneurons._training.scaling import SCALINGS, ColumnScaler, MixedScaler, fit_column_scaler, fit_scaler
 from sklearn_taskneurons._training.target_scaling import TargetScaler, fit_target_scaler
 from sklearn_taskneurons._training.training import Training, make_table, outputs_of, predict, train
 
 __all__ = [
     "OWN_CALLBACKS",
+    "SCALINGS",
     "SOLVERS",
     "Augmentation",
     "ColumnScaler",

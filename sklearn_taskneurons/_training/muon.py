@@ -114,9 +114,13 @@ def orthogonalized(matrices: Tensor) -> Tensor:
 
 
 def _moved_by_muon(group: dict[str, Any]) -> Sequence[Place]:
-    if group["solver"] not in SOLVERS:
-        raise ValueError(f"solver must be one of {SOLVERS}, got {group['solver']!r}")
-    return group["matrices"] if group["solver"] == "muon" else ()
+    match group["solver"]:
+        case "muon":
+            return group["matrices"]  # type: ignore[no-any-return]
+        case "adamw":
+            return ()
+        case other:
+            raise ValueError(f"solver must be one of {SOLVERS}, got {other!r}")
 
 
 def _at(vector: Tensor, place: Place) -> Tensor:

@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,8 @@ from scipy.special import ndtr, ndtri
 
 from sklearn_taskneurons._training.weighted import ROUNDING, FloatArray, in_units, weighted_moments, weighted_quantiles
 
-Scaling: TypeAlias = Literal["robust", "standard"] | None
+Scaling: TypeAlias = Literal["mixed", "robust", "standard"]
+SCALINGS: Final[tuple[Scaling, ...]] = get_args(Scaling)
 
 # The interquartile range of a standard normal distribution.
 NORMAL_IQR: Final = 1.3489795003921634
@@ -159,9 +160,7 @@ class MixedScaler:
         return both.T
 
 
-def fit_scaler(
-    X: NDArray[Any], sample_weight: NDArray[Any] | None, scaling: Literal["mixed"] | Scaling
-) -> ColumnScaler | MixedScaler:
+def fit_scaler(X: NDArray[Any], sample_weight: NDArray[Any] | None, scaling: Scaling | None) -> ColumnScaler | MixedScaler:
     """Return the scaler of the inputs of a network, rows weighted."""
     if scaling == "mixed":
         return MixedScaler(fit_column_scaler(X, sample_weight), fit_normal_scores(X, sample_weight))
@@ -169,7 +168,7 @@ def fit_scaler(
 
 
 def fit_column_scaler(
-    X: NDArray[Any], sample_weight: NDArray[Any] | None = None, scaling: Scaling = "robust", limit: float | None = LIMIT
+    X: NDArray[Any], sample_weight: NDArray[Any] | None = None, scaling: Scaling | None = "robust", limit: float | None = LIMIT
 ) -> ColumnScaler:
     """Return the scaler of the columns of ``X``, rows weighted.
 
@@ -180,6 +179,8 @@ def fit_column_scaler(
     n_features = X.shape[1]
     if scaling is None:
         return ColumnScaler(np.zeros(n_features), np.ones(n_features), None)
+    if scaling not in ("robust", "standard"):
+        raise ValueError(f"scaling of single columns must be 'robust', 'standard' or None, got {scaling!r}")
     unit, X, weight = in_units(X, sample_weight)
     center, scale = weighted_moments(X, weight)
     if scaling == "robust":

@@ -99,6 +99,12 @@ def add_function(function: Function) -> Function:
     return known
 
 
+def lasting_key(opcode: int) -> bytes:
+    """Return what stands for a function in all processes, in which those of the user's own have different opcodes."""
+    function = FUNCTIONS[opcode]
+    return function.name.encode() if function.is_own else opcode.to_bytes(2, "little")
+
+
 def opcodes_of(names: Iterable[str]) -> dict[str, int]:
     """Return the functions of these names with the opcodes that they have in this process."""
     return {name: OPCODES[name] for name in names}

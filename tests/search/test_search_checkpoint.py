@@ -327,10 +327,10 @@ def test_files_of_another_version_or_with_wrong_arrays_are_refused(cubic, tmp_pa
     path = tmp_path / "search.npz"
     run(cubic, path, generations=3)
     change(path, format=99)
-    with pytest.raises(ValueError, match="must have the format 2; got 99"):
+    with pytest.raises(ValueError, match="must have the format 3; got 99"):
         checkpoint.load(path)
     for wrong in (np.zeros((3, 2), dtype=np.uint8), np.zeros((60, 64)), np.full((60, 64), 255, dtype=np.uint8)):
-        change(path, format=2, **{"0.opcode": wrong})
+        change(path, format=3, **{"0.opcode": wrong})
         with pytest.raises(ValueError, match="arrays of the population '0' do not fit"):
             checkpoint.load(path)
 

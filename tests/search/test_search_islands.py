@@ -11,7 +11,7 @@ from sklearn_taskneurons._search import Moments, RefitScorer, Rows, RowScorer, S
 from sklearn_taskneurons._search import _refit_scorer as refit_scorer
 from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._front import Front
-from sklearn_taskneurons._search._island import Generation, Round, Task, advance, own_functions
+from sklearn_taskneurons._search._island import Generation, Round, Task, advance
 from sklearn_taskneurons._search._islands import following, merged, migrated, round_length
 from sklearn_taskneurons._search._population import Population
 from sklearn_taskneurons._search._random_trees import Grammar
@@ -81,12 +81,6 @@ def test_own_functions_go_with_their_opcodes(cubic):
     with parallel_config(backend="loky"):
         found = outcome(search(ByOpcode(), settings, np.random.default_rng(0), n_islands=3, n_jobs=2))
     assert found == expected
-    (opcode, function), *_ = own_functions()
-    scorer, settings = parts(cubic)
-    island = Island(programs("x", "x + 1"), np.random.default_rng(0))
-    common = scorer, Grammar(settings), np.zeros((0, 4)), Front(), island, 1, 1, Clock(None)
-    with pytest.raises(RuntimeError, match="must not know functions of other programs"):
-        advance(Task(*common, ((opcode + 1, function),)))
 
 
 def test_islands_without_migration_are_searches_of_their_own(cubic):
@@ -126,7 +120,7 @@ def test_emigrants_are_the_best_of_the_last_generation(cubic):
     rng = np.random.default_rng(0)
     island = Island(grammar.ramped(rng, 60, (2, 6)), rng)
     bank = np.zeros((0, 4))
-    round_ = advance(Task(scorer, grammar, bank, Front(), island, 2, 3, Clock(None), ()))
+    round_ = advance(Task(scorer, grammar, bank, Front(), island, 2, 3, Clock(None)))
     losses = np.unique(round_.generations[-1].scores.loss.astype(np.float32))
     found = scorer.score(round_.emigrants, bank).loss
     assert len(found) == 3
@@ -139,7 +133,7 @@ def test_a_task_can_be_done_again(cubic):
     grammar = Grammar(settings)
     rng = np.random.default_rng(0)
     island = Island(grammar.ramped(rng, 60, (2, 6)), rng)
-    task = Task(scorer, grammar, rng.standard_normal((256, 4)), Front(), island, 3, 2, Clock(None), ())
+    task = Task(scorer, grammar, rng.standard_normal((256, 4)), Front(), island, 3, 2, Clock(None))
     first, again, elsewhere = advance(task), advance(task), advance(pickle.loads(pickle.dumps(task)))
     for other in (again, elsewhere):
         assert (other.island.population.value == first.island.population.value).all()

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
 from scipy.optimize import linprog, minimize, minimize_scalar
 
-from sklearn_taskneurons._search import Loss, Rows, RowScorer, SearchSettings, make_scorer
+from sklearn_taskneurons._search import LOSS_NAMES, Loss, Rows, RowScorer, SearchSettings, make_scorer
 from sklearn_taskneurons._search._loss_density import LossDensity
 from sklearn_taskneurons._search._loss_fits import LossFitter
 from sklearn_taskneurons._search._population import Population
@@ -281,6 +281,21 @@ class TestLikelihood:
         for mean in (0.05, 0.5, 5.0):
             best = minimize_scalar(lambda log_scale, mean=mean: cost(np.exp(log_scale), mean), bounds=(-6, 6), method="bounded")
             assert_allclose(density.deviance(mean), 2.0 * best.fun, rtol=1e-6)
+
+
+class TestNamedLosses:
+    @pytest.mark.parametrize("name", LOSS_NAMES)
+    def test_each_is_0_at_0_and_rises_to_both_sides(self, name):
+        losses = Loss(name)(torch.arange(-50, 51, dtype=torch.float64) / 10.0)
+        assert losses[50] == 0.0
+        assert (losses[:50].diff() < 0.0).all()
+        assert (losses[51:].diff() > 0.0).all()
+
+    @pytest.mark.parametrize("name", LOSS_NAMES)
+    def test_weights_are_the_slope_over_the_residual(self, name):
+        residuals, step = torch.linspace(-4.95, 4.95, 100, dtype=torch.float64), 1e-6
+        slopes = (Loss(name)(residuals + step) - Loss(name)(residuals - step)) / (2.0 * step)
+        assert_allclose(Loss(name).weights(residuals, 1e-9), slopes / residuals, rtol=1e-6)
 
 
 class TestOwnLosses:

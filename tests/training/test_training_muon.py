@@ -1,13 +1,15 @@
 """Muon, against the singular value decomposition and against torch's."""
 
 import copy
+import itertools
 
 import pytest
 import torch
 from sklearn.base import clone
 from torch import nn
 
-from sklearn_taskneurons._training import make_net, make_table, resume, train
+from sklearn_taskneurons._task_neuron._base import AUTO_STEPS
+from sklearn_taskneurons._training import SOLVERS, make_net, make_table, resume, train
 from sklearn_taskneurons._training.losses import SquaredErrorLoss
 from sklearn_taskneurons._training.muon import COEFFICIENTS, N_ITERATIONS, UPDATE_RMS, VectorMuon, orthogonalized
 from sklearn_taskneurons._training.optimizer import VectorAdamW
@@ -107,6 +109,16 @@ def test_the_matrices_of_hidden_layers_are_what_differs_after_a_step(data):
             names.append(name)
         start += parameter.numel()
     assert names == ["layers.0.weight", "layers.0.products.0.factors.0.weight", "layers.1.weight", "embedding.weight"]
+
+
+def test_each_solver_moves_matrices_in_a_way_of_its_own():
+    gradients = [draw(12).float(), draw(12).float()]
+    results = []
+    for solver in SOLVERS:
+        vector = nn.Parameter(torch.ones(12))
+        results.append(moved(VectorMuon([vector], lr=0.1, matrices=[(0, (1, 3, 4))], solver=solver), vector, gradients))
+    assert not any(torch.allclose(one, other) for one, other in itertools.combinations(results, 2))
+    assert AUTO_STEPS.keys() == set(SOLVERS)
 
 
 def test_without_matrices_both_solvers_are_the_same(data):

@@ -52,6 +52,11 @@ def test_transform(X, scaling):
     assert np.abs(scaler.transform(X)).max() < 3
 
 
+def test_what_there_is_not_is_refused(X):
+    with pytest.raises(ValueError, match="must be 'robust', 'standard' or None, got 'no scaling'"):
+        fit_scaler(X, None, "no scaling")
+
+
 def test_none_leaves_everything_as_it_is(X):
     np.testing.assert_array_equal(fit_column_scaler(X, scaling=None).transform(X), X)
 
