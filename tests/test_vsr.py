@@ -12,6 +12,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_taskneurons import Formula, VSRRegressor, make_function
+from sklearn_taskneurons._search import folds_of
 
 
 @pytest.fixture
@@ -310,13 +311,13 @@ class TestSelection:
             for selection in ("loss", "cv", "bic", "knee")
         }
         assert {name: model.formula_.degree for name, model in models.items()} == {"loss": 4, "cv": 2, "bic": 2, "knee": 2}
-        # By hand: every fifth row is held out.
+        # By hand: of five rows, one behind the other, each is held out with another fifth of all.
         losses = []
         for point in models["cv"].pareto_front_:
             powers = {term.degree for term in point.formula.terms} - {0}
             columns = np.column_stack([np.ones(60), *(X**power for power in powers)])
             squares = []
-            for held_out in (np.arange(60) % 5 == fold for fold in range(5)):
+            for held_out in (folds_of(np.ones(60), 5) == fold for fold in range(5)):
                 solution = np.linalg.lstsq(columns[~held_out], y[~held_out], rcond=None)[0]
                 squares.append(np.sum((y[held_out] - columns[held_out] @ solution) ** 2))
             losses.append(squares / np.sum((y - y.mean()) ** 2))

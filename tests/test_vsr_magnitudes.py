@@ -123,6 +123,7 @@ class TestMagnitudes:
             small(**parameters).fit(*table, np.full(300, weight))
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")  # where scikit-learn looks for what is not finite
 def test_a_spread_beyond_the_range_is_no_constant():
     X = np.random.default_rng(0).normal(size=(60, 2))
     with pytest.raises(ValueError, match="the standard deviation of y"):

@@ -30,7 +30,8 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[
     forms : sequence of Form
         The largest power, at most 32, and whether the powers of each feature are kept apart instead of their sum.
     n_folds : int, default=1
-        How many folds there are, to which the rows that have a weight belong in turn.
+        How many folds there are, to which the rows that have a weight belong by their numbers. To know these, lengths of blocks
+        that are unknown, and weights, are read before.
 
     Returns
     -------
@@ -57,7 +58,12 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[
     if len(set(counts)) > 1:
         raise ValueError(f"X, Y and sample_weight must have the same number of blocks of rows; got {counts}")
     of_block, merged = dask.delayed(_of_block, pure=False), dask.delayed(joined, pure=False)
-    parts = [of_block(*block, empty) for block in zip(*columns, strict=True)]
+    starts = (
+        _starts(dask, getattr(X, "chunks", getattr(Y, "chunks", None)), columns[1], columns[2])
+        if n_folds > 1
+        else [0] * len(columns[0])
+    )
+    parts = [of_block(*block, empty, start) for *block, start in zip(*columns, starts, strict=True)]
     while len(parts) > 1:
         parts = [merged(parts[start : start + _MERGED_AT_ONCE]) for start in range(0, len(parts), _MERGED_AT_ONCE)]
     (folds,) = dask.compute(*parts)
@@ -80,13 +86,27 @@ def blocks_of(name: str, data: Any, like: Any) -> list[Any]:
     return list(np.ravel(data.to_delayed()))
 
 
-def _of_block(X: Any, Y: Any, sample_weight: Any, empty: Folds) -> Folds:
-    """Return the moments of a block, as if it were the first one; it may have no rows."""
+def _starts(dask: Any, chunks: Any, targets: list[Any], weights: list[Any]) -> list[int]:
+    """Return how many rows of positive weight there are before each block, for which weights and unknown lengths are read."""
+    if weights[0] is None and chunks is not None and not np.isnan(chunks[0]).any():
+        counts = chunks[0]
+    else:
+        count = dask.delayed(_count_used, pure=False)
+        counts = dask.compute(*(count(*pair) for pair in zip(targets, weights, strict=True)))
+    return [0, *np.cumsum(counts)[:-1].tolist()]
+
+
+def _count_used(Y: Any, sample_weight: Any) -> int:
+    return len(Y) if sample_weight is None else int(np.count_nonzero(_floats(sample_weight) > 0.0))
+
+
+def _of_block(X: Any, Y: Any, sample_weight: Any, empty: Folds, start: int) -> Folds:
+    """Return the moments of a block, which may have no rows, after so many rows of others."""
     if len(X) == 0 and len(Y) == 0:
         return empty
     if len(X) != len(Y):
         raise ValueError(f"X and Y must have the same number of rows in each block; got {len(X)} and {len(Y)}")
-    return with_rows(empty, _floats(X), _floats(Y), block_weights(sample_weight, len(X)))
+    return with_rows(empty, _floats(X), _floats(Y), block_weights(sample_weight, len(X)), start)
 
 
 def block_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:

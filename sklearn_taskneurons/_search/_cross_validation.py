@@ -12,10 +12,7 @@ from sklearn_taskneurons._search._triangular import triangular
 def check_folds(n_folds: int) -> None:
     """Raise ValueError unless there is a fold to leave out and another one to fit."""
     if n_folds < 2:
-        raise ValueError(
-            "selection='cv' needs rows of positive weight in at least two folds, to which rows belong in turn; "
-            f"got {n_folds} such fold"
-        )
+        raise ValueError(f"selection='cv' needs rows of positive weight in at least two folds; got {n_folds} such fold")
 
 
 class CrossValidation:

@@ -20,7 +20,7 @@ from sklearn_taskneurons._search import (
     search,
 )
 from sklearn_taskneurons._search._block_moments import block_moments as moments_of_folds
-from sklearn_taskneurons._search._folds import joined
+from sklearn_taskneurons._search._folds import folds_of, joined
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
@@ -170,15 +170,33 @@ def test_partitions_without_rows_add_nothing(table, workers):
 
 
 @pytest.mark.parametrize("size", [80, 7])
-def test_folds_are_those_of_all_rows_one_after_the_other(table, size):
+@pytest.mark.parametrize("weighted", [True, False])
+def test_folds_are_those_of_all_rows_one_after_the_other(table, size, weighted):
     X, Y, weight = table
     weight = np.where(np.arange(len(X)) % 3 == 0, 0.0, weight)
     blocks = [da.from_array(array, chunks=(size, *array.shape[1:])) for array in (X, Y, weight)]
+    weight, blocks = (weight, blocks) if weighted else (np.ones(len(X)), blocks[:2])
     folds = moments_of_folds(*blocks, forms=[Form(True, 2)], n_folds=5)
-    used = np.flatnonzero(weight)
-    for fold, (moments,) in enumerate(folds):
-        rows = used[fold::5]
+    for (moments,), rows in zip(folds, rows_of_folds(weight), strict=True):
         check_equal(moments, Moments(2, per_feature=True).update(X[rows], Y[rows], weight[rows]))
+
+
+def test_lengths_that_are_not_known_are_counted(table):
+    pd = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe", exc_type=ImportError)
+    X, Y, _ = table
+    parts = dd.from_pandas(pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "y": Y[:, 0]}), npartitions=7)
+    few = parts[parts["b"] < 1.0]
+    kept = X[:, 1] < 1.0
+    expected = [Moments(2).update(X[rows, :2], Y[rows, 0]) for rows in rows_of_folds(kept.astype(float))]
+    arrays = few[["a", "b"]].to_dask_array(), few["y"].to_dask_array()
+    for data in ((few[["a", "b"]], few["y"]), arrays):
+        for (moments,), one in zip(moments_of_folds(*data, forms=[Form(False, 2)], n_folds=5), expected, strict=True):
+            check_equal(moments, one)
+
+
+def rows_of_folds(weight):
+    return [(folds_of(weight, 5) == fold) & (weight > 0.0) for fold in range(5)]
 
 
 def test_parts_that_are_merged_stay_as_they_are(table):
