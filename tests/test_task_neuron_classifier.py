@@ -8,6 +8,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import compute_sample_weight
 
 from sklearn_taskneurons import TaskNeuronClassifier, VSRClassifier, VSRRegressor
+from sklearn_taskneurons._network._classifier import _unsmoothed
 from sklearn_taskneurons._validation import class_weights
 
 
@@ -29,11 +30,11 @@ class TestClassifier:
         X = np.random.default_rng(0).normal(size=(1000, 2))
         y = np.zeros(1000, dtype=int)
         y[np.argsort(-X[:, 0])[:n_rare]] = 1
-        parameters = {"formula": "x", "max_epochs": 30, "early_stopping": False, "random_state": 0}
-        auto = TaskNeuronClassifier(**parameters).fit(X, y).predict_proba(X)[:, 1].mean()
-        assert auto == pytest.approx(n_rare / 1000, rel=0.2)
-        much = TaskNeuronClassifier(**parameters, label_smoothing=0.1).fit(X, y).predict_proba(X)[:, 1].mean()
-        assert much > 1.5 * auto
+        share = n_rare / 1000
+        model = TaskNeuronClassifier("x", max_epochs=30, early_stopping=False, random_state=0).fit(X, y)
+        smoothing = model.net_.criterion_.label_smoothing
+        assert (1 - smoothing) * share + smoothing / 2 == pytest.approx(1.1 * share)  # what they learn
+        assert model.predict_proba(X)[:, 1].mean() == pytest.approx(share, rel=0.2)
 
     def test_classes_of_like_size_are_smoothed_by_a_tenth(self):
         X, y = load_iris(return_X_y=True)
@@ -42,6 +43,23 @@ class TestClassifier:
             for part in ("auto", 0.1)
         )
         assert_array_equal(auto.predict_proba(X), given.predict_proba(X))
+
+    @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
+    def test_probabilities_are_those_of_the_labels_and_not_of_the_smoothed_ones(self, smoothing):
+        group = np.arange(2000) % 2
+        y = np.where(np.arange(2000) % 50 < 2, 1 - group, group)  # of each group 2 in 50 have the other label
+        model = TaskNeuronClassifier("x", label_smoothing=smoothing, max_epochs=20, early_stopping=False, random_state=0)
+        probabilities = model.fit(group[:, None], y).predict_proba([[0.0], [1.0]])
+        assert_allclose(probabilities, [[0.96, 0.04], [0.04, 0.96]], atol=0.015)
+
+    def test_what_is_taken_out_leaves_the_order_and_nothing_at_0(self):
+        learned = np.random.default_rng(0).dirichlet([0.1] * 4, size=500)
+        meant = np.exp(_unsmoothed(np.log(learned), 0.1))
+        assert_allclose(meant.sum(axis=1), 1.0)
+        assert (meant > 0.0).all()
+        assert_array_equal(meant.argsort(axis=1), learned.argsort(axis=1))
+        sure = learned.min(axis=1) > 0.05  # each of them more than what smoothing gives to all
+        assert_allclose(meant[sure], (learned[sure] - 0.025) / 0.9)
 
     def test_partial_fit_needs_the_classes_once(self):
         X, y = load_iris(return_X_y=True)

@@ -89,7 +89,7 @@ class ConvTaskNeuronClassifier(NetworkClassifierMixin, BaseConvTaskNeuron):
     label_smoothing : float or "auto", default="auto"
         The part of the probability of an image's class that is spread over all classes while the network is trained, in [0, 1).
         "auto" is 0.1, or less where it would raise the mean probability of the rarest class by more than a tenth of its share
-        of the first images.
+        of the first images. It is taken out of the probabilities that are predicted.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by label, at least 0; "balanced" weighs every class the same, whatever its number of images. One
         of weight 0 is not learned, but remains one of ``classes_``.

@@ -91,7 +91,7 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
     label_smoothing : float or "auto", default="auto"
         The part of the probability of a row's class that is spread over all classes while the network is trained, in [0, 1).
         "auto" is 0.1, or less where it would raise the mean probability of the rarest class by more than a tenth of its share
-        of the first rows.
+        of the first rows. It is taken out of the probabilities that are predicted.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by label, at least 0; "balanced" weighs every class the same, whatever its number of rows. One
         of weight 0 is not learned, but remains one of ``classes_``.

@@ -125,7 +125,8 @@ class TestNetwork:
 
     def test_its_members_are_networks_of_convolutions(self, digits):
         X, y = digits
-        model = classifier(n_members=2, kernel_size=(3, 5), pooling="average", pool_size=(2, 1), activation="tanh").fit(X, y)
+        how = {"kernel_size": (3, 5), "pooling": "average", "pool_size": (2, 1), "activation": "tanh"}
+        model = classifier(n_members=2, label_smoothing=0.0, **how).fit(X, y)
         networks = model.net_.module_.networks
         assert all(isinstance(network, TaskNeuronCNN) for network in networks)
         expected = TaskNeuronCNN((1, 8, 8), (4,), 10, "x**2 + x", (3, 5), "tanh", False, "average", (2, 1))
