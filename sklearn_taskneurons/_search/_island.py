@@ -18,7 +18,7 @@ from sklearn_taskneurons._search._scores import Scorer, Scores, quantised
 from sklearn_taskneurons._search._state import Island, copied
 from sklearn_taskneurons._threads import single_blas_thread
 
-_FIRST_PART: Final = 32
+_FIRST_PART: Final = 4
 _OPTIMISED: Final = 16  # programs of a generation whose constants are optimised
 _SECONDS_OF_A_PART: Final = 0.1
 

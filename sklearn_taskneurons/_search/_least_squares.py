@@ -132,12 +132,14 @@ class LeastSquares:
     ----------
     n_columns : int
         Columns without that of ones.
+    means : ndarray of float64, shape (C - 1,)
+        Their weighted means.
     """
 
     def __init__(self, factor: Floats, targets: Targets) -> None:
         self.targets = targets
         self.n_columns = factor.shape[1] - 1
-        self._means: Floats = factor[0, 1:] / targets.origin
+        self.means: Floats = factor[0, 1:] / targets.origin
         centred = factor[1 : factor.shape[1], 1:]
         norms = np.linalg.norm(centred, axis=0)
         # A column that is constant but for rounding must not explain anything.
@@ -162,7 +164,32 @@ class LeastSquares:
         coefficients = np.where(is_whole, whole * norms, coefficients)
         loss = float(targets.loss(targets.centred - matrix @ coefficients))
         coefficients = np.where(is_whole, whole, coefficients / norms)
-        return Solution(loss, rank, targets.intercept(self._means[columns] @ coefficients), coefficients)
+        return Solution(loss, rank, targets.intercept(self.means[columns] @ coefficients), coefficients)
+
+    def leverages(self, columns: Ints, deviations: Floats) -> Floats:
+        """Return the variances of predictions in units of that of the residuals, but for that of the mean.
+
+        Parameters
+        ----------
+        columns : ndarray of intp, shape (n,)
+            The columns of a fit; one that those before it make up has no part in it.
+        deviations : ndarray of float64, shape (M, n)
+            By how much the columns differ from their means where the predictions are made.
+
+        Returns
+        -------
+        ndarray of float64, shape (M,)
+            Infinite where the numbers are beyond what they can be.
+        """
+        triangle = np.linalg.qr(self._columns[:, columns], mode="r")
+        own = np.abs(np.diagonal(triangle)) > _ROUNDING
+        if not own.all():
+            return self.leverages(columns[own], deviations[:, own])
+        if not np.isfinite(deviations).all():
+            return np.full(len(deviations), np.inf)
+        solved, _ = dtrtrs(triangle, (deviations / self._norms[columns]).T, trans=1)
+        result: Floats = np.einsum("km,km->m", solved, solved)
+        return result
 
 
 def _least_squares(matrix: Floats, targets: Floats, tolerance: float) -> tuple[Floats, int]:

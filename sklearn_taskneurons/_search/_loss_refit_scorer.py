@@ -16,6 +16,7 @@ from sklearn_taskneurons._search._scores import FrontEntry
 
 _STEPS: Final = 2  # after a fit by least squares, for programs to be compared
 _STEPS_OF_ALL: Final = 10  # for the weights that the fit of all powers gives the rows
+_ROWS_OF_A_COLUMN: Final = 50  # of more rows, which would cost as many times more, that fit is hardly another one
 _BUDGET: Final = 1 << 28  # bytes of the powers of all rows, which are kept where they are no more
 
 
@@ -45,6 +46,7 @@ class LossRefitScorer(RefitScorer):
         self._moments = moments
         self._rows = rows
         self._fitter = fitter
+        self._loss = loss
         self._best: dict[int, Solution] = {}
         # As many terms would fit any data.
         self._most_terms = max(1, rows.n_rows // 3)
@@ -95,7 +97,9 @@ class LossRefitScorer(RefitScorer):
             return self._values(X, every)
 
         start = self._least_squares.solve(every)
-        found = self._fitter.solve(columns, self._size, starts=[start], most_steps=_STEPS_OF_ALL)
+        rows = self._rows.thinned(_ROWS_OF_A_COLUMN * self._moments.n_columns)
+        fitter = self._fitter if rows is self._rows else LossFitter(rows, self._loss)
+        found = fitter.solve(columns, self._size, starts=[start], most_steps=_STEPS_OF_ALL)
         return None if found is None else self._fitter.least_squares(columns, self._size, found)
 
     def _values(self, X: Floats, columns: Any) -> Floats:

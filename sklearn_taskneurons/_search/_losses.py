@@ -92,7 +92,10 @@ class Loss:
     def _check(self) -> None:
         """Raise ValueError unless a few residuals get losses as described."""
         trial = torch.tensor(_TRIAL, dtype=torch.float64, requires_grad=True)
-        wanted = f"loss must return a float64 tensor of shape {tuple(trial.shape)} for one of this shape, the residuals"
+        shape = tuple(trial.shape)
+        wanted = (
+            f"loss must return, by functions of torch, a float64 tensor of shape {shape} for one of this shape, the residuals"
+        )
         try:
             value = self._function(trial)
         except Exception as error:  # whatever a function of something else stumbles over

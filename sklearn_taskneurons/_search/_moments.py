@@ -44,6 +44,8 @@ class Moments:
         Upper triangular; C columns (the first for the constant 1), then one for each output.
     radius : ndarray of float64, shape (1,) or (D,)
         Powers of two with ``abs(x) <= r``.
+    low, high : ndarray of float64, shape (D,)
+        The smallest and the largest number of each feature.
     shift : ndarray of float64, shape (O,)
         The first targets seen, taken off all: means that are large against the spread then cost no digits.
     total_weight : float
@@ -62,6 +64,8 @@ class Moments:
         self._factor: Floats = np.zeros((0, 0))  # of the columns less _centre
         self._centre: Floats = np.zeros(0)
         self.radius: Floats = np.zeros(0)
+        self.low: Floats = np.zeros(0)
+        self.high: Floats = np.zeros(0)
         self.shift: Floats = np.zeros(0)
         self.total_weight = 0.0
         self.weight_norm = 0.0
@@ -111,13 +115,15 @@ class Moments:
                 return self
             X, Y, sample_weight = X[used], Y[used], sample_weight[used]
         with np.errstate(all="ignore"):
-            largest = self._largest(X)
+            low, high = X.min(axis=0), X.max(axis=0)
+            largest = self._largest(low, high)
             # A finite sum says it at once, but that of finite numbers may overflow.
             if not all(map(isfinite, largest)) or not (isfinite(Y.sum()) or np.isfinite(Y).all()):
                 raise ValueError("X and Y must be finite; got a NaN or an infinity")
             self.rebase(largest)
             if not self.n_rows:
-                self.shift = Y[0].copy()
+                self.shift, self.low, self.high = Y[0].copy(), low, high
+            self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
             n_columns = self.n_columns + self.n_outputs
             n_bytes = _WIDE_BLOCK_BYTES if self.per_feature else _BLOCK_BYTES
             block = max(4 * n_columns, n_bytes // (8 * (n_columns + 2 * self.n_features)))
@@ -146,7 +152,7 @@ class Moments:
         if self.n_rows == 0:
             self.n_features, self.n_outputs = other.n_features, other.n_outputs
             self.radius, self._centre, self.shift = other.radius, other._centre, other.shift
-            self._factor = other._factor
+            self._factor, self.low, self.high = other._factor, other.low, other.high
         elif (self.n_features, self.n_outputs) != (other.n_features, other.n_outputs):
             raise ValueError(
                 f"moments must agree in features and outputs; got {self.n_features, self.n_outputs} "
@@ -155,6 +161,7 @@ class Moments:
         else:
             self.rebase(other.radius.tolist())
             self._factor = _stacked([self._factor, other.aligned(self)._factor])
+            self.low, self.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
         self.total_weight += other.total_weight
         self.weight_norm = hypot(self.weight_norm, other.weight_norm)
         self.n_rows += other.n_rows
@@ -230,11 +237,10 @@ class Moments:
         fill = _fill_powers if self.per_feature else _fill_sums
         fill(powers, X.T, 1.0 / self.radius[:, None])
 
-    def _largest(self, X: Floats) -> list[float]:
+    def _largest(self, low: Floats, high: Floats) -> list[float]:
         """Return the largest magnitude of all, or that of each feature; nan where there is one."""
-        if self.per_feature:
-            return list(np.maximum(X.max(axis=0), -X.min(axis=0)).tolist())
-        return [max(float(X.max()), -float(X.min()))]
+        magnitudes = np.maximum(high, -low)
+        return list(magnitudes.tolist()) if self.per_feature else [float(magnitudes.max())]
 
     def _check(self, X: Floats, Y: Floats) -> None:
         """Compare the shapes with those of the rows seen so far."""

@@ -12,6 +12,7 @@ from sklearn_taskneurons._search._formulas import complexity, constant_entry, pa
 from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, Targets
 from sklearn_taskneurons._search._moments import Moments
 from sklearn_taskneurons._search._population import Floats, Ints, Population
+from sklearn_taskneurons._search._reach import Reach
 from sklearn_taskneurons._search._schedule import Schedule
 from sklearn_taskneurons._search._scores import FrontEntry, Scorer, Scores
 from sklearn_taskneurons._search._supports import degrees, supports
@@ -49,6 +50,7 @@ class RefitScorer(Scorer):
         targets.check_range()
         self._data = moments.fingerprint()
         self._least_squares = LeastSquares(moments.factor[:, : moments.n_columns], targets)
+        self._reach = Reach(moments, self._least_squares) if folds else None
         self.reports_at_once = not folds
         self._cross_validation = _cross_validation([fold.aligned(moments) for fold in folds]) if folds else None
         self._fits: dict[int, Solution] = {}
@@ -105,7 +107,8 @@ class RefitScorer(Scorer):
         formulas = tuple(Formula.from_expression(expression) for expression in expressions)
         n_coefficients = (fit.rank + 1) * self.n_outputs
         entry = FrontEntry(complexity(formulas), fit.loss, n_coefficients, formulas, self._fold_losses(support))
-        return entry._replace(powers=math.log(math.comb(self.largest_power, len(powers))))
+        reach = 0.0 if self._reach is None else self._reach.of(powers, self._columns(powers), fit.loss, fit.rank)
+        return entry._replace(powers=math.log(math.comb(self.largest_power, len(powers))), reach=reach)
 
     def _fold_losses(self, support: int) -> tuple[float, ...]:
         """Return the losses on the folds of the powers in a support."""

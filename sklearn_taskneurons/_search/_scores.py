@@ -61,6 +61,9 @@ class FrontEntry(NamedTuple):
         The logarithm of the number of formulas among which a search finds one of this size; 0 where these are few.
     powers : float
         That of the number of sets of as many powers, for a polynomial.
+    reach : float
+        The largest standard error of the prediction a little beyond the rows, in standard deviations of the targets; 0 where it
+        is not known.
     """
 
     complexity: int
@@ -71,6 +74,7 @@ class FrontEntry(NamedTuple):
     deviance: float | None = None
     choices: float = 0.0
     powers: float = 0.0
+    reach: float = 0.0
 
 
 class Optimizer(Protocol):

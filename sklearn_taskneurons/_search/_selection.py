@@ -11,6 +11,9 @@ from sklearn_taskneurons._search._scores import LOSS_FLOOR, FrontEntry
 
 # By how much, in relation, a cross-validated loss must be lower than that of a simpler formula: less is as likely luck.
 TOLERANCE: Final = 0.02
+# How large the standard error of a prediction may be a little beyond the rows, in standard deviations of the targets: where it
+# is larger, their mean is the better guess.
+MOST_REACH: Final = 1.0
 # Of the residuals, numbers that are not fitted by coefficients; fewer are small by luck, as there are many formulas.
 FEWEST_LEFT: Final = 3
 
@@ -60,6 +63,7 @@ def _cv(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
     """Return the negative held-out loss beyond what is hardly more than the least one, 0 where there is nothing beyond."""
     losses = np.array([entry.fold_losses for entry in front])
     losses = np.maximum(losses, LOSS_FLOOR / losses.shape[1])
+    losses[[entry.reach > MOST_REACH for entry in front]] = math.inf
     with np.errstate(invalid="ignore"):  # where a formula is not finite on a fold
         differences = losses - losses[np.argmin(losses.sum(axis=1))]
         standard_errors = differences.std(axis=1, ddof=1) * math.sqrt(losses.shape[1])
@@ -110,9 +114,9 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
         taken for no less than what they would of noise; -inf where they leave 3 numbers of the residuals or fewer, unless they
         fit exactly.
         "cv" is 0 for a formula whose cross-validated loss exceeds the least one by a standard error of their difference, from
-        one fold to another [4]_, or by 2 % at most, and negative by what is beyond it. "knee" is how far the logarithm of the
-        loss lies below the line from the simplest formula to the last, over the fall of that line [2]_, and "bic" where none
-        lies below. "loss" is the negative loss.
+        one fold to another [4]_, or by 2 % at most, and negative by what is beyond it; -inf for one whose reach is larger
+        than 1. "knee" is how far the logarithm of the loss lies below the line from the simplest formula to the last, over the
+        fall of that line [2]_, and "bic" where none lies below. "loss" is the negative loss.
 
     Returns
     -------
