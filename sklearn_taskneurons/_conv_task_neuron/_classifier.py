@@ -28,7 +28,7 @@ class ConvTaskNeuronClassifier(NetworkClassifierMixin, BaseConvTaskNeuron):
     search : VSRRegressor, VSRClassifier or None, default=None
         How "auto" searches. It is cloned, sees the scaled codes and the classes' indicators, or the labels for a classifier,
         and its parameters can be reached as ``search__generations``, not those of None, which tries all polynomials of
-        degree 2 at most, and beside what it finds the products of inner products.
+        degree 2 at most, and beside what it finds the products of inner products. Its ``selection="auto"`` is "bic".
     code_size : int or "auto", default="auto"
         How many numbers the autoencoder makes of an image, at least 1; "auto" is 16, and never more than pixels.
     channels : int or sequence of int, default=(32, 64)

@@ -253,6 +253,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         search = default_search(X.shape[1], len(X), self._max_degree) if self.search is None else clone(self.search)
         if search.random_state is None:
             search.set_params(random_state=seed)
+        if search.selection == "auto":
+            # How formulas go on beyond the rows does not matter to a network, which bounds its inputs.
+            search.set_params(selection="bic")
         left = share_of_time(deadline)
         if left is not None:
             search.set_params(max_time=left if search.max_time is None else min(left, search.max_time))

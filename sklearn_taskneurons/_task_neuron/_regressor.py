@@ -21,7 +21,7 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
     search : VSRRegressor or None, default=None
         How "auto" searches. It is cloned, sees the scaled inputs and the standardized targets, and its parameters can be
         reached as ``search__generations``, not those of None, which tries all polynomials, of degree 8 at most, and beside
-        what it finds the products of inner products.
+        what it finds the products of inner products. Its ``selection="auto"`` is "bic".
     hidden_layer_sizes : int or sequence of int, default=(64, 32)
         The number of neurons of each hidden layer, each at least 1. An empty sequence is a single layer of neurons.
     hidden_formula : str or Formula, default="x"

@@ -68,8 +68,8 @@ class RowBlocks:
 
     @property
     def first(self):
-        """Moments that know the numbers of features and outputs."""
-        return self.parts[0][0]
+        """Moments that know the numbers of features and outputs: of a part that has rows, if there are any."""
+        return next((part[0] for part in self.parts if part[0].n_rows), self.parts[0][0])
 
     def scorer(self, forms, *, linear_scaling, refit_constants, cross_validate) -> Scorer:
         """Return what scores programs in some of the forms, of no larger degree, against all rows."""

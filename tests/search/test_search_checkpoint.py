@@ -15,6 +15,7 @@ import pytest
 from sklearn_taskneurons import make_function
 from sklearn_taskneurons._search import Moments, MomentScorer, RefitScorer, Rows, RowScorer, SearchSettings, make_scorer, search
 from sklearn_taskneurons._search import _checkpoint as checkpoint
+from sklearn_taskneurons._search import _island as island
 from sklearn_taskneurons._search._fingerprint import differences, fingerprint
 from sklearn_taskneurons.formula.functions import FUNCTIONS
 
@@ -171,7 +172,7 @@ def test_a_search_out_of_time_goes_on_from_its_last_whole_round(cubic, tmp_path)
 
         def score(self, population, bank):
             self.calls += 1
-            if self.calls == 15:  # a round has 6 to 12, as parts of a generation are scored together or not
+            if self.calls == 15:  # a round has 6: one for each island and generation
                 monkeypatch.setattr("time.monotonic", lambda: clock["deadline"] + 1.0)
             return super().score(population, bank)
 
@@ -179,6 +180,7 @@ def test_a_search_out_of_time_goes_on_from_its_last_whole_round(cubic, tmp_path)
     moments = Moments(7, per_feature=True).update(*cubic)
     clock["deadline"] = time.monotonic() + 1000.0
     with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(island, "_FIRST_PART", 60)  # a generation in one part, however long it takes
         stopped = search(
             Slow(moments), settings, np.random.default_rng(0), **ISLANDS, checkpoint=path, deadline=clock["deadline"]
         )
