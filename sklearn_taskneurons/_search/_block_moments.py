@@ -58,11 +58,8 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[
     if len(set(counts)) > 1:
         raise ValueError(f"X, Y and sample_weight must have the same number of blocks of rows; got {counts}")
     of_block, merged = dask.delayed(_of_block, pure=False), dask.delayed(joined, pure=False)
-    starts = (
-        _starts(dask, getattr(X, "chunks", getattr(Y, "chunks", None)), columns[1], columns[2])
-        if n_folds > 1
-        else [0] * len(columns[0])
-    )
+    chunks = getattr(X, "chunks", getattr(Y, "chunks", None))
+    starts = _starts(dask, chunks, columns[1], columns[2]) if n_folds > 1 else [0] * len(columns[0])
     parts = [of_block(*block, empty, start) for *block, start in zip(*columns, starts, strict=True)]
     while len(parts) > 1:
         parts = [merged(parts[start : start + _MERGED_AT_ONCE]) for start in range(0, len(parts), _MERGED_AT_ONCE)]
