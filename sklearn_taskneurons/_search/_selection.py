@@ -14,6 +14,8 @@ TOLERANCE: Final = 0.02
 # How large the standard error of a prediction may be a little beyond the rows, in standard deviations of the targets: where it
 # is larger, their mean is the better guess.
 MOST_REACH: Final = 1.0
+# On which part of the folds a formula is better than the simplest one where this is not to be taken.
+MOST_FOLDS: Final = 0.8
 # Of the residuals, numbers that are not fitted by coefficients; fewer are small by luck, as there are many formulas.
 FEWEST_LEFT: Final = 3
 
@@ -64,13 +66,23 @@ def _cv(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
     losses = np.array([entry.fold_losses for entry in front])
     losses = np.maximum(losses, LOSS_FLOOR / losses.shape[1])
     losses[[entry.reach > MOST_REACH for entry in front]] = math.inf
-    with np.errstate(invalid="ignore"):  # where a formula is not finite on a fold
+    scores = _beyond_the_least(losses)
+    # A row that lies far out, whose fold no formula predicts from the others, would leave the constant alone.
+    is_better = np.mean(losses < (1.0 - TOLERANCE) * losses[0], axis=1) >= MOST_FOLDS
+    if scores[0] == 0.0 and is_better.any():
+        scores = _beyond_the_least(np.where(is_better[:, None], losses, math.inf))
+    result: list[float] = scores.tolist()
+    return result
+
+
+def _beyond_the_least(losses: Floats) -> Floats:
+    """Return the scores of losses on F folds, shape (P, F), -inf for formulas that are not finite on each."""
+    with np.errstate(invalid="ignore"):
         differences = losses - losses[np.argmin(losses.sum(axis=1))]
         standard_errors = differences.std(axis=1, ddof=1) * math.sqrt(losses.shape[1])
         hardly_more = np.maximum(standard_errors, TOLERANCE * losses.sum(axis=1).min())
         scores = np.minimum(hardly_more - differences.sum(axis=1), 0.0)
-    result: list[float] = np.where(np.isnan(scores), -math.inf, scores).tolist()
-    return result
+    return np.where(np.isnan(scores), -math.inf, scores)
 
 
 def _knee(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
@@ -114,9 +126,10 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
         taken for no less than what they would of noise; -inf where they leave 3 numbers of the residuals or fewer, unless they
         fit exactly.
         "cv" is 0 for a formula whose cross-validated loss exceeds the least one by a standard error of their difference, from
-        one fold to another [4]_, or by 2 % at most, and negative by what is beyond it; -inf for one whose reach is larger
-        than 1. "knee" is how far the logarithm of the loss lies below the line from the simplest formula to the last, over the
-        fall of that line [2]_, and "bic" where none lies below. "loss" is the negative loss.
+        one fold to another [4]_, or by 2 % at most, and negative by what is beyond it; -inf for one whose reach is larger than
+        1. Where that is the simplest formula, and others are better than it in four of five folds, it and those that are not
+        have -inf. "knee" is how far the logarithm of the loss lies below the line from the simplest formula to the last, over
+        the fall of that line [2]_, and "bic" where none lies below. "loss" is the negative loss.
 
     Returns
     -------

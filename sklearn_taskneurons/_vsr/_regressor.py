@@ -117,12 +117,12 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         refitted constants exceeds the least one by no more than a standard error of the difference [7]_, or 2 %: of five rows
         of positive weight, one behind the other, each is in another fold, in an order as if drawn at random, and no second pass
         over the data is needed. Polynomials of powers above 1 are left out, with a score of -inf, whose standard error, where
-        one feature is half its range beyond its values, is larger than the standard deviation of `y`. "bic" is the one with the
-        best Bayesian information criterion [4]_; "mdl" the one by which the targets have the shortest description, by
-        normalized maximum likelihood [8]_; "knee" that where the logarithm of the loss lies farthest below the line from the
-        simplest formula to the last [5]_, and "bic" where none lies below it; "loss" the one with the least loss. "auto" is
-        "cv" from 100 rows on and "mdl" for fewer, but "bic" with functions that are no polynomials, where `refit_constants` is
-        False and for another `loss`.
+        one feature is half its range beyond its values, is larger than the standard deviation of `y`; and the simplest formula,
+        where others are better in four folds. "bic" is the one with the best Bayesian information criterion [4]_; "mdl" the one
+        by which the targets have the shortest description, by normalized maximum likelihood [8]_; "knee" that where the
+        logarithm of the loss lies farthest below the line from the simplest formula to the last [5]_, and "bic" where none lies
+        below it; "loss" the one with the least loss. "auto" is "cv" from 100 rows on and "mdl" for fewer, but "bic" with
+        functions that are no polynomials, where `refit_constants` is False and for another `loss`.
     max_time : float or None, default=None
         After how many seconds, above 0, the search ends with the best so far. Where programs are evaluated on the rows, a
         tenth of it is kept for the formulas of the front, of which the best are fitted first.

@@ -62,3 +62,39 @@ def test_selection_weighs_loss_against_coefficients():
     assert np.argmax(selection_scores([entry(0.0, 5), entry(0.0, 2)], 100.0)) == 1
     with pytest.raises(ValueError, match="criterion must be one of"):
         selection_scores(front, 100.0, "aic")
+
+
+class TestCrossValidation:
+    """Losses of five folds, those of the constant first."""
+
+    CONSTANT = (0.2, 0.2, 0.21, 0.19, 0.2)
+    LINE = (0.1, 0.1, 0.11, 0.1, 0.1)
+
+    def scores(self, *losses, reach=0.0):
+        front = [entry(sum(folds), place)._replace(fold_losses=tuple(folds)) for place, folds in enumerate(losses)]
+        front[-1] = front[-1]._replace(reach=reach)
+        return selection_scores(front, 100.0, "cv")
+
+    def test_the_simplest_of_what_is_hardly_worse_than_the_best_is_taken(self):
+        better, best = [0.08, 0.09, 0.09, 0.08, 0.08], [0.08, 0.09, 0.08, 0.08, 0.08]
+        scores = self.scores(self.CONSTANT, self.LINE, better, best)
+        assert np.flatnonzero(scores == 0.0).tolist() == [2, 3]
+        assert (scores[:2] < 0.0).all()
+
+    def test_what_reaches_too_far_is_not(self):
+        best = [0.05] * 5
+        assert self.scores(self.CONSTANT, self.LINE, best, reach=1.0)[2] == 0.0
+        scores = self.scores(self.CONSTANT, self.LINE, best, reach=1.1)
+        assert scores.tolist() == [scores[0], 0.0, -np.inf]
+
+    def test_one_row_far_out_does_not_leave_the_constant_alone(self):
+        scores = self.scores(self.CONSTANT, [*self.LINE[:4], 9.0], [*self.LINE[:4], 1e6])
+        assert np.argmax(scores) == 1
+        assert scores[0] == -np.inf
+
+    def test_two_bad_folds_do(self):
+        scores = self.scores(self.CONSTANT, [*self.LINE[:3], 9.0, 0.3])
+        assert np.argmax(scores) == 0
+
+    def test_nothing_but_noise_leaves_it(self):
+        assert np.argmax(self.scores(self.CONSTANT, [0.197, 0.199, 0.206, 0.187, 0.21])) == 0
