@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import compute_sample_weight
 
 from sklearn_taskneurons import TaskNeuronClassifier, VSRClassifier, VSRRegressor
-from sklearn_taskneurons._network._classifier import _unsmoothed
+from sklearn_taskneurons._training import CrossEntropyLoss
 from sklearn_taskneurons._validation import class_weights
 
 
@@ -52,9 +52,14 @@ class TestClassifier:
         probabilities = model.fit(group[:, None], y).predict_proba([[0.0], [1.0]])
         assert_allclose(probabilities, [[0.96, 0.04], [0.04, 0.96]], atol=0.015)
 
+    def test_the_net_says_the_same_as_the_estimator(self):
+        X, y = load_iris(return_X_y=True)
+        model = TaskNeuronClassifier("x", max_epochs=5, random_state=0).fit(X, y)
+        assert_allclose(model.net_.predict(model.scaler_.transform(X).astype(np.float32)), model.predict_proba(X), atol=1e-6)
+
     def test_what_is_taken_out_leaves_the_order_and_nothing_at_0(self):
         learned = np.random.default_rng(0).dirichlet([0.1] * 4, size=500)
-        meant = np.exp(_unsmoothed(np.log(learned), 0.1))
+        meant = np.exp(CrossEntropyLoss(0.1).log_probabilities(np.log(learned)[:, None]))
         assert_allclose(meant.sum(axis=1), 1.0)
         assert (meant > 0.0).all()
         assert_array_equal(meant.argsort(axis=1), learned.argsort(axis=1))

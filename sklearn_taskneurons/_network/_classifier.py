@@ -4,7 +4,6 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -22,8 +21,6 @@ from sklearn_taskneurons._vsr._targets import class_indicators
 # Smoothing brings rare classes nearer to the others: of "auto", their mean probability is to grow by no larger a share.
 MOST_EXCESS = 0.1
 MOST_LABEL_SMOOTHING = 0.1
-# The least part of a learned probability that is meant by it.
-LEAST_MEANT = 0.05
 
 
 class NetworkClassifierMixin(ClassifierMixin):
@@ -159,9 +156,8 @@ class NetworkClassifierMixin(ClassifierMixin):
         ndarray of shape (n_samples, n_classes)
             The natural logarithms, float64, in the order of ``classes_``.
         """
-        log_probabilities = log_softmax(self._outputs(X), axis=-1)
-        log_mean = logsumexp(log_probabilities, axis=1) - np.log(log_probabilities.shape[1])
-        return _unsmoothed(log_mean, self.net_.criterion_.label_smoothing)
+        outputs = self._outputs(X)
+        return self.net_.criterion_.log_probabilities(outputs)
 
     def _validated(self, X, y, sample_weight, first):
         X, y = self._validate(X, y, reset=first, ensure_min_samples=2 if first else 1)
@@ -204,20 +200,6 @@ def _label_smoothing(shares):
     rarest = shares[shares > 0].min()
     gap = 1 / len(shares) - rarest
     return min(MOST_LABEL_SMOOTHING, MOST_EXCESS * rarest / gap) if gap > 0 else MOST_LABEL_SMOOTHING
-
-
-def _unsmoothed(log_probabilities, smoothing):
-    """Return logarithms of the probabilities p that a network means by those that it has learned, (1 - s) * p + s / K.
-
-    Less than s / K, which those of no p are, counts as little: in the same order, so that none is 0.
-    """
-    if not smoothing:
-        return log_probabilities
-    learned = np.exp(log_probabilities)
-    meant = (learned - smoothing / learned.shape[1]) / (1 - smoothing)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_meant = np.fmax(np.log(meant), np.log(LEAST_MEANT) + log_probabilities)
-    return log_softmax(log_meant, axis=1)
 
 
 def _classes(labels):

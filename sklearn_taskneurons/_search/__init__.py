@@ -11,7 +11,7 @@ from sklearn_taskneurons._search._joint_scorer import JointScorer
 from sklearn_taskneurons._search._losses import LOSS_NAMES, Loss
 from sklearn_taskneurons._search._make_scorer import make_moment_scorer, make_scorer
 from sklearn_taskneurons._search._moment_scorer import MomentScorer
-from sklearn_taskneurons._search._moments import Moments, norm_of
+from sklearn_taskneurons._search._moments import Moments, equal_rows, norm_of
 from sklearn_taskneurons._search._refit_scorer import RefitScorer
 from sklearn_taskneurons._search._row_scorer import RowScorer
 from sklearn_taskneurons._search._rows import Rows
@@ -48,6 +48,7 @@ __all__ = [
     "count_used",
     "deadline_after",
     "distinct_terms",
+    "equal_rows",
     "folds_of",
     "forms_of",
     "lone_sum",

@@ -275,6 +275,19 @@ def norm_of(weights: Floats) -> float:
     return float(norm(weights, check_finite=False))
 
 
+def equal_rows(total_weight: float, weight_norm: float) -> float:
+    """Return for how many rows those of some weights count, by the sum and the root of the sum of squares of these.
+
+    A weight of 2 counts for two. Of small weights each row counts for itself where they are equal, and else all of them for as
+    many rows of equal weights as would leave an average as uncertain [1]_.
+
+    References
+    ----------
+    .. [1] L. Kish, "Survey Sampling", 1965, chapter 11.7.
+    """
+    return max(total_weight, (total_weight / weight_norm) ** 2)
+
+
 def _fill_powers(powers: Floats, features: Floats, scale: Floats) -> None:
     """Write the powers of each scaled feature, power by power, for features of shape (D, N) into one of (K * D, N)."""
     of_exponent = powers.reshape(-1, *features.shape)

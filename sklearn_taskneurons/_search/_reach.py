@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from sklearn_taskneurons._search._least_squares import LeastSquares
-from sklearn_taskneurons._search._moments import Moments
+from sklearn_taskneurons._search._moments import Moments, equal_rows
 from sklearn_taskneurons._search._population import Floats, Ints
 
 # How far beyond its values a feature goes, as a part of half their range.
@@ -31,8 +31,7 @@ class Reach:
         self._least_squares = least_squares
         self._wide = moments.n_features if moments.per_feature else 1
         weight = moments.total_weight
-        # As many rows as their weights count for.
-        self._n_rows = max(weight, (weight / moments.weight_norm) ** 2)
+        self._n_rows = equal_rows(weight, moments.weight_norm)
         self._share = weight / self._n_rows
         with np.errstate(all="ignore"):
             middle, half = moments.low / 2 + moments.high / 2, moments.high / 2 - moments.low / 2

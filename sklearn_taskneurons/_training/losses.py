@@ -1,12 +1,20 @@
 """Losses of a batch, for each member: the target comes alone, or as ``(target, weight)`` where the rows have weights."""
 
 from abc import ABC, abstractmethod
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.special import log_softmax, logsumexp
 from torch import Tensor, nn
 
+from sklearn_taskneurons._device import to_array
+
 Target: TypeAlias = Tensor | tuple[Tensor, Tensor]
+
+# The least part of a learned probability that is meant by it.
+LEAST_MEANT: Final = 0.05
 
 
 class MemberLoss(nn.Module, ABC):
@@ -16,9 +24,8 @@ class MemberLoss(nn.Module, ABC):
     its own, rows would count for more the lighter those beside them are.
     """
 
-    @staticmethod
     @abstractmethod
-    def prediction(outputs: Tensor) -> Tensor:
+    def prediction(self, outputs: Tensor) -> Tensor:
         """Return what the members predict together, by outputs (N, M, O)."""
 
     @abstractmethod
@@ -48,8 +55,7 @@ class MemberLoss(nn.Module, ABC):
 class SquaredErrorLoss(MemberLoss):
     """The squared error, averaged over outputs; targets (B, M, O)."""
 
-    @staticmethod
-    def prediction(outputs: Tensor) -> Tensor:
+    def prediction(self, outputs: Tensor) -> Tensor:
         """Return the mean over members."""
         return outputs.mean(1)
 
@@ -78,10 +84,25 @@ class CrossEntropyLoss(MemberLoss):
         super().__init__()
         self.label_smoothing = label_smoothing
 
-    @staticmethod
-    def prediction(outputs: Tensor) -> Tensor:
-        """Return the mean over members of the probabilities that belong to logits (N, M, C)."""
-        return torch.softmax(outputs, -1).mean(1)
+    def prediction(self, outputs: Tensor) -> Tensor:
+        """Return the probabilities that belong to logits (N, M, C), (N, C)."""
+        return torch.from_numpy(np.exp(self.log_probabilities(to_array(outputs)))).to(outputs)
+
+    def log_probabilities(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Return the logarithms of the probabilities of the labels that belong to logits (N, M, C), (N, C).
+
+        They are those p that a mean over members of (1 - s) * p + s / K means, where labels are smoothed by s. Less than s / K,
+        which those of no p are, counts as little: in the same order, so that none is 0.
+        """
+        log_members = log_softmax(outputs, axis=-1)
+        log_learned: NDArray[Any] = logsumexp(log_members, axis=1) - np.log(log_members.shape[1])
+        if not self.label_smoothing:
+            return log_learned
+        learned = np.exp(log_learned)
+        meant = (learned - self.label_smoothing / learned.shape[1]) / (1 - self.label_smoothing)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_meant = np.fmax(np.log(meant), np.log(LEAST_MEANT) + log_learned)
+        return np.asarray(log_softmax(log_meant, axis=1))
 
     def of_rows(self, y_pred: Tensor, y_true: Tensor) -> Tensor:
         return self._cross_entropy(y_pred, y_true, "none").view(y_true.shape)

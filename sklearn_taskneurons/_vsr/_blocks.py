@@ -12,6 +12,7 @@ from sklearn_taskneurons._search import (
     Scorer,
     block_moments,
     count_used,
+    equal_rows,
     make_moment_scorer,
     no_rows,
     norm_of,
@@ -88,16 +89,7 @@ def count_rows(weights):
 
 
 def count_of(total_weight, weight_norm):
-    """Return for how many rows those of some weights count, by the sum and the root of the sum of squares of these.
-
-    A weight of 2 counts for two. Of small weights each row counts for itself where they are equal, and else all of them for as
-    many rows of equal weights as would leave an average as uncertain [1]_.
-
-    References
-    ----------
-    .. [1] L. Kish, "Survey Sampling", 1965, chapter 11.7.
-    """
+    """Return the whole number of rows for which those of some weights count."""
     if not weight_norm > 0.0:
         return 0
-    n_equal = (total_weight / weight_norm) ** 2
-    return round(min(max(total_weight, n_equal), _MOST_ROWS))
+    return round(min(equal_rows(total_weight, weight_norm), _MOST_ROWS))
