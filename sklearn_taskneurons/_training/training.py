@@ -19,6 +19,7 @@ from sklearn_taskneurons._device import plain_torch, single_torch_thread, to_arr
 from sklearn_taskneurons._training.batches import TensorTable
 from sklearn_taskneurons._training.best_epoch import BestEpoch
 from sklearn_taskneurons._training.nets import TableNet
+from sklearn_taskneurons.nn._kernels import prediction_kernels
 
 Stopped: TypeAlias = Literal["converged", "time", "diverged", "callback", "interrupted"] | None
 
@@ -216,6 +217,7 @@ def outputs_of(
     @plain_torch()
     @torch.inference_mode()
     @single_torch_thread()
+    @prediction_kernels()
     def outputs(start: int) -> NDArray[Any]:
         rows = X[start : start + n_rows]
         block = to_tensor(rows if transform is None else transform(rows), device=device)

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from sklearn_taskneurons.nn._kernels import cos_, product
 from sklearn_taskneurons.nn._members import META, take_member
 from sklearn_taskneurons.nn._recording import is_without_gradients
 
@@ -90,13 +91,13 @@ class PeriodicEmbedding(nn.Module):
         # Not torch.addcmul, which takes three times as long where all of its factors are spread. What no gradient needs is
         # written over: these are the largest tensors of a network.
         waves = self.frequency * columns  # (M, D, K, N)
-        waves = waves.add_(self.phase).cos_() if is_without_gradients() else torch.cos(waves + self.phase)
+        waves = cos_(waves.add_(self.phase)) if is_without_gradients() else torch.cos(waves + self.phase)
         waves = waves.view(n_members * n_features, self.n_frequencies, n_rows)
         functions = torch.relu_(torch.baddbmm(self.bias.flatten(0, -3), self.mix.flatten(0, -3), waves))  # (M*D, E, N)
         inputs = functions.view(n_members, n_features * self.size, n_rows)
         weight = self.weight if self.n_members is not None else self.weight.unsqueeze(0)
         # In whichever order the other sums of a layer are in memory, with gradients and without.
-        units = torch.bmm(weight, inputs).mT if is_without_gradients() else torch.bmm(inputs.mT, weight.mT)
+        units = product(weight, inputs).mT if is_without_gradients() else torch.bmm(inputs.mT, weight.mT)
         return units if self.n_members is not None else units.reshape(*x.shape[:-1], self.out_features)
 
     def n_weights(self) -> int:

@@ -12,6 +12,7 @@ from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn._affine import FeatureAffine
 from sklearn_taskneurons.nn._checks import check_members, check_positive, check_width, whole_numbers
 from sklearn_taskneurons.nn._embedding import PeriodicEmbedding
+from sklearn_taskneurons.nn._kernels import tanh_
 from sklearn_taskneurons.nn._layer import SAMPLE_ROWS
 from sklearn_taskneurons.nn._linear import TaskNeuronLinear
 from sklearn_taskneurons.nn._recording import is_without_gradients
@@ -26,18 +27,11 @@ ACTIVATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
 }
 
 
-def _tanh_in_place(x: Tensor) -> Tensor:
-    """Return tanh(x) = 2 / (1 + exp(-2*x)) - 1, to rounding: on a CPU torch's own takes twice the time."""
-    if x.device.type != "cpu" or x.dtype.itemsize < torch.float32.itemsize:
-        return torch.tanh_(x)
-    return x.mul_(2).sigmoid_().mul_(2).sub_(1)
-
-
 # Where no gradient needs the input of an activation: writing over it, half as much has to be in cache.
 _ACTIVATIONS_IN_PLACE: Final[dict[str, Callable[[Tensor], Tensor]]] = {
     "identity": lambda x: x,
     "logistic": torch.sigmoid_,
-    "tanh": _tanh_in_place,
+    "tanh": tanh_,
     "relu": torch.relu_,
 }
 # Their outputs need no bound before they are raised to a power.
