@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 # The only way to oneDNN's products of plain tensors, which compiled modules take too; not every build of torch has it.
-_HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(  # type: ignore[no-untyped-call]
+    torch.ops.mkldnn, "_linear_pointwise"
+)
 _are_allowed: ContextVar[bool] = ContextVar("_are_allowed", default=False)
 
 
