@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn._conv import TaskNeuronConv1d, TaskNeuronConv2d, TaskNeuronConv3d
@@ -15,6 +15,7 @@ from sklearn_taskneurons.nn._conv_transpose import (
     TaskNeuronConvTranspose2d,
     TaskNeuronConvTranspose3d,
 )
+from sklearn_taskneurons.nn._evaluation import call_and_watch
 from sklearn_taskneurons.nn._layer import LINEAR_TERM, TaskNeuronLayer
 from sklearn_taskneurons.nn._linear import TaskNeuronLinear
 from sklearn_taskneurons.nn._plan import make_plan
@@ -43,6 +44,7 @@ def convert_layers(
     filter: Filter | None = None,
     higher_terms: Literal["zero", "random"] = "zero",
     bound: float | None = None,
+    sample: Tensor | tuple[Any, ...] | None = None,
     inplace: bool = False,
 ) -> nn.Module:
     """Return a network with task-based neurons in its Linear and Conv layers.
@@ -63,6 +65,10 @@ def convert_layers(
         If given, the input z of each new layer is first squashed to ``z / sqrt(1 + (z / bound)**2)``, so that no power
         of it explodes. The network is then the same function only for inputs much smaller than that. Without it, inputs
         whose powers are no numbers of the dtype, in float16 from 256 on for ``x**2``, give nan, also where the weights are 0.
+    sample : torch.Tensor, tuple or None, default=None
+        What the network is called with, once, in evaluation mode and without gradients; a tuple for several arguments. Each
+        new layer is then calibrated for what it meets there first, and layers that are not called are left as they are.
+        Without it the terms have the sizes that suit standard normal inputs of each layer.
     inplace : bool, default=False
         Whether the given network is changed, rather than a deep copy.
 
@@ -74,8 +80,8 @@ def convert_layers(
     Raises
     ------
     ValueError
-        If no layer is replaced, or the higher terms shall be zero and the formula has no term ``x`` to keep the weights.
-        A network changed in place is then as it was.
+        If no layer is replaced, if the higher terms shall be zero and the formula has no term ``x`` to keep the weights, or if
+        a number that a layer makes of the sample is not finite. A network changed in place is then as it was.
 
     See Also
     --------
@@ -90,7 +96,7 @@ def convert_layers(
     These layers are left as they are: instances of subclasses, such as parametrized layers and the ``out_proj`` of
     :class:`torch.nn.MultiheadAttention`, because whoever made one does not use it like the class itself; layers whose
     parameters are also those of another module, such as an embedding's; layers without a unit; and layers with hooks. What
-    a network computes from the weight of a layer that it does not call cannot be seen from outside: there the filter must
+    a network computes from the weight of a layer that it does not call cannot be seen without a sample: there the filter must
     say no. A new layer is called with its input alone, by position: without ``output_size``.
 
     :class:`torch.nn.TransformerEncoderLayer` takes a fast path in evaluation, which reads the weights of its feedforward
@@ -116,14 +122,26 @@ def convert_layers(
     if higher_terms == "zero" and not linear_maps:
         raise ValueError(f"formula must have the term x for higher_terms='zero', got {str(formula)!r}")
     names = [name for name, layer in _replaceable(module) if filter is None or filter(name, layer)]
-    if not names:
-        raise ValueError("module must have a Linear or Conv layer that can be replaced and that filter selects")
     if not inplace:
         module = copy.deepcopy(module)
+    layers = [module.get_submodule(name) for name in names]
     replacements: dict[nn.Module, nn.Module] = {}
-    for name in names:
-        layer = module.get_submodule(name)
-        replacements[layer] = _converted(layer, formula, bound, linear_maps, zero=higher_terms == "zero")
+
+    def replace(layer: nn.Module, x: Tensor | None = None, _: Tensor | None = None) -> None:
+        if layer not in replacements:
+            replacements[layer] = _converted(layer, formula, bound, linear_maps, higher_terms == "zero", x)
+
+    if sample is None:
+        for layer in layers:
+            replace(layer)
+    else:
+        call_and_watch(module, sample if isinstance(sample, tuple) else (sample,), layers, replace)
+    if not replacements:
+        raise ValueError(
+            "module must have a Linear or Conv layer that can be replaced, that filter selects and that the sample reaches"
+        )
+    for layer, replacement in replacements.items():
+        replacement.train(layer.training)  # which it was not while it met the sample
     return _with_replacements(module, replacements)
 
 
@@ -142,14 +160,18 @@ def _replaceable(module: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 @torch.no_grad()
-def _converted(source: Any, formula: Formula, bound: float | None, linear_maps: list[int], zero: bool) -> TaskNeuronLayer:
-    """Return the counterpart of a layer, with its weights for the linear term and its bias."""
+def _converted(
+    source: Any, formula: Formula, bound: float | None, linear_maps: list[int], zero: bool, sample: Tensor | None
+) -> TaskNeuronLayer:
+    """Return the counterpart of a layer, with its weights for the linear term and its bias, and the scales for a sample."""
     counterpart, names = _COUNTERPARTS[type(source)]
     settings = {name: getattr(source, name) for name in names}
     weight = source.weight
     layer: Any = counterpart(
         formula=formula, bias=source.bias is not None, bound=bound, device=weight.device, dtype=weight.dtype, **settings
     )
+    if sample is not None:
+        layer.calibrate(sample)
     if zero:
         layer.weight.zero_()
         for product in layer.products:
@@ -159,7 +181,7 @@ def _converted(source: Any, formula: Formula, bound: float | None, linear_maps: 
         block.copy_(weight)
         if layer.scale is not None:
             block.div_(layer.operation.term(layer.scale.expand_as(layer.weight), len(layer.plan.maps), position))
-    layer.requires_grad_(weight.requires_grad).train(source.training)
+    layer.requires_grad_(weight.requires_grad)
     if layer.bias is not None:
         layer.bias.copy_(source.bias).requires_grad_(source.bias.requires_grad)
     return layer  # type: ignore[no-any-return]

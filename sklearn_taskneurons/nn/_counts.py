@@ -1,8 +1,7 @@
 """What a network costs."""
 
 import operator
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from sklearn_taskneurons.nn._affine import FeatureAffine
 from sklearn_taskneurons.nn._conv import ConvLayer
 from sklearn_taskneurons.nn._embedding import PeriodicEmbedding
+from sklearn_taskneurons.nn._evaluation import call_and_watch
 from sklearn_taskneurons.nn._layer import TaskNeuronLayer
 from sklearn_taskneurons.nn._operations import TransposedConvolution
 from sklearn_taskneurons.nn._sums import Product, WeightedSum
@@ -98,30 +98,12 @@ def count_multiplications(module: nn.Module, input_size: tuple[int, ...] | None 
         return sum(sum(_n_weights(layer)) for layer in layers)
     counts: list[int] = []
 
-    def count(layer: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor], output: Tensor) -> None:
-        x = next(value for value in (*inputs, *named.values()) if isinstance(value, Tensor))
+    def count(layer: nn.Module, x: Tensor, output: Tensor) -> None:
         counts.append(sum(map(operator.mul, _n_weights(layer), _n_positions(layer, x, output))))
 
-    handles = [layer.register_forward_hook(count, with_kwargs=True) for layer in layers]
-    try:
-        with _evaluation(module), torch.no_grad():
-            reference = next(module.parameters())
-            module(torch.zeros(1, *input_size, dtype=reference.dtype, device=reference.device))
-    finally:
-        for handle in handles:
-            handle.remove()
+    reference = next(module.parameters())
+    call_and_watch(module, (torch.zeros(1, *input_size, dtype=reference.dtype, device=reference.device),), layers, count)
     return sum(counts)
-
-
-@contextmanager
-def _evaluation(module: nn.Module) -> Iterator[None]:
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
 
 
 def _n_weights(layer: Any) -> tuple[int, int, int]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from sklearn_taskneurons._device import plain_torch
 from sklearn_taskneurons.formula import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, OPCODES, SUB, SUM
 from sklearn_taskneurons.formula.functions import array_function
+from sklearn_taskneurons.nn._recording import is_recorded
 
 # A hidden unit can come arbitrarily close to a pole, or leave the domain of log and sqrt, and one row that
 # does would end the training with nan.  Nearer to the pole than this a function is continued, farther it is exact.
@@ -23,9 +24,14 @@ LARGEST_FOR_EXP_OF_HALF: Final = 10.0
 def bound(x: Tensor, limit: float) -> Tensor:
     r"""Squash ``x`` smoothly into (-limit, limit): :math:`x / \sqrt{1 + (x / \mathrm{limit})^2}`.
 
-    The slope is 1 at zero.  ``hypot`` keeps the squares of large inputs from overflowing.
+    The slope is 1 at zero, and the squares of large inputs do not overflow.
     """
-    return x / torch.hypot(x / limit, x.new_ones(()))
+    if not is_recorded():
+        return x / torch.hypot(x / limit, x.new_ones(()))
+    # Graphs are for other programs, too, and ONNX has no hypot. With gradients this takes longer.
+    largest = min(1.0, limit) * torch.finfo(x.dtype).max ** 0.5 / 2
+    x = x.clamp(-largest, largest)
+    return x * torch.rsqrt((x / limit).square() + 1)
 
 
 def reciprocal(x: Tensor) -> Tensor:

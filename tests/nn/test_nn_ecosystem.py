@@ -11,6 +11,7 @@ from torch.nn.utils import parametrizations, parametrize, prune, remove_weight_n
 from torch.utils import checkpoint
 
 from sklearn_taskneurons.nn import TaskNeuronCNN, TaskNeuronConv2d, TaskNeuronConvTranspose2d, TaskNeuronLinear, TaskNeuronMLP
+from sklearn_taskneurons.nn._functions import bound
 from sklearn_taskneurons.nn._powers import LARGE
 
 # What torch says of itself when it traces.
@@ -49,6 +50,22 @@ def test_an_exported_network_takes_any_batch(network, shape):
     program = torch.export.export(network, (torch.randn(10, *shape),), dynamic_shapes=({0: torch.export.Dim("rows")},))
     x = torch.randn(LARGE // 8 + 1, *shape)
     torch.testing.assert_close(program.module()(x), network(x), rtol=1e-4, atol=1e-5)
+
+
+class Bounded(nn.Module):
+    def forward(self, x):
+        return bound(x, 3.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_graph_bounds_by_operations_that_onnx_has(dtype):
+    largest = torch.finfo(dtype).max
+    x = torch.tensor([0, -1e-4, 0.3, -3, 50, 6e4, largest, -largest], dtype=torch.float64).clamp(-largest, largest).to(dtype)
+    program = torch.export.export(Bounded(), (x,))
+    assert not any("hypot" in str(node.target) for node in program.graph.nodes)
+    expected = x.double() / torch.hypot(x.double() / 3, torch.ones((), dtype=torch.float64))
+    for result in (program.module()(x), bound(x, 3.0)):
+        torch.testing.assert_close(result.double(), expected, rtol=4 * torch.finfo(dtype).eps, atol=0)
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # of the comparisons of shapes
