@@ -13,7 +13,7 @@ from sklearn_taskneurons.nn._functions import bound as bound_inputs
 from sklearn_taskneurons.nn._functions import check_functions
 from sklearn_taskneurons.nn._maps import ElementwiseMaps
 from sklearn_taskneurons.nn._operations import LinearOperation
-from sklearn_taskneurons.nn._plan import make_plan
+from sklearn_taskneurons.nn._plan import make_plan, union
 from sklearn_taskneurons.nn._sums import Product, WeightedSum, at_least_single, inverse_rms, normal_grid
 
 LINEAR_TERM = (Node(X),)
@@ -159,6 +159,32 @@ class TaskNeuronLayer(WeightedSum, ABC):
         """
         return self._combine(self._maps_of(x))
 
+    @property
+    def _form(self) -> dict[str, Any]:
+        """What a state must have in common with the layer beside its sizes."""
+        return {"formula": str(union([self.formula])), "bound": self.bound}
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if hasattr(destination, "_metadata"):  # beside torch's version, so that the keys stay those of torch's layers
+            destination._metadata.setdefault(prefix[:-1], {}).update(self._form)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing: Any,
+        unexpected: Any,
+        errors: Any,
+    ) -> None:
+        saved = {name: local_metadata.get(name, value) for name, value in self._form.items()}
+        if saved == self._form:
+            super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
+        else:
+            errors.append(f"{prefix}formula: the state is one of {_options(saved)}, the layer has {_options(self._form)}")
+
     def _maps_of(self, x: Tensor) -> list[Tensor]:
         values: list[Tensor] = self.maps(self._bounded(self._features(x)))
         return values
@@ -169,6 +195,10 @@ class TaskNeuronLayer(WeightedSum, ABC):
     def __repr__(self) -> str:
         # The children are parts of the formula, which says it all.
         return f"{type(self).__name__}({self.extra_repr()})"
+
+
+def _options(form: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in form.items())
 
 
 def _computes_weights(part: nn.Module) -> bool:

@@ -1,5 +1,6 @@
 """Layers under what PyTorch has for modules: graphs, checkpoints, hooks, parametrizations, precisions."""
 
+import copy
 import functools
 import io
 
@@ -167,6 +168,33 @@ def test_weights_that_hooks_compute_are_not_scaled(compute, finish):
             layer.raw()
     finish(layer)
     torch.testing.assert_close(layer.raw()(x), outputs)
+
+
+def test_a_state_of_other_neurons_is_refused():
+    layer = TaskNeuronLinear(3, 2, "x**2 + x")
+    file = io.BytesIO()
+    torch.save(nn.Sequential(layer).state_dict(), file)
+    file.seek(0)
+    state = torch.load(file, weights_only=True)
+    same = nn.Sequential(TaskNeuronLinear(3, 2, "5*x**2 + 2*x + 1"))
+    same.load_state_dict(state)
+    torch.testing.assert_close(same[0](torch.ones(1, 3)), layer(torch.ones(1, 3)))
+    for options in ({"formula": "sin(x) + cos(x)"}, {"formula": "x**2 + x", "bound": 3.0}):
+        other = nn.Sequential(TaskNeuronLinear(3, 2, **options))
+        before = copy.deepcopy(other.state_dict())
+        with pytest.raises(RuntimeError, match=r"0\.formula: the state is one of formula='x\*\*2 \+ x', bound=None"):
+            other.load_state_dict(state)
+        torch.testing.assert_close(other.state_dict(), before)
+        other.load_state_dict(dict(state))  # which says nothing of a formula
+    with pytest.raises(RuntimeError, match="the layer has formula='x', bound=None"):
+        TaskNeuronConv2d(3, 2, 1, "x").load_state_dict(TaskNeuronConv2d(3, 2, 1, "x**2").state_dict())
+
+
+def test_the_formula_of_torchs_own_layers_has_their_state():
+    layer, linear = TaskNeuronLinear(3, 2, "x"), nn.Linear(3, 2)
+    layer.load_state_dict(linear.state_dict())
+    nn.Linear(3, 2).load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer(torch.ones(1, 3)), linear(torch.ones(1, 3)))
 
 
 @pytest.mark.parametrize("formula", ["x**5 + x", "x**7 + x**2", "sin(x**4)*x"])
