@@ -1,6 +1,8 @@
 """What a network costs."""
 
 import operator
+import warnings
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -49,8 +51,8 @@ def count_multiplications(module: nn.Module, input_size: tuple[int, ...] | None 
     Parameters
     ----------
     module : torch.nn.Module
-        A layer or a network, of task-based neurons or of torch's Linear and Conv layers. What other layers it has does not
-        count.
+        A layer or a network, of task-based neurons or of torch's Linear and Conv layers. What other layers it has, such as
+        :class:`torch.nn.MultiheadAttention`, does not count.
     input_size : tuple of int or None, default=None
         The size of one input without the axis of the batch, as in ``(3, 32, 32)``. Where there are convolutions it must be
         given, because each weight is used once for each position.
@@ -67,6 +69,11 @@ def count_multiplications(module: nn.Module, input_size: tuple[int, ...] | None 
     ------
     ValueError
         If there are convolutions and no `input_size` is given.
+
+    Warns
+    -----
+    UserWarning
+        If layers are not called when the network is, so that their multiplications are not counted.
 
     Notes
     -----
@@ -85,25 +92,32 @@ def count_multiplications(module: nn.Module, input_size: tuple[int, ...] | None 
     >>> count_multiplications(TaskNeuronConv2d(3, 8, 3, "x**3 + x", padding=1), (3, 10, 10))
     43200
     """
-    layers = [
-        part
-        for part in module.modules()
-        if isinstance(part, (TaskNeuronLayer, FeatureAffine, PeriodicEmbedding, nn.Linear, *_CONVOLUTIONS))
-    ]
+    layers = _counted_layers(module)
     if not layers:
         return 0
     if input_size is None:
-        if any(isinstance(layer, _CONVOLUTIONS) for layer in layers):
+        if any(isinstance(layer, _CONVOLUTIONS) for layer in layers.values()):
             raise ValueError("input_size must be given for a network with convolutions, got None")
-        return sum(sum(_n_weights(layer)) for layer in layers)
-    counts: list[int] = []
+        return sum(sum(_n_weights(layer)) for layer in layers.values())
+    counts: Counter[nn.Module] = Counter()
 
     def count(layer: nn.Module, x: Tensor, output: Tensor) -> None:
-        counts.append(sum(map(operator.mul, _n_weights(layer), _n_positions(layer, x, output))))
+        counts[layer] += sum(map(operator.mul, _n_weights(layer), _n_positions(layer, x, output)))
 
     reference = next(module.parameters())
-    call_and_watch(module, (torch.zeros(1, *input_size, dtype=reference.dtype, device=reference.device),), layers, count)
-    return sum(counts)
+    call_and_watch(
+        module, (torch.zeros(1, *input_size, dtype=reference.dtype, device=reference.device),), layers.values(), count
+    )
+    if left := [name for name, layer in layers.items() if layer not in counts]:
+        warnings.warn(f"layers that are not called do not count, here {', '.join(left)}", UserWarning, stacklevel=2)
+    return counts.total()
+
+
+def _counted_layers(module: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers whose weights count, by their names; those inside torch's attention are parts of another layer."""
+    attention = {part for whole in module.modules() if isinstance(whole, nn.MultiheadAttention) for part in whole.modules()}
+    kinds = (TaskNeuronLayer, FeatureAffine, PeriodicEmbedding, nn.Linear, *_CONVOLUTIONS)
+    return {name: part for name, part in module.named_modules() if isinstance(part, kinds) and part not in attention}
 
 
 def _n_weights(layer: Any) -> tuple[int, int, int]:

@@ -153,3 +153,22 @@ def test_layers_may_be_called_with_other_arguments_than_their_input():
             return self.up(output_size=x.shape[-2:], input=self.down(input=x))
 
     assert count_multiplications(Up(), (1, 8, 8)) == 2 * 9 * 16 + 2 * 9 * 16
+
+
+def test_layers_that_are_not_called_are_named():
+    class Other(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.called, self.left = torch.nn.Linear(4, 3), torch.nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.called(x)
+
+    with pytest.warns(UserWarning, match="layers that are not called do not count, here left"):
+        assert count_multiplications(Other(), (4,)) == 12
+
+
+def test_parts_of_attention_are_no_layers_of_their_own():
+    block = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    assert count_multiplications(block) == 2 * 16 * 32
+    assert count_multiplications(block, (5, 16)) == 5 * 2 * 16 * 32
