@@ -7,8 +7,8 @@ import numpy as np
 
 from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._formulas import pareto
-from sklearn_taskneurons._search._population import Floats, Population
-from sklearn_taskneurons._search._scores import FrontEntry, Scorer, quantised
+from sklearn_taskneurons._search._population import Floats, Ints, Population
+from sklearn_taskneurons._search._scores import LOSS_FLOOR, FrontEntry, Scorer, quantised
 
 _SHARE_OF_TIME: Final = 0.1  # that is kept for formulas where each of them takes passes over the rows
 
@@ -32,7 +32,7 @@ def end_of_generations(scorer: Scorer, deadline: float | None) -> float | None:
 def reported(scorer: Scorer, programs: Population, loss: Floats, bank: Floats, clock: Clock) -> Report:
     """Return the formulas of programs with these losses, shape (P,); one at least, if they are formulas at all.
 
-    When the time is up, or at an interruption from the keyboard, it ends with those of the best programs.
+    When the time is up, or at an interruption from the keyboard, it ends with those of the most promising ones.
     """
     ended: End | None = None
     if scorer.reports_at_once:
@@ -41,7 +41,7 @@ def reported(scorer: Scorer, programs: Population, loss: Floats, bank: Floats, c
         except KeyboardInterrupt:
             ended = "interrupted"
     found: dict[int, list[FrontEntry]] = {}
-    for row in np.argsort(quantised(loss), kind="stable").tolist():
+    for row in by_promise(programs.length, loss).tolist():
         if found and (ended or clock.is_over):
             ended = ended or "timed_out"
             break
@@ -51,3 +51,16 @@ def reported(scorer: Scorer, programs: Population, loss: Floats, bank: Floats, c
             ended = "interrupted"
     # In the order of the programs, which decides among equals.
     return Report(pareto([entry for row in sorted(found) for entry in found[row]]), ended)
+
+
+def by_promise(length: Ints, loss: Floats) -> Ints:
+    """Return the order of programs, losses of shape (P,), by how far they lie below the line from the constant to the best one.
+
+    The line is that of the logarithm of the loss over the length. By the losses alone, the first would be long programs that
+    follow the noise, and formulas of these alone leave nothing to select.
+    """
+    log_loss = np.log(np.maximum(quantised(loss), LOSS_FLOOR))
+    best = np.lexsort((length, log_loss))[0]
+    line = np.interp(length, [1, max(2, length[best])], [0.0, log_loss[best]])
+    order: Ints = np.lexsort((log_loss, log_loss - line))
+    return order
