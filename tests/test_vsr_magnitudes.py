@@ -128,3 +128,12 @@ def test_a_spread_beyond_the_range_is_no_constant():
     X = np.random.default_rng(0).normal(size=(60, 2))
     with pytest.raises(ValueError, match="the standard deviation of y"):
         small(function_set=("add", "mul", "sin")).fit(X, np.tanh(X[:, 0]) * 1.5e308)
+
+
+@pytest.mark.parametrize("varies", [False, True])
+def test_constant_columns_are_quiet(varies, capfd):
+    X = np.zeros((200, 3))
+    X[:, 0] = np.arange(200) if varies else 0
+    model = VSRRegressor(random_state=0).fit(X, np.arange(200.0))
+    np.testing.assert_allclose(model.predict(X), np.arange(200.0) if varies else np.full(200, 99.5), atol=1e-9)
+    assert capfd.readouterr() == ("", "")

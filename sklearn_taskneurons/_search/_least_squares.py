@@ -181,6 +181,8 @@ class LeastSquares:
         ndarray of float64, shape (M,)
             Infinite where the numbers are beyond what they can be.
         """
+        if not len(columns):
+            return np.zeros(len(deviations))
         triangle = np.linalg.qr(self._columns[:, columns], mode="r")
         own = np.abs(np.diagonal(triangle)) > _ROUNDING
         if not own.all():

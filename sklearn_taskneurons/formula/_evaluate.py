@@ -19,6 +19,9 @@ _OPERATORS: Final[dict[int, Callable[..., Any]]] = {
     NEG: operator.neg,
 }
 
+# Of an array, that are evaluated at once; 1 MB.
+BLOCK_NUMBERS: Final = 1 << 17
+
 
 def evaluate(expression: Expression, X: Any, vectors: Sequence[Any] | None = None, axis: int = -1) -> Any:
     """Return the value of an expression on the rows of X.
@@ -82,6 +85,14 @@ def row_values(expression: Expression, X: Any, n_features: int | None) -> Any:
         raise ValueError(f"X must have the formula's {n_features} features, given {values.shape[1]}")
     if Node(VECTOR) in expression:
         raise ValueError(f"a formula must have no free vector w to have a value, given {expression_text(expression)}")
+    # What a function makes of many rows is in memory several times, and in cache only block by block.
+    n_rows = max(1, BLOCK_NUMBERS // max(1, values.shape[1]))
+    if array_library(values) is not np or len(values) <= n_rows:
+        return _values_of(expression, values)
+    return np.concatenate([_values_of(expression, values[start : start + n_rows]) for start in range(0, len(values), n_rows)])
+
+
+def _values_of(expression: Expression, values: Any) -> Any:
     library = array_library(values)
     result = evaluate(expression, values)
     if expression_type(expression) == "S":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_taskneurons.formula import FUNCTIONS, SUM, Formula, evaluate
+from sklearn_taskneurons.formula import FUNCTIONS, SUM, Formula, _evaluate, evaluate
 
 RNG = np.random.default_rng(0)
 DATA = RNG.uniform(0.2, 2.0, size=(7, 3))
@@ -196,3 +196,21 @@ def test_the_input_is_not_changed():
     data = DATA.copy()
     Formula("-x**5 + abs(x)*2 - x/3")(data)
     np.testing.assert_array_equal(data, DATA)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize(
+    "text", ["2", "x**3 - 2*x + 0.5", "dot([1, -2, 3], sin(x))", "sum(x)*sum(x**2) + 1/x", "[1, 2, 3]*exp(x)"]
+)
+def test_many_rows_are_evaluated_block_by_block(text, dtype, order, monkeypatch):
+    formula = Formula(text)
+    X = np.asarray(np.random.default_rng(0).integers(-9, 10, size=(50, 3)), dtype=dtype, order=order)
+    whole = formula(X)
+    for numbers in (1, 21, 150):  # a row, seven, all of them at once
+        monkeypatch.setattr(_evaluate, "BLOCK_NUMBERS", numbers)
+        values = formula(X)
+        assert values.dtype == whole.dtype
+        np.testing.assert_array_equal(values, whole)
+        values[:] = 0
+    assert formula(X[:0]).shape == (0,)
