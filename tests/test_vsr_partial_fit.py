@@ -134,6 +134,11 @@ class TestBlocks:
         model = pickle.loads(pickle.dumps(small().partial_fit(X[:100], y[:100])))
         assert_same(model.partial_fit(X[100:], y[100:]), small().fit(X, y), X)
 
+    def test_a_stored_model_of_few_rows_is_hardly_larger_than_their_powers(self):
+        X = np.random.default_rng(0).normal(size=(100, 300))
+        model = small(max_degree=3, n_iter_no_change=2).fit(X, X[:, 0])
+        assert len(pickle.dumps(model)) < 1.2 * 3 * X.nbytes
+
     def test_warm_start_continues_with_the_last_population(self, table):
         X, y = table
         model = in_blocks(small(warm_start=True, n_iter_no_change=None), 100, X, y)

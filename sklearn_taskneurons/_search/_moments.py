@@ -11,7 +11,7 @@ from scipy.linalg import norm
 
 from sklearn_taskneurons._search._polynomials import covering_radius
 from sklearn_taskneurons._search._population import Floats
-from sklearn_taskneurons._search._triangular import triangular
+from sklearn_taskneurons._search._triangular import packed, triangular, unpacked
 from sklearn_taskneurons.formula._limits import MAX_EXPONENT
 
 MAX_COLUMNS: Final = 4096
@@ -72,6 +72,18 @@ class Moments:
         self.n_rows = 0
         self.n_features = 0
         self.n_outputs = 0
+
+    def __copy__(self) -> "Moments":
+        result = object.__new__(type(self))
+        vars(result).update(vars(self))
+        return result
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Of many columns and few rows, nearly all of a factor are zeros.
+        return vars(self) | {"_factor": packed(self._factor)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state | {"_factor": unpacked(*state["_factor"])})
 
     @property
     def n_columns(self) -> int:

@@ -36,6 +36,20 @@ def upper(matrix: Floats) -> Floats:
     return result
 
 
+def packed(factor: Floats) -> tuple[int, int, Floats]:
+    """Return the size of a square factor, how many rows it has down to the last that is not zero, and their numbers."""
+    n_rows = int(np.max(np.flatnonzero(factor.any(axis=1)), initial=-1)) + 1
+    numbers: Floats = factor[:n_rows][~np.tri(n_rows, len(factor), k=-1, dtype=bool)]
+    return len(factor), n_rows, numbers
+
+
+def unpacked(size: int, n_rows: int, numbers: Floats) -> Floats:
+    """Return the factor with these numbers on and above its diagonal, row by row, and zeros."""
+    factor = np.zeros((size, size))
+    factor[:n_rows][~np.tri(n_rows, size, k=-1, dtype=bool)] = numbers
+    return factor
+
+
 @lru_cache(maxsize=32)
 def _below_diagonal(n_columns: int) -> NDArray[np.bool_]:
     """Return where a square matrix lies below its diagonal: kept, as to find it takes as long as a small factorization."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_taskneurons._search._triangular import triangular
+from sklearn_taskneurons._search._triangular import packed, triangular, unpacked
 
 SHAPES = [(1, 1), (3, 1), (1, 4), (3, 7), (7, 7), (600, 10), (5000, 10), (400, 82), (82, 400), (300, 300)]
 
@@ -35,3 +35,13 @@ def test_triangular_of_columns_of_zeros():
     factor = triangular(np.zeros((50, 3)))
     assert np.isfinite(factor).all()
     assert not factor.any()
+
+
+@pytest.mark.parametrize("shape", [(0, 0), *SHAPES])
+def test_a_packed_factor_has_the_numbers_that_are_not_zero_by_definition(shape):
+    n_rows, n_columns = shape
+    factor = triangular(np.random.default_rng(0).standard_normal(shape)) if n_columns else np.zeros(shape)
+    numbers = packed(factor)[-1]
+    n_rows = min(n_rows, n_columns)
+    assert len(numbers) == sum(n_columns - row for row in range(n_rows))
+    np.testing.assert_array_equal(unpacked(*packed(factor)), factor)
