@@ -38,6 +38,8 @@ _FORMS: Final[dict[str | None, tuple[bool, ...]]] = {
     "per_feature": (True,),
     "auto": (False, True),
 }
+# By how much the loss of a formula may differ from that of the fit that it states.
+_ROUNDING: Final = 1e-6
 
 
 class FormulaFitter:
@@ -107,15 +109,9 @@ class FormulaFitter:
         if self._loss is not None:
             loss = self._loss.loss(lambda X: _columns(expressions, X), self._size(expressions))
             return self._entry([formula.expression], loss, None, ())
-
-        def loss_on(rows: Rows) -> float:
-            factor = self._factor(expressions, rows)
-            if factor is None:
-                return math.inf
-            residuals = factor[:, 2:] + factor[:, :1] * rows.shift - factor[:, 1, None]
-            return float(self._rows.targets.normalised(np.einsum("ko,ko->o", residuals, residuals)))
-
-        return self._entry([formula.expression], loss_on(self._rows), None, tuple(map(loss_on, self._folds)))
+        parts = [(self._factor(expressions, rows), rows) for rows in (self._rows, *self._folds)]
+        loss, *fold_losses = (math.inf if factor is None else self._loss_in(factor, rows) for factor, rows in parts)
+        return self._entry([formula.expression], loss, None, tuple(fold_losses))
 
     def _scaled(self, formula: Formula) -> FrontEntry | None:
         """Return the entry of a formula with the best slope and intercept for each output."""
@@ -169,15 +165,32 @@ class FormulaFitter:
     def _entry(
         self, expressions: Sequence[Expression], loss: float, n_coefficients: int | None, fold_losses: tuple[float, ...]
     ) -> FrontEntry | None:
-        """Return the entry of fitted expressions, or None where one is beyond what a formula may be."""
+        """Return the entry of fitted expressions, or None where one is beyond what a formula may be or its values are noise."""
         found = [simplified(expression, self._rows.n_features) for expression in expressions]
         formulas = tuple(formula for formula in found if formula is not None)
         if len(formulas) < len(found):
+            return None
+        if self._loss is None and not abs(self._loss_of(formulas) - loss) <= _ROUNDING:
             return None
         if n_coefficients is None:
             n_coefficients = sum(count_numbers(formula) for formula in formulas)
         deviance = None if self._loss is None else self._loss.deviance(loss)
         return FrontEntry(complexity(formulas), loss, n_coefficients, formulas, fold_losses, deviance, self._choices(formulas))
+
+    def _loss_of(self, formulas: Sequence[Formula]) -> float:
+        """Return the loss of the values that the formulas have for whoever evaluates them.
+
+        Torch, by which they were fitted, rounds others, and where a sine is of numbers of 1e12 or more, these have no digit in
+        common.
+        """
+        values = self._factor([*map(_scalar, formulas)], self._rows, in_numpy=True)
+        return math.inf if values is None else self._loss_in(values, self._rows)
+
+    def _loss_in(self, factor: Floats, rows: Rows) -> float:
+        """Return the loss of values, one for each output, on some of the rows, by the factor of ``[1, values, Y]``."""
+        values, targets = np.split(factor[:, 1:], 2, axis=1)
+        residuals = targets + factor[:, :1] * rows.shift - values
+        return float(self._rows.targets.normalised(np.einsum("ko,ko->o", residuals, residuals)))
 
     def _choices(self, formulas: Sequence[Formula]) -> float:
         """Return how many formulas of as many nodes there are, by the logarithm; numbers are counted elsewhere."""
@@ -195,9 +208,9 @@ class FormulaFitter:
         targets = Targets(factor, n_columns, self._rows.total_weight, self._rows.shift)
         return LeastSquares(factor[:, :n_columns], targets).solve(np.arange(n_columns - 1))
 
-    def _factor(self, expressions: Sequence[Expression], rows: Rows) -> Floats | None:
+    def _factor(self, expressions: Sequence[Expression], rows: Rows, in_numpy: bool = False) -> Floats | None:
         """Return the factor of ``[1, columns, Y]``: a scalar is one column, a vector one for each feature."""
-        factor = rows.factor(lambda X: _columns(expressions, X), self._size(expressions))
+        factor = rows.factor(lambda X: _columns(expressions, X, in_numpy), self._size(expressions))
         return factor if np.isfinite(factor).all() else None
 
     def _size(self, expressions: Sequence[Expression]) -> int:
@@ -206,7 +219,7 @@ class FormulaFitter:
         return max(1, self._budget // (8 * self._rows.n_features * nodes))
 
 
-def _columns(expressions: Sequence[Expression], X: Floats) -> Floats:
+def _columns(expressions: Sequence[Expression], X: Floats, in_numpy: bool = False) -> Floats:
     """Return the columns of some rows, after one of ones; torch computes sines faster than NumPy."""
     values = to_tensor(X, torch.float64)
     ones = torch.ones((len(X), 1), dtype=torch.float64)
@@ -214,7 +227,7 @@ def _columns(expressions: Sequence[Expression], X: Floats) -> Floats:
     for expression in expressions:
         # A function of the user's own may know arrays only.
         has_own = any(FUNCTIONS[node.opcode].is_own for node in expression)
-        part = torch.from_numpy(evaluate(expression, X)) if has_own else evaluate(expression, values)
+        part = torch.from_numpy(evaluate(expression, X)) if in_numpy or has_own else evaluate(expression, values)
         parts.append(part * ones)
     columns: Floats = to_array(torch.cat(parts, dim=1))
     return columns
