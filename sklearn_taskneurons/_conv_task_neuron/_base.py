@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_taskneurons._conv_task_neuron._autoencoder import encode, reconstruct, train_autoencoder
-from sklearn_taskneurons._conv_task_neuron._images import as_rows, find_image_shape, fit_channel_scaler
+from sklearn_taskneurons._conv_task_neuron._images import as_rows, find_image_shape, fit_channel_scaler, remedy
 from sklearn_taskneurons._device import resolve_device
 from sklearn_taskneurons._network import BaseNetwork, resolved, share_of_time
 from sklearn_taskneurons._search import deadline_after
@@ -121,7 +121,7 @@ class BaseConvTaskNeuron(BaseNetwork):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, channels, height, width)
+        X : array-like of shape (n_samples, n_features), (n_samples, channels, height, width) or (n_samples, height, width)
             The images, finite numbers.
 
         Returns
@@ -145,7 +145,7 @@ class BaseConvTaskNeuron(BaseNetwork):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, channels, height, width)
+        X : array-like of shape (n_samples, n_features), (n_samples, channels, height, width) or (n_samples, height, width)
             The images, finite numbers.
 
         Returns
@@ -170,7 +170,10 @@ class BaseConvTaskNeuron(BaseNetwork):
         if reset:
             self.image_shape_ = find_image_shape(self.n_features_in_, self.image_shape, shape)
         elif shape not in (None, self.image_shape_):
-            raise ValueError(f"X must hold images of the shape {self.image_shape_}, as in the first fit, got {shape}")
+            raise ValueError(
+                f"X must hold images of the shape {self.image_shape_}, as in the first fit, got {shape}"
+                f"{remedy(shape, self.image_shape_)}"
+            )
         return validated
 
     def _try_network(self, formula):

@@ -21,7 +21,8 @@ class ConvTaskNeuronRegressor(NetworkRegressorMixin, BaseConvTaskNeuron):
         The channels, the height and the width of an image, (C, H, W), where `X` has its pixels as columns: the rows of the
         first channel, one after the other, then those of the second. None takes a square number of columns for square images
         of one channel, as in scikit-learn's digits, and any other number for images of a single line, (1, 1, n_features). `X`
-        may also be an array (n_samples, C, H, W), which says it itself.
+        may also be an array (n_samples, C, H, W), or (n_samples, H, W) of one channel, which says it itself; where it looks
+        as if its channels came last, `image_shape` must confirm it.
     search : VSRRegressor or None, default=None
         How "auto" searches. It is cloned, sees the scaled codes and the standardized targets,
         and its parameters can be reached as ``search__generations``, not those of None, which tries all polynomials of

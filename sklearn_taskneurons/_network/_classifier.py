@@ -44,7 +44,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images, too, see its `image_shape`.
         y : array-like of shape (n_samples,)
             The labels: numbers, strings or booleans.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -79,7 +79,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images, too, see its `image_shape`.
         y : array-like of shape (n_samples,)
             The labels.
         classes : array-like of shape (n_classes,), default=None
@@ -117,7 +117,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images, too, see its `image_shape`.
 
         Returns
         -------
@@ -133,7 +133,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images, too, see its `image_shape`.
 
         Returns
         -------
@@ -149,7 +149,7 @@ class NetworkClassifierMixin(ClassifierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; `ConvTaskNeuronClassifier` takes images (n_samples, channels, height, width), too.
+            The features, finite numbers; `ConvTaskNeuronClassifier` takes images, too, see its `image_shape`.
 
         Returns
         -------

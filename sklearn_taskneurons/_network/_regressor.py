@@ -24,7 +24,7 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; `ConvTaskNeuronRegressor` takes images (n_samples, channels, height, width), too.
+            The features, finite numbers; `ConvTaskNeuronRegressor` takes images, too, see its `image_shape`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets, finite numbers.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -55,7 +55,7 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; `ConvTaskNeuronRegressor` takes images (n_samples, channels, height, width), too.
+            The features, finite numbers; `ConvTaskNeuronRegressor` takes images, too, see its `image_shape`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets, finite numbers.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -81,7 +81,7 @@ class NetworkRegressorMixin(MultiOutputMixin, RegressorMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features, finite numbers; `ConvTaskNeuronRegressor` takes images (n_samples, channels, height, width), too.
+            The features, finite numbers; `ConvTaskNeuronRegressor` takes images, too, see its `image_shape`.
 
         Returns
         -------

@@ -1,6 +1,7 @@
 """Networks of task-based convolutions as estimators: what they promise beyond scikit-learn's checks."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -91,17 +92,50 @@ class TestImages:
         with pytest.raises(ValueError, match="not empty"):
             model.predict(np.zeros((3, 1, 0, 8)))
 
-    @pytest.mark.parametrize("shape", [(-1, 8, 8), (-1, 1, 8, 8, 1)])
-    def test_arrays_of_other_numbers_of_axes_are_refused(self, shape, digits):
-        images = digits[0].reshape(shape)
-        with pytest.raises(
-            ValueError, match=r"images \(n_samples, channels, height, width\), got an array of the shape \(300,"
-        ):
-            classifier().fit(images, digits[1])
-        with pytest.raises(
-            ValueError, match=r"images \(n_samples, channels, height, width\), got an array of the shape \(300,"
-        ):
-            classifier().fit(list(images), digits[1])
+    def test_arrays_of_other_numbers_of_axes_are_refused(self, digits):
+        images = digits[0].reshape(-1, 1, 8, 8, 1)
+        for X in (images, list(images)):
+            with pytest.raises(ValueError, match=r"\(n_samples, height, width\), got an array of .* \(300, 1, 8, 8, 1\)"):
+                classifier().fit(X, digits[1])
+
+    def test_images_of_one_channel_need_no_axis_for_it(self, digits):
+        X, y = digits
+        X = X[:, :48]  # of which rows alone do not tell the shape
+        expected = regressor("auto", code_size=3, image_shape=(1, 6, 8)).fit(X, y)
+        model = regressor("auto", code_size=3).fit(X.reshape(-1, 6, 8), y)
+        assert model.image_shape_ == (1, 6, 8)
+        for images in (X, X.reshape(-1, 6, 8), X.reshape(-1, 1, 6, 8), list(X.reshape(-1, 6, 8))):
+            assert_array_equal(model.predict(images), expected.predict(X))
+        assert_array_equal(model.reconstruct(X.reshape(-1, 6, 8)), expected.reconstruct(X).reshape(-1, 6, 8))
+        with pytest.raises(ValueError, match=r"images of the shape \(1, 6, 8\), as in the first fit, got \(1, 8, 6\)"):
+            model.predict(X.reshape(-1, 8, 6))
+
+    @pytest.mark.parametrize("shape", [(8, 9, 3), (5, 5, 3), (9, 8, 4), (8, 8, 1), (8, 1, 3)])
+    def test_channels_that_come_last_are_confirmed_or_brought_first(self, shape):
+        rng = np.random.default_rng(0)
+        X, y = rng.normal(size=(20, *shape)), rng.normal(size=20)
+        message = r"np.moveaxis\(X, -1, 1\) makes them .* image_shape=" + re.escape(str(shape))
+        with pytest.raises(ValueError, match=message):
+            regressor().fit(X, y)
+        with pytest.raises(ValueError, match=message):
+            regressor().partial_fit(X, y)
+        confirmed = regressor(image_shape=shape, pool_size=1).fit(X, y)
+        assert confirmed.image_shape_ == shape
+        assert_array_equal(confirmed.predict(X), confirmed.predict(X.reshape(20, -1)))
+        first = (shape[2], *shape[:2])
+        moved = np.moveaxis(X, -1, 1)
+        model = regressor().fit(moved, y)
+        assert model.image_shape_ == first
+        brings = r"np.moveaxis\(X, -1, 1\) brings the channels of X to the front"
+        with pytest.raises(ValueError, match=brings):
+            model.predict(X)
+        with pytest.raises(ValueError, match=brings):
+            regressor(image_shape=first).fit(X, y)
+
+    @pytest.mark.parametrize("shape", [(3, 8, 3), (4, 4, 3), (1, 8, 3), (1, 8, 1), (8, 3, 2), (5, 9, 5)])
+    def test_shapes_that_may_be_meant_are_taken_as_they_are(self, shape):
+        rng = np.random.default_rng(0)
+        assert regressor().fit(rng.normal(size=(20, *shape)), rng.normal(size=20)).image_shape_ == shape
 
     def test_numbers_of_parameters_may_be_numpys(self, digits):
         parameters = {"image_shape": np.array([1, 4, 16]), "pool_size": np.array([1, 4]), "kernel_size": np.array([3, 5])}
