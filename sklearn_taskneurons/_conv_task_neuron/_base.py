@@ -9,11 +9,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_taskneurons._conv_task_neuron._autoencoder import encode, reconstruct, train_autoencoder
-from sklearn_taskneurons._conv_task_neuron._images import as_rows, find_image_shape, fit_channel_scaler, remedy
+from sklearn_taskneurons._conv_task_neuron._images import as_rows, find_image_shape, remedy
 from sklearn_taskneurons._device import resolve_device
 from sklearn_taskneurons._network import BaseNetwork, resolved, share_of_time
 from sklearn_taskneurons._search import deadline_after
-from sklearn_taskneurons._training import Augmentation, fit_column_scaler, make_net_of
+from sklearn_taskneurons._training import Augmentation, fit_channel_scaler, fit_column_scaler, make_net_of
 from sklearn_taskneurons.nn import TaskNeuronCNN
 from sklearn_taskneurons.nn._checks import whole_numbers
 from sklearn_taskneurons.nn._cnn import POOLINGS
@@ -44,6 +44,8 @@ class BaseConvTaskNeuron(BaseNetwork):
     _max_degree = 2
     _found_on_the_way = (*BaseNetwork._found_on_the_way, "autoencoder_", "code_scaler_")
     _network = TaskNeuronCNN
+    # What images are kept in: as float64 they would take up to eight times the memory.
+    _dtypes = (*BaseNetwork._dtypes, np.float16, np.uint8, np.uint16)
 
     _parameter_constraints: ClassVar[dict[str, Any]] = BaseNetwork._parameter_constraints | {
         "image_shape": ["array-like", None],
@@ -136,8 +138,8 @@ class BaseConvTaskNeuron(BaseNetwork):
         ValueError
             If the images are not finite numbers, or not of the shape of those of `fit`.
         """
-        rows = self.scaler_.transform(self._validate(X, reset=False))
-        return self.code_scaler_.transform(encode(self.autoencoder_, rows))
+        rows = self._validate(X, reset=False)
+        return self.code_scaler_.transform(encode(self.autoencoder_, rows, self.scaler_.transform))
 
     @available_if(_has_autoencoder)
     def reconstruct(self, X):
@@ -160,8 +162,8 @@ class BaseConvTaskNeuron(BaseNetwork):
         ValueError
             If the images are not finite numbers, or not of the shape of those of `fit`.
         """
-        rows = self.scaler_.transform(self._validate(X, reset=False))
-        images = self.scaler_.inverse_transform(reconstruct(self.autoencoder_, rows))
+        rows = self._validate(X, reset=False)
+        images = self.scaler_.inverse_transform(reconstruct(self.autoencoder_, rows, self.scaler_.transform))
         return images.reshape(np.shape(X))
 
     def _validate(self, X, *y, reset, **checks):
@@ -180,23 +182,23 @@ class BaseConvTaskNeuron(BaseNetwork):
         self._network(**self._architecture(1, formula))
 
     def _fit_scaler(self, X, weights):
-        return fit_channel_scaler(X, weights, self.image_shape_)
+        return fit_channel_scaler(X, weights, self.image_shape_[0])
 
     def _features(self, X, y, weights, seed, deadline):
         """Return the codes of the images, by an autoencoder that is trained for it."""
-        rows = self.scaler_.transform(X)
         self.autoencoder_ = train_autoencoder(
-            rows,
+            X,
             weights,
+            self.scaler_.transform,
             self._split(y, 1, seed),
             image_shape=self.image_shape_,
-            code_size=resolved(self.code_size, min(AUTO_CODE_SIZE, rows.shape[1])),
-            max_epochs=self._max_epochs(len(rows)),
+            code_size=resolved(self.code_size, min(AUTO_CODE_SIZE, X.shape[1])),
+            max_epochs=self._max_epochs(len(X)),
             deadline=deadline_after(share_of_time(deadline)),
-            options=self._training_options(len(rows))
+            options=self._training_options(len(X))
             | {"valid_batch_size": VALID_BATCH_SIZE, "device": resolve_device(self.device), "seed": seed},
         )
-        codes = encode(self.autoencoder_, rows)
+        codes = encode(self.autoencoder_, X, self.scaler_.transform)
         self.code_scaler_ = fit_column_scaler(codes, weights)
         return self.code_scaler_.transform(codes)
 

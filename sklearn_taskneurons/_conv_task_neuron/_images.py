@@ -1,12 +1,11 @@
-"""Images as rows of a table: which shape they have, and how their channels are scaled."""
+"""Images as rows of a table: which shape they have."""
 
 import math
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from sklearn_taskneurons._training import ColumnScaler, fit_column_scaler
 from sklearn_taskneurons.nn._checks import whole_numbers
 
 ImageShape: TypeAlias = tuple[int, int, int]
@@ -88,14 +87,3 @@ def remedy(seen: ImageShape, wanted: ImageShape) -> str:
     """Return how images get the shape that is wanted, where that is known, as the end of a message."""
     moved = (seen[2], seen[0], seen[1])
     return "; np.moveaxis(X, -1, 1) brings the channels of X to the front" if moved == wanted else ""
-
-
-def fit_channel_scaler(X: NDArray[Any], sample_weight: NDArray[Any], image_shape: ImageShape) -> ColumnScaler:
-    """Return the scaler of rows that brings each channel, over all its pixels, to zero mean and unit variance.
-
-    Pixels have scales that mean something: where one is nearly always black, its few grey values are not the more important.
-    """
-    n_channels, n_pixels = image_shape[0], image_shape[1] * image_shape[2]
-    pixels = X.reshape(len(X), n_channels, n_pixels).transpose(0, 2, 1).reshape(-1, n_channels)
-    scaler = fit_column_scaler(pixels, np.repeat(sample_weight, n_pixels), "standard")
-    return ColumnScaler(np.repeat(scaler.center, n_pixels), np.repeat(scaler.scale, n_pixels), scaler.limit)

@@ -56,6 +56,8 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     _max_degree: ClassVar[int]
     # What a fit finds out on the way to the formula, and nothing that is left of it where the formula is given.
     _found_on_the_way: ClassVar[tuple[str, ...]] = ("search_", "formula_candidates_")
+    # The types of numbers that are taken as they are; others become the first.
+    _dtypes: ClassVar[tuple[type[np.number[Any]], ...]] = (np.float64, np.float32)
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "formula": [str, Formula],
@@ -137,7 +139,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _validate(self, X, *y, reset, **checks):
         """Return what scikit-learn makes of the rows, and of the targets."""
-        return validate_data(self, X, *y, reset=reset, dtype=[np.float64, np.float32], **checks)
+        return validate_data(self, X, *y, reset=reset, dtype=list(self._dtypes), **checks)
 
     @plain_torch()
     def _fit(self, X, y, weights):
@@ -301,9 +303,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _table(self, X, y, weights):
         return make_table(
-            self.scaler_.transform(X),
+            X,
             self._network_targets(y),
             weights,
+            transform=self.scaler_.transform,
             n_members=self.net_.module_.n_members,
             device=self.net_.device,
         )

@@ -1,6 +1,7 @@
 """From arrays to a trained net: scaling, batches, and seeded skorch nets."""
 
 from sklearn_taskneurons._training.augmentation import Augmentation
+from sklearn_taskneurons._training.channel_scaling import fit_channel_scaler
 from sklearn_taskneurons._training.comparison import held_out_losses
 from sklearn_taskneurons._training.losses import CrossEntropyLoss, MemberLoss, SquaredErrorLoss
 from sklearn_taskneurons._training.muon import SOLVERS
@@ -22,6 +23,7 @@ __all__ = [
     "SquaredErrorLoss",
     "TargetScaler",
     "Training",
+    "fit_channel_scaler",
     "fit_column_scaler",
     "fit_scaler",
     "fit_target_scaler",

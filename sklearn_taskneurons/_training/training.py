@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
 from skorch.helper import predefined_split
-from torch import nn
+from torch import Tensor, nn
 
 from sklearn_taskneurons._device import plain_torch, single_torch_thread, to_array, to_tensor
 from sklearn_taskneurons._training.batches import TensorTable
@@ -30,6 +29,8 @@ LEAST_WEIGHT = 1e-30
 # seldom wait for each other, but the hidden layers of a block stay in cache, and those of images in memory.
 BLOCK_ROWS = 4096
 BLOCK_NUMBERS = 1 << 17
+# Numbers of a table that are scaled at once, in float64; 8 MB.
+SCALED_NUMBERS = 1 << 20
 # No kernel takes more rows at once; a multiple of them is computed by one.
 ROWS_OF_A_KERNEL = 64
 
@@ -63,9 +64,10 @@ class Training:
 
 def make_table(
     X: NDArray[Any],
-    y: NDArray[Any],
+    y: NDArray[Any] | None,
     sample_weight: NDArray[Any] | None = None,
     *,
+    transform: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
     n_members: int = 1,
     device: torch.device | str = "cpu",
 ) -> TensorTable:
@@ -74,11 +76,13 @@ def make_table(
     Parameters
     ----------
     X : ndarray of shape (N, D)
-        Scaled features.
-    y : ndarray of shape (N, O) or (N,)
-        Scaled targets, or class numbers of an integer type.
+        The features.
+    y : ndarray of shape (N, O) or (N,), or None
+        Scaled targets, or class numbers of an integer type. None takes the scaled features themselves.
     sample_weight : ndarray of shape (N,) or None
         Positive weights, of which only the ratios matter.
+    transform : callable or None
+        What scales rows; None where they are scaled already.
     n_members : int
         How many networks stand side by side.
     device : torch.device or str
@@ -88,13 +92,26 @@ def make_table(
     -------
     TensorTable
     """
-    y_tensor = partial(to_tensor, dtype=torch.int64 if y.dtype.kind in "iu" else torch.float32, device=device)
+    features = to_tensor(X, device=device) if transform is None else _scaled(X, transform, device)
+    if y is None:
+        targets = features
+    else:
+        targets = to_tensor(y, dtype=torch.int64 if y.dtype.kind in "iu" else torch.float32, device=device)
     rows = torch.arange(len(X), device=device)[:, None].expand(-1, n_members)
     if sample_weight is None or (sample_weight == sample_weight[0]).all():
-        return TensorTable(to_tensor(X, device=device), y_tensor(y), None, rows)
+        return TensorTable(features, targets, None, rows)
     weight = sample_weight.astype(np.float64) / sample_weight.max()
     weight = np.maximum(weight / weight.mean(), LEAST_WEIGHT)
-    return TensorTable(to_tensor(X, device=device), y_tensor(y), to_tensor(weight, device=device), rows)
+    return TensorTable(features, targets, to_tensor(weight, device=device), rows)
+
+
+def _scaled(X: NDArray[Any], transform: Callable[[NDArray[Any]], NDArray[Any]], device: torch.device | str) -> Tensor:
+    """Return scaled rows as a tensor; images of eight bits a number would take sixteen times their memory as float64 twice."""
+    n_rows = max(1, SCALED_NUMBERS // X.shape[1])
+    scaled = torch.empty(len(X), transform(X[:1]).shape[1], dtype=torch.float32, device=device)
+    for start in range(0, len(X), n_rows):
+        scaled[start : start + n_rows] = to_tensor(transform(X[start : start + n_rows]))
+    return scaled
 
 
 def train(

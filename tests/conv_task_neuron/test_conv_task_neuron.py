@@ -16,6 +16,7 @@ from sklearn_taskneurons import (
     VSRClassifier,
     VSRRegressor,
 )
+from sklearn_taskneurons._conv_task_neuron._base import BaseConvTaskNeuron
 from sklearn_taskneurons.nn import TaskNeuronCNN, count_multiplications, count_parameters
 
 SMALL = {"channels": (4,), "hidden_layer_sizes": (), "max_epochs": 3, "lr": 0.01, "random_state": 0}
@@ -149,6 +150,28 @@ class TestImages:
         scaler = regressor().fit(images, images[:, 0, 0, 0]).scaler_
         for numbers, expected in ((scaler.center, images.mean((0, 2, 3))), (scaler.scale, images.std((0, 2, 3)))):
             assert_allclose(numbers.reshape(2, 12), np.repeat(expected[:, None], 12, axis=1))
+
+    @pytest.mark.parametrize("formula", ["x**2 + x", "auto"])
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64, np.float16, np.float32])
+    def test_images_of_short_numbers_are_the_same(self, formula, dtype, digits):
+        X, y = digits
+        X = np.round(X)
+        first, second = classifier(formula, code_size=3).fit(X, y), classifier(formula, code_size=3).fit(X.astype(dtype), y)
+        assert_array_equal(second.predict_proba(X.astype(dtype)), first.predict_proba(X))
+        if formula == "auto":
+            assert_array_equal(second.encode(X.astype(dtype)), first.encode(X))
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32])
+    def test_images_of_short_numbers_are_not_copied(self, dtype, monkeypatch):
+        seen = []
+        fit_scaler = BaseConvTaskNeuron._fit_scaler
+        monkeypatch.setattr(
+            BaseConvTaskNeuron, "_fit_scaler", lambda model, X, weights: seen.append(X) or fit_scaler(model, X, weights)
+        )
+        images = np.ones((20, 3, 4, 5), dtype=dtype)
+        regressor().fit(images, np.arange(20))
+        assert seen[0].dtype == dtype
+        assert np.shares_memory(seen[0], images)
 
 
 class TestNetwork:

@@ -4,6 +4,7 @@ import torch
 from skorch.dataset import Dataset
 
 from sklearn_taskneurons._training import batches as module
+from sklearn_taskneurons._training import fit_scaler, make_table, training
 from sklearn_taskneurons._training.batches import RowOrder, TensorBatches, TensorTable
 
 
@@ -79,3 +80,21 @@ def test_table_is_a_dataset():
     X, (y, weight) = table(5, 2)[2]
     assert (X.tolist(), y.tolist(), weight.tolist()) == ([[2.0, 2.0]] * 2, [20.0] * 2, [200.0] * 2)
     assert len(table(5)) == 5
+
+
+@pytest.mark.parametrize("scaled_numbers", [1, 30, 1 << 20])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8])
+@pytest.mark.parametrize("scaling", ["mixed", "standard"])
+def test_rows_are_scaled_in_blocks_of_any_size(scaled_numbers, dtype, scaling, monkeypatch):
+    monkeypatch.setattr(training, "SCALED_NUMBERS", scaled_numbers)
+    X = np.random.default_rng(0).integers(0, 256, size=(50, 3)).astype(dtype)
+    transform = fit_scaler(X, None, scaling).transform
+    features, targets = make_table(X, None, transform=transform).tensors
+    assert targets is features
+    assert torch.equal(features, torch.tensor(transform(X), dtype=torch.float32))
+
+
+def test_numbers_beyond_float32_become_its_largest_ones():
+    X = np.array([[1e300], [-1e300]])
+    features, _ = make_table(X, X, transform=np.copy).tensors
+    assert features.tolist() == [[np.finfo(np.float32).max], [np.finfo(np.float32).min]]
