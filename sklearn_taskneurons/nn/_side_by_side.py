@@ -44,9 +44,14 @@ class SideBySide(nn.Module):
         if x.shape[-1] != n_columns:
             raise ValueError(f"x must have {n_columns} columns, for inputs of {self.input_shape}, got {x.shape[-1]}")
         check_members(x, self.n_members, axis=1)
-        inputs = torch.unflatten(x, -1, self.input_shape)
-        members = inputs.unbind(1) if x.ndim == 3 else (inputs,) * self.n_members
+        members = [self._inputs(own) for own in x.unbind(1)] if x.ndim == 3 else [self._inputs(x)] * self.n_members
         return torch.stack([network(own).flatten(1) for network, own in zip(self.networks, members, strict=True)], 1)
+
+    def _inputs(self, x: Tensor) -> Tensor:
+        """Return rows (N, D) as inputs of a network; images in the order in memory that convolutions over them work in."""
+        inputs = torch.unflatten(x, -1, self.input_shape)
+        # Not by contiguous(), which leaves images of one channel as they are.
+        return inputs.to(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
     def owners(self) -> Tensor:
         """Return to which member each number of the parameters belongs, int64 (n_parameters,)."""

@@ -21,6 +21,28 @@ def test_each_network_gets_its_own_rows_or_all_the_same():
     torch.testing.assert_close(module(own[:, 1])[:, 1], expected[1])
 
 
+@pytest.mark.parametrize("n_channels", [1, 3])
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_networks_get_images_with_their_channels_last(n_channels, n_members):
+    shape = (n_channels, 4, 5)
+    options = {"in_channels": n_channels, "out_channels": 2, "kernel_size": 3}
+    module, seen = SideBySide(nn.Conv2d, n_members, shape, **options), []
+    for network in module.networks:
+        network.register_forward_hook(lambda network, inputs, output: seen.extend([*inputs, output]))
+    module(torch.randn(6, n_channels * 20))
+    module(torch.randn(6, n_members, n_channels * 20))
+    assert len(seen) == 4 * n_members
+    for images in seen:  # the strides tell, since one channel is contiguous in any order
+        _, channels, _, width = images.shape
+        assert images.stride()[1:] == (1, width * channels, channels)
+
+
+def test_what_is_no_image_has_no_order():
+    module = SideBySide(nn.Conv1d, 1, (2, 5), in_channels=2, out_channels=1, kernel_size=5)
+    x = torch.randn(6, 10)
+    torch.testing.assert_close(module(x)[:, 0], module.networks[0](x.view(6, 2, 5)).flatten(1))
+
+
 def test_rows_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="24 columns"):
         networks(1)(torch.zeros(5, 23))
