@@ -37,6 +37,15 @@ class _ChannelsFirst(torch.autograd.Function):
         return tangent.contiguous()
 
 
+def only_channel_first(x: Tensor, axis: int) -> Tensor:
+    """Return values (..., 1), whose last axis is that of their only channel, with this axis elsewhere, and first in memory.
+
+    The stride of an axis of one number says nothing of where numbers are, and elementwise functions do not keep it; but by it
+    torch tells whether channels come first or last, and what convolutions give has the order of what they take.
+    """
+    return x.squeeze(-1).unsqueeze(axis)
+
+
 def channels_first(x: Tensor) -> Tensor:
     """Return a tensor in torch's usual order in memory, whatever that of the argument."""
     if x.is_contiguous() or is_recorded():

@@ -34,13 +34,13 @@ def whole_numbers(name: str, value: Any) -> tuple[int, ...]:
 
 def check_width(x: Tensor, width: int) -> None:
     """Raise ValueError if the last axis of an input has another size; some operations would take one number for all."""
-    if not _is_traced() and x.shape[-1:] != (width,):
+    if not is_traced() and x.shape[-1:] != (width,):
         raise ValueError(f"x must have {width} features along its last axis, got the shape {tuple(x.shape)}")
 
 
 def check_members(x: Tensor, n_members: int, axis: int) -> None:
     """Raise ValueError unless an input has rows for all members, (N, D), or for each, which are then on this axis of three."""
-    if _is_traced() or x.ndim == 2 or (x.ndim == 3 and x.shape[axis] == n_members):
+    if is_traced() or x.ndim == 2 or (x.ndim == 3 and x.shape[axis] == n_members):
         return
     of_each = f"({n_members}, N, in_features)" if axis == 0 else f"(N, {n_members}, in_features)"
     raise ValueError(
@@ -48,6 +48,6 @@ def check_members(x: Tensor, n_members: int, axis: int) -> None:
     )
 
 
-def _is_traced() -> bool:
+def is_traced() -> bool:
     """Return whether torch would warn of each comparison."""
     return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]

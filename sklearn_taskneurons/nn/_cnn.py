@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
-from sklearn_taskneurons.nn._checks import check_positive, whole_numbers
+from sklearn_taskneurons.nn._checks import check_positive, is_traced, whole_numbers
 from sklearn_taskneurons.nn._conv import TaskNeuronConv2d, for_each_axis
 from sklearn_taskneurons.nn._mlp import ACTIVATIONS, BOUNDED_ACTIVATIONS, Activation, TaskNeuronMLP
 
@@ -243,7 +243,7 @@ class TaskNeuronCNN(nn.Module):
         -------
         torch.Tensor of shape (N, out_features)
         """
-        if not self.global_pooling and tuple(x.shape[1:]) != self.image_shape:
+        if not self.global_pooling and not is_traced() and tuple(x.shape[1:]) != self.image_shape:
             sizes = ", ".join(["N", *map(str, self.image_shape)])
             raise ValueError(f"x must have the shape ({sizes}), got {tuple(x.shape)}")
         for block in self.blocks:

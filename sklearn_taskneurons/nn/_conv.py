@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
-from sklearn_taskneurons.nn._channels_first import channels_first
+from sklearn_taskneurons.nn._channels_first import channels_first, only_channel_first
+from sklearn_taskneurons.nn._checks import is_traced
 from sklearn_taskneurons.nn._layer import TaskNeuronLayer
 from sklearn_taskneurons.nn._operations import Convolution
 
@@ -49,11 +50,18 @@ class ConvLayer(TaskNeuronLayer):
     def _features(self, x: Tensor) -> Tensor:
         """Return an input with its channels last."""
         axis = self.operation.channel_axis
-        if x.ndim not in (-axis, 1 - axis) or x.shape[axis] != self.in_channels:
+        if not is_traced() and (x.ndim not in (-axis, 1 - axis) or x.shape[axis] != self.in_channels):
             sizes = ", ".join(["(N)", str(self.in_channels), *"DHW"[1 + axis :]])
             raise ValueError(f"x must have the shape ({sizes}), N being optional, got {tuple(x.shape)}")
         values = x.movedim(axis, -1)
         return values.contiguous() if self._rearranges(x) else values
+
+    def _maps_of(self, x: Tensor) -> list[Tensor]:
+        maps = super()._maps_of(x)
+        if self.in_channels > 1 or not self._has_channels_first(x):
+            return maps
+        axis = self.operation.channel_axis
+        return [only_channel_first(values, axis).movedim(axis, -1) for values in maps]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs of the units.
@@ -66,9 +74,17 @@ class ConvLayer(TaskNeuronLayer):
         Returns
         -------
         torch.Tensor of shape (N, out_channels, ...) or (out_channels, ...)
+            In the order in memory that `x` has: channels first or last.
         """
-        outputs = super().forward(x).movedim(-1, self.operation.channel_axis)
+        outputs, axis = super().forward(x), self.operation.channel_axis
+        if self.out_channels == 1 and self._has_channels_first(x):
+            return only_channel_first(outputs, axis)
+        outputs = outputs.movedim(-1, axis)
         return channels_first(outputs) if self._rearranges(x) else outputs
+
+    def _has_channels_first(self, x: Tensor) -> bool:
+        """Return whether torch takes the channels of an input for those that come first in memory."""
+        return x.stride(-1) < x.stride(self.operation.channel_axis) * self.in_channels
 
     def _rearranges(self, x: Tensor) -> bool:
         """Return whether the channels of each position are brought together in memory, and the outputs back.

@@ -347,3 +347,22 @@ def test_numpy_agrees_on_a_single_output():
     cubic, linear = (weight.numpy()[0] for weight in own_weights(layer, 2))
     expected = (cubic * x**3).sum() + (linear * x).sum() + layer.bias.item()
     assert layer(torch.from_numpy(x)).item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("n_axes", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["Conv", "ConvTranspose"])
+@pytest.mark.parametrize("bound", [None, 3.0])
+@pytest.mark.parametrize(("in_channels", "out_channels"), [(1, 1), (1, 3), (2, 1), (2, 3)])
+@torch.no_grad()
+def test_the_order_in_memory_is_that_of_torchs_layer(kind, n_axes, bound, in_channels, out_channels):
+    """Also of one channel, where only the stride of an axis of one number tells which it is."""
+    reference = getattr(torch.nn, f"{kind}{n_axes}d")(in_channels, out_channels, 3, padding=1)
+    first = torch.randn(2, in_channels, *(6,) * n_axes)
+    inputs = [first, first[0]]
+    if n_axes > 1:
+        inputs.append(first.to(memory_format=torch.channels_last if n_axes == 2 else torch.channels_last_3d))
+    for formula in ("x", "x**2 + x", "sin(w*x)", "dot(w, x)*dot(w, x)", "sin(dot(w, x) + 1) + x**2"):
+        layer = getattr(nn, f"TaskNeuron{kind}{n_axes}d")(in_channels, out_channels, 3, formula, padding=1, bound=bound)
+        assert layer(first).is_contiguous()
+        for x in inputs:
+            assert layer(x).stride() == reference(x).stride()

@@ -34,6 +34,19 @@ class ResidualBlock(nn.Module):
         return torch.relu(self.body(x) + self.shortcut(x))
 
 
+class LeNet(nn.Module):
+    """As in many tutorials, with a view, which takes no other order in memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.last = nn.Conv2d(1, 4, 5), nn.Conv2d(4, 8, 5), nn.Linear(128, 3)
+
+    def forward(self, x):
+        for convolution in (self.first, self.second):
+            x = nn.functional.max_pool2d(torch.relu(convolution(x)), 2)
+        return self.last(x.view(x.size(0), -1))
+
+
 def resnet():
     blocks = [ResidualBlock(8, 8, 1), ResidualBlock(8, 16, 2)]
     return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4))
@@ -299,3 +312,13 @@ def test_a_layer_without_a_unit_is_left():
     first, second = convert_layers(nn.Sequential(nn.Linear(4, 4), empty), "x**2 + x")
     assert isinstance(first, TaskNeuronLinear)
     assert isinstance(second, nn.Linear)
+
+
+@pytest.mark.parametrize("bound", [None, 3.0])
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_a_network_with_a_view_takes_images_of_one_channel(formula, bound):
+    network, x = LeNet(), torch.randn(2, 1, 28, 28)
+    converted = convert_layers(network, formula, bound=bound)
+    if bound is None:
+        torch.testing.assert_close(converted(x), network(x))
+    converted(x).sum().backward()

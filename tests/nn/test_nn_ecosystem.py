@@ -69,14 +69,23 @@ def test_a_graph_bounds_by_operations_that_onnx_has(dtype):
         torch.testing.assert_close(result.double(), expected, rtol=4 * torch.finfo(dtype).eps, atol=0)
 
 
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # of the comparisons of shapes
-def test_a_traced_layer_is_saved_and_loaded():
-    layer, x = depthwise(), torch.randn(2, 4, 5, 5)
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (depthwise(), (4, 5, 5)),
+        (depthwise(TaskNeuronConvTranspose2d), (4, 5, 5)),
+        (TaskNeuronConv2d(1, 1, 3, "x**2 + dot(w, x)*dot(w, x)", padding=1, padding_mode="reflect", bound=3.0), (1, 5, 5)),
+        (TaskNeuronCNN((1, 8, 8), (2,), 3, "x**2 + x").eval(), (1, 8, 8)),
+        (TaskNeuronCNN((3, 8, 8), (2,), 3, "x**2 + x", global_pooling=True).eval(), (3, 8, 8)),
+    ],
+)
+def test_a_traced_layer_is_saved_and_loaded(layer, shape):
     with torch.no_grad():
-        traced = torch.jit.trace(layer, x)
+        traced = torch.jit.trace(layer, torch.randn(2, *shape))
     file = io.BytesIO()
     torch.jit.save(traced, file)
     file.seek(0)
+    x = torch.randn(5, *shape)
     torch.testing.assert_close(torch.jit.load(file)(x), layer(x))
 
 
