@@ -112,7 +112,7 @@ class ConvTaskNeuronClassifier(NetworkClassifierMixin, BaseConvTaskNeuron):
     code_scaler_ : ColumnScaler
         The scaling of the codes; only where ``formula="auto"``.
     net_ : skorch.NeuralNet
-        The trained network, with ``module_`` and ``history``; ``net_.module_.networks`` are the members, each a
+        The trained network, with ``module_`` and ``history``; ``net_.module_.member`` returns a copy of a member, a
         :class:`nn.TaskNeuronCNN`.
     image_shape_ : tuple of int
         The channels, the height and the width of an image.

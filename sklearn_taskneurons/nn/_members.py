@@ -17,6 +17,12 @@ def vector_parameter(size: int, n_members: int | None, **factory_kwargs: Any) ->
     return nn.Parameter(torch.empty(shape, **factory_kwargs))
 
 
+def check_index(index: int, n_members: int) -> None:
+    """Raise IndexError if there is no such member; from the end none is counted."""
+    if not 0 <= index < n_members:
+        raise IndexError(f"index must be from 0 to {n_members - 1}, got {index}")
+
+
 def take_member(module: nn.Module, index: int, single: ModuleT) -> ModuleT:
     """Return a module without members, one on the device "meta", with copies of one member's weights.
 
@@ -30,8 +36,7 @@ def take_member(module: nn.Module, index: int, single: ModuleT) -> ModuleT:
     n_members: int | None = module.n_members  # type: ignore[assignment]  # modules may hold anything
     if n_members is None:
         raise ValueError("the module must have members, got n_members=None")
-    if not 0 <= index < n_members:
-        raise IndexError(f"index must be from 0 to {n_members - 1}, got {index}")
+    check_index(index, n_members)
     own = single.state_dict()
     if strange := set(module.state_dict()) - set(own):
         raise ValueError(f"the weights must be the module's own, without parametrization or pruning, got {sorted(strange)}")

@@ -1,5 +1,6 @@
 """Networks of any form side by side, where there are no batched products for them."""
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_taskneurons.nn._checks import check_members
+from sklearn_taskneurons.nn._members import check_index
 
 
 class SideBySide(nn.Module):
@@ -52,6 +54,27 @@ class SideBySide(nn.Module):
         inputs = torch.unflatten(x, -1, self.input_shape)
         # Not by contiguous(), which leaves images of one channel as they are.
         return inputs.to(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
+
+    def member(self, index: int) -> nn.Module:
+        """Return one of the networks that stand side by side.
+
+        Parameters
+        ----------
+        index : int
+            From 0 to ``n_members - 1``.
+
+        Returns
+        -------
+        torch.nn.Module
+            A copy of the network, which takes inputs of `input_shape`.
+
+        Raises
+        ------
+        IndexError
+            If there is no such member.
+        """
+        check_index(index, self.n_members)
+        return copy.deepcopy(self.networks[index])
 
     def owners(self) -> Tensor:
         """Return to which member each number of the parameters belongs, int64 (n_parameters,)."""

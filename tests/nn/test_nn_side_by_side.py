@@ -37,6 +37,20 @@ def test_networks_get_images_with_their_channels_last(n_channels, n_members):
         assert images.stride()[1:] == (1, width * channels, channels)
 
 
+def test_a_member_is_a_copy_of_a_network():
+    module, x = networks(3).eval(), torch.randn(5, 24)
+    expected = module(x)
+    for index in range(3):
+        member = module.member(index)
+        assert not member.training
+        torch.testing.assert_close(member(x.view(5, 2, 3, 4)).flatten(1), expected[:, index])
+        nn.init.zeros_(member.weight)
+    torch.testing.assert_close(module(x), expected)
+    for index in (3, -1):
+        with pytest.raises(IndexError, match=f"index must be from 0 to 2, got {index}"):
+            module.member(index)
+
+
 def test_what_is_no_image_has_no_order():
     module = SideBySide(nn.Conv1d, 1, (2, 5), in_channels=2, out_channels=1, kernel_size=5)
     x = torch.randn(6, 10)
