@@ -14,10 +14,12 @@ from skorch.callbacks import Callback
 from sklearn_taskneurons import (
     ConvTaskNeuronClassifier,
     ConvTaskNeuronRegressor,
+    Formula,
     TaskNeuronClassifier,
     TaskNeuronRegressor,
     VSRRegressor,
 )
+from sklearn_taskneurons._conv_task_neuron._base import BaseConvTaskNeuron
 from sklearn_taskneurons._training.best_epoch import BestEpoch
 
 CLASSIFIERS = [TaskNeuronClassifier, ConvTaskNeuronClassifier]
@@ -236,6 +238,39 @@ class TestPresentParameters:
         assert model.predict_proba(X).max() > 0.95
         model.set_params(label_smoothing=0.9, max_epochs=200).fit(X, y)
         assert softmax(model._outputs(X), axis=-1).max() < 0.5  # the best for 0.9 is 0.19 for the row's class
+
+    @pytest.mark.parametrize("estimator", CLASSIFIERS + REGRESSORS)
+    def test_a_network_of_another_form_is_refused(self, estimator, digits):
+        X, y = digits
+        others = {"formula": "x**3", "hidden_layer_sizes": (3, 2), "n_members": 3, "activation": "logistic"}
+        if issubclass(estimator, BaseConvTaskNeuron):
+            others |= {"channels": (3,), "kernel_size": (5, 3), "pooling": "average", "pool_size": 1, "image_shape": (1, 4, 16)}
+        else:
+            others |= {"hidden_formula": "x**2", "elementwise_affine": False, "embedding_size": 2, "scaling": "robust"}
+        model = small(estimator, warm_start=True).fit(X, y)
+        before, outputs = model.get_params(), model._outputs(X)
+        for name, value in others.items():
+            for go_on in (model.fit, model.partial_fit):
+                with pytest.raises(
+                    ValueError, match=f"as in the first fit while its training goes on, got {name}=.* in place of"
+                ):
+                    model.set_params(**{name: value}) and go_on(X, y)
+            model.set_params(**{name: before[name]})
+        assert_array_equal(model._outputs(X), outputs)
+        model.set_params(hidden_layer_sizes=(3, 2), n_members=3, warm_start=False).fit(X, y)
+        assert model.net_.module_.n_members == 3
+
+    @pytest.mark.parametrize("estimator", CLASSIFIERS + REGRESSORS)
+    def test_the_same_form_in_other_words_goes_on(self, estimator, digits):
+        X, y = digits
+        model = small(estimator, formula="x + x**2", hidden_layer_sizes=(4,), warm_start=True).fit(X, y)
+        words = {"formula": Formula("x**2 + x"), "hidden_layer_sizes": np.array([4])}
+        if issubclass(estimator, BaseConvTaskNeuron):
+            words |= {"kernel_size": [3, 3], "pool_size": 2, "image_shape": [1, 8, 8]}
+        else:
+            words |= {"hidden_formula": Formula("x"), "embedding_size": 0, "activation": "tanh"}
+        assert model.set_params(**words).fit(X, y).n_iter_ == 2 * model.max_epochs
+        assert model.set_params(formula="auto", hidden_layer_sizes=4).fit(X, y).n_iter_ == 3 * model.max_epochs
 
     def test_shifts_of_images(self, digits):
         X, y = digits

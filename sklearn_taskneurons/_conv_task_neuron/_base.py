@@ -223,6 +223,12 @@ class BaseConvTaskNeuron(BaseNetwork):
             "hidden_layer_sizes": whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes),
         }
 
+    def _form(self, n_rows):
+        architecture = self._architecture(1, None)
+        names = "channels", "kernel_size", "activation", "pooling", "pool_size"
+        shape = self.image_shape_ if self.image_shape is None else whole_numbers("image_shape", self.image_shape)
+        return super()._form(n_rows) | {"image_shape": shape} | {name: architecture[name] for name in names}
+
     def _auto_steps(self):
         return AUTO_STEPS
 

@@ -85,8 +85,8 @@ class ConvTaskNeuronClassifier(NetworkClassifierMixin, BaseConvTaskNeuron):
         With 1 and more, skorch reports each epoch, first those of the autoencoder.
     warm_start : bool, default=False
         Whether `fit` goes on training the network that is there, on its device, with its scaling and formula. As in
-        `partial_fit`, what says what the network is then has no effect; what says how it is trained, such as `lr`, counts as
-        it is now, and "auto" of `batch_size` and `weight_decay` remains what it was for the first rows.
+        `partial_fit`, what says what the network is, such as `hidden_layer_sizes`, must then be as it was; what says how it is
+        trained, such as `lr`, counts as it is now, and "auto" remains what it was for the first rows.
     label_smoothing : float or "auto", default="auto"
         The part of the probability of an image's class that is spread over all classes while the network is trained, in [0, 1).
         "auto" is 0.1, or less where it would raise the mean probability of the rarest class by more than a tenth of its share

@@ -82,8 +82,8 @@ class ConvTaskNeuronRegressor(NetworkRegressorMixin, BaseConvTaskNeuron):
         With 1 and more, skorch reports each epoch, first those of the autoencoder.
     warm_start : bool, default=False
         Whether `fit` goes on training the network that is there, on its device, with its scaling and formula. As in
-        `partial_fit`, what says what the network is then has no effect; what says how it is trained, such as `lr`, counts as
-        it is now, and "auto" of `batch_size` and `weight_decay` remains what it was for the first rows.
+        `partial_fit`, what says what the network is, such as `hidden_layer_sizes`, must then be as it was; what says how it is
+        trained, such as `lr`, counts as it is now, and "auto" remains what it was for the first rows.
     random_state : int, RandomState instance or None, default=None
         Decides the held-out images, the autoencoder, the search, the initial weights, and the order and the shifts of the
         images. An int gives the same model every time.

@@ -35,6 +35,7 @@ from sklearn_taskneurons._training import held_out_losses, make_table, predict, 
 from sklearn_taskneurons._vsr import VSRRegressor
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn import ACTIVATIONS, count_multiplications, count_parameters
+from sklearn_taskneurons.nn._checks import whole_numbers
 
 # Fewer held-out rows cannot tell a better epoch from a lucky one.
 AUTO_HELD_OUT_ROWS = 10
@@ -124,6 +125,15 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _auto_steps(self):
         """Return how many steps training takes by "auto", and the least and the most epochs for them."""
 
+    def _form(self, n_rows):
+        """Return by name what the parameters say of what the networks for so many rows are, so that it can be compared."""
+        given = self._given_formula()
+        return {
+            "formula": self.formula_ if given is None else given,
+            "hidden_layer_sizes": whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes),
+            "n_members": self.n_members,
+        }
+
     def _augmentation(self, seed):
         """Return what is done to the batches of the training; it says what it cannot do."""
 
@@ -209,12 +219,14 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         options = self._training_options(len(X)) | {"loss": self._loss(), "augmentation": self._augmentation(net_seed)}
         options |= {"callbacks": copy.deepcopy(self._callbacks), "device": resolve_device(self.device), "seed": net_seed}
         self.net_ = self._make_net(len(X), n_outputs, options)
+        self._first_form = self._form(len(X))
         self.n_parameters_ = count_parameters(self.net_.module_)
         self.n_multiplications_ = count_multiplications(self.net_.module_, (self.scaler_.n_scalings * X.shape[1],))
         self.loss_curve_, self.validation_loss_curve_, self.n_iter_ = [], [], 0
 
     def _resume(self):
         """Let a copy of the network go on, trained as the parameters say now; "auto" remains what it was."""
+        self._check_form()
         before, self._callbacks = self._callbacks, given_callbacks(self.callbacks)
         self.net_ = resume(
             self.net_,
@@ -223,6 +235,16 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             loss=self._loss(),
             **self._training_options(self._n_rows),
         )
+
+    def _check_form(self):
+        """Raise if a parameter says that the network, which goes on as it is, is another one."""
+        before, now = self._first_form, self._form(self._n_rows)
+        changed = [f"{name}={now[name]!r} in place of {before[name]!r}" for name in before if now[name] != before[name]]
+        if changed:
+            raise ValueError(
+                "parameters that say what the network is must be as in the first fit while its training goes on, got "
+                f"{', '.join(changed)}; fit with warm_start=False begins anew"
+            )
 
     def _training_options(self, n_rows):
         """Return how any net of so many rows is trained."""

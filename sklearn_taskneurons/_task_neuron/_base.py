@@ -110,17 +110,18 @@ class BaseTaskNeuron(BaseNetwork):
         TaskNeuronMLP(self.n_features_in_, sizes, 1, formula, hidden_formula=self.hidden_formula)
 
     def _make_net(self, n_rows, n_outputs, options):
-        return make_net(
-            self.n_features_in_,
-            n_outputs,
-            self.formula_,
-            hidden_layer_sizes=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes),
-            hidden_formula=self.hidden_formula,
-            embedding_size=resolved(self.embedding_size, AUTO_EMBEDDING_SIZE if n_rows >= ENOUGH_ROWS else 0),
-            n_members=self.n_members,
-            **self._shared_options(n_rows),
-            **options,
-        )
+        form = self._form(n_rows) | self._shared_options(n_rows)
+        del form["scaling"]  # which the rows have behind them
+        return make_net(self.n_features_in_, n_outputs, **form, **options)
+
+    def _form(self, n_rows):
+        return super()._form(n_rows) | {
+            "hidden_formula": Formula(self.hidden_formula),
+            "elementwise_affine": self.elementwise_affine,
+            "embedding_size": resolved(self.embedding_size, AUTO_EMBEDDING_SIZE if n_rows >= ENOUGH_ROWS else 0),
+            "activation": self._shared_options(n_rows)["activation"],
+            "scaling": self.scaling,
+        }
 
     def _training_options(self, n_rows):
         return super()._training_options(n_rows) | {"solver": self.solver}

@@ -84,8 +84,8 @@ class TaskNeuronRegressor(NetworkRegressorMixin, BaseTaskNeuron):
         With 1 and more, skorch reports each epoch.
     warm_start : bool, default=False
         Whether `fit` goes on training the network that is there, on its device, with its scaling and formula. As in
-        `partial_fit`, what says what the network is then has no effect; what says how it is trained, such as `lr`, counts as
-        it is now, and "auto" of `batch_size` and `weight_decay` remains what it was for the first rows.
+        `partial_fit`, what says what the network is, such as `hidden_layer_sizes`, must then be as it was; what says how it is
+        trained, such as `lr`, counts as it is now, and "auto" remains what it was for the first rows.
     random_state : int, RandomState instance or None, default=None
         Decides the held-out rows, the search, the initial weights and the order of rows. An int gives the same model
         every time.
