@@ -1,5 +1,7 @@
 """Searches that minimise another loss than the squared error."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from numpy.testing import assert_allclose
 from sklearn.utils import get_tags
 
 from sklearn_taskneurons import VSRClassifier, VSRRegressor, VSRTransformer
+from sklearn_taskneurons._search import Rows
 
 
 def square(residuals):
@@ -125,6 +128,47 @@ class TestFront:
         weighted = small(**how).fit(X, y, sample_weight=times)
         repeated = small(**how).fit(np.repeat(X, times, axis=0), np.repeat(y, times))
         assert weighted.formula_.round(6) == repeated.formula_.round(6)
+
+
+class TestTime:
+    @pytest.fixture
+    def passes(self, monkeypatch):
+        """Let a second pass with each pass over the rows; return a function that says how many there have been."""
+        seconds = [0.0]
+        blocks = Rows.blocks
+
+        def timed(rows, size):
+            seconds[0] += 1.0
+            return blocks(rows, size)
+
+        monkeypatch.setattr(Rows, "blocks", timed)
+        monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
+        return lambda: seconds[0]
+
+    @pytest.mark.parametrize("how", [{}, {"method": "exhaustive"}])
+    @pytest.mark.parametrize("limit", [1e-9, 10.0, 100.0])
+    def test_max_time_ends_fits_too(self, how, limit, table, passes, monkeypatch):
+        monkeypatch.setattr("sklearn_taskneurons._search._loss_refit_scorer._BUDGET", 1000)  # no columns are kept
+        X, y, _ = table
+        model = small(**how, loss="absolute_error", max_degree=4, max_time=limit, n_iter_no_change=None).fit(X, y)
+        # The rows themselves, the constant, and for each form a fit of some powers.
+        assert passes() <= limit + 10
+        assert_allclose(model.pareto_front_[0].loss, 1.0, rtol=1e-3)
+        assert np.isfinite(model.predict(X)).all()
+        if limit == 100.0:
+            assert model.pareto_front_[-1].loss < 0.95
+
+    def test_max_time_ends_the_fits_of_formulas_with_functions(self, table, passes):
+        X, y, _ = table
+        how = {"loss": "absolute_error", "function_set": ("add", "mul", "sin")}
+        model = small(**how, max_time=5.0).fit(X, y)
+        assert passes() <= 15
+        assert np.isfinite(model.predict(X)).all()
+
+    def test_a_limit_that_is_not_met_changes_nothing(self, table, passes):
+        X, y, _ = table
+        models = [small(loss="huber", max_time=limit).fit(X, y) for limit in (None, 1e9)]
+        assert models[0].pareto_front_ == models[1].pareto_front_
 
 
 class TestSearch:

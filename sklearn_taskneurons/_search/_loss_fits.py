@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from sklearn_taskneurons._device import to_array
+from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, Targets
 from sklearn_taskneurons._search._loss_density import LossDensity
 from sklearn_taskneurons._search._losses import Loss
@@ -48,7 +49,8 @@ class LossFitter:
     Each step solves the least squares problem in which a row also has the weight that the loss gives its last residual [1]_,
     beginning with equal ones, until the mean loss falls no more, or hardly and half of the residuals stand still. A step is
     halved that goes too far, as for losses that grow faster than squares, and one that does not go far enough is doubled. For
-    a convex loss this is its minimum but for the tolerance; for others one near the fit by least squares.
+    a convex loss this is its minimum but for the tolerance; for others one near the fit by least squares. When the time is up,
+    the best so far is what counts.
 
     Parameters
     ----------
@@ -56,13 +58,15 @@ class LossFitter:
         The data, of one output.
     loss : Loss
         The loss.
+    clock : Clock, optional
+        When the time is up; by default never.
 
     Attributes
     ----------
     smallest : float
         What smaller residuals count as in weights.
     constant : Solution
-        The best constant, which has the loss 1, or 0 where the target is constant.
+        The best constant, of those that there was time for, which has the loss 1, or 0 where the target is constant.
 
     References
     ----------
@@ -70,11 +74,12 @@ class LossFitter:
        Statistics - Theory and Methods 6(9), 1977, :doi:`10.1080/03610927708827533`.
     """
 
-    def __init__(self, rows: Rows, loss: Loss) -> None:
+    def __init__(self, rows: Rows, loss: Loss, clock: Clock | None = None) -> None:
         if rows.n_outputs > 1:
             raise ValueError(f"a loss other than squared_error needs one output; got {rows.n_outputs}")
         self._rows = rows
         self._loss = loss
+        self.clock = clock or Clock(None)
         # Residuals are measured by the standard deviation of the target, or by the size of one that is constant.
         scale = float(rows.targets.deviation[0]) or abs(float(rows.targets.mean[0])) or 1.0
         self.smallest = _SMALLEST_RESIDUAL * scale
@@ -115,22 +120,28 @@ class LossFitter:
         """Return the best coefficients of columns, the first of them ones, or None where a value is not finite.
 
         ``size`` rows are evaluated together, and again for each step unless these are all. The first step is from the best of
-        some solutions, or from that by least squares.
+        some solutions, or from that by least squares. When the time is up it is the best so far: the first of the solutions, or
+        least squares, at least.
         """
         if size >= self._rows.n_rows:
             ((X, _, _),) = self._rows.blocks(self._rows.n_rows)
             matrix = columns(X)
             columns = lambda X: matrix  # noqa: E731
-        fits = [self._fit(columns, size, start) for start in starts]
+        fits: list[_Fit] = []
+        for start in starts:
+            if not fits or not self.clock.is_over:
+                fits.append(self._fit(columns, size, start))
         if not fits:
-            first = self._weighted(columns, size, self._rows.root_weight**2)
+            first = self._weighted(columns, size, self._rows.root_weight**2, Clock(None))
             if first is None:
                 return None
             fits = [first]
         best = min(fits, key=lambda fit: fit.solution.loss)
         for step in range(most_steps):
+            if best.solution.loss == 0.0 or self.clock.is_over:
+                break
             weights = self._weights(best, step)
-            found = None if best.solution.loss == 0.0 else self._weighted(columns, size, weights)
+            found = self._weighted(columns, size, weights, self.clock)
             if found is None:
                 break
             before, best = best, self._step(best, found, weights)
@@ -139,9 +150,14 @@ class LossFitter:
         return best.solution
 
     def least_squares(self, columns: Columns, size: int, solution: Solution) -> LeastSquares | None:
-        """Return the least squares of columns with the weights that a solution of all of them gives the rows, if these do."""
+        """Return the least squares of columns with the weights that a solution of all of them gives the rows.
+
+        None where there are no such weights, or no time.
+        """
+        if self.clock.is_over:
+            return None
         weights = self._weights(self._fit(columns, size, solution), 0)
-        return self._least_squares(columns, size, weights)
+        return self._least_squares(columns, size, weights, self.clock)
 
     def _weights(self, fit: _Fit, step: int) -> Floats:
         """Return the weights of the rows in a step from a fit."""
@@ -156,20 +172,20 @@ class LossFitter:
         cumulative = np.cumsum(self._rows.root_weight[order] ** 2)
         return float(sizes[order[np.searchsorted(cumulative, 0.5 * cumulative[-1])]])
 
-    def _least_squares(self, columns: Columns, size: int, weights: Floats) -> LeastSquares | None:
-        """Return the least squares of columns for these weights, None where there are none."""
+    def _least_squares(self, columns: Columns, size: int, weights: Floats, clock: Clock) -> LeastSquares | None:
+        """Return the least squares of columns for these weights, None where there are none, or when the time is up before."""
         if not (weights.any() and np.isfinite(weights).all()):
             return None
-        factor = self._rows.factor(columns, size, np.sqrt(weights))
-        if not np.isfinite(factor).all():
-            return None
+        for factor in self._rows.factors(columns, size, np.sqrt(weights)):
+            if clock.is_over or not np.isfinite(factor).all():
+                return None
         n_columns = factor.shape[1] - 1
         targets = Targets(factor, n_columns, float(weights.sum()), self._rows.shift)
         return LeastSquares(factor[:, :n_columns], targets)
 
-    def _weighted(self, columns: Columns, size: int, weights: Floats) -> _Fit | None:
-        """Return the least squares fit for these weights, None where there is none."""
-        problem = self._least_squares(columns, size, weights)
+    def _weighted(self, columns: Columns, size: int, weights: Floats, clock: Clock) -> _Fit | None:
+        """Return the least squares fit for these weights, None where there is none, or no time for it."""
+        problem = self._least_squares(columns, size, weights, clock)
         return None if problem is None else self._fit(columns, size, problem.solve(np.arange(problem.n_columns)))
 
     def _fit(self, columns: Columns, size: int, solution: Solution) -> _Fit:

@@ -1,5 +1,6 @@
 """Scores elementwise polynomials by the best coefficients that their powers of x can have for other losses than squares."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -25,7 +26,8 @@ class LossRefitScorer(RefitScorer):
 
     Powers are compared after two steps of reweighted least squares. These begin with the squared error's coefficients, or with
     those for the weights that the fit of all powers gives the rows, which know gross errors already, whichever are better:
-    either are found without the rows.
+    either are found without the rows. When the time is up they are taken as they are: what has been fitted by then counts, and
+    of what has not, one fit by least squares at least.
 
     Parameters
     ----------
@@ -34,7 +36,7 @@ class LossRefitScorer(RefitScorer):
     rows : Rows
         The data, of one output.
     fitter : LossFitter
-        Of these rows.
+        Of these rows, with the clock of the search.
     loss : Loss
         The loss.
     """
@@ -72,17 +74,34 @@ class LossRefitScorer(RefitScorer):
         """Return the best coefficients of these powers."""
         powers = powers_of(support)
         if support not in self._best:
-            self._best[support] = self._scaled(self._steps(powers, MOST_STEPS), powers)
+            known = [self._fits[support]] if support in self._fits else []
+            found = [] if known and self._is_over else [self._scaled(self._steps(powers, MOST_STEPS), powers)]
+            self._best[support] = min([*found, *known], key=lambda fit: fit.loss)
         return self._best[support]
+
+    def _losses(self, supports: Sequence[int]) -> list[float]:
+        """Return the losses of supports; where there may be no time for all, those of less squared errors are fitted first."""
+        if self._fitter.clock.deadline is not None:
+            for support in sorted(set(supports) - self._fits.keys(), key=self._squared_error):
+                self.fit(support)
+        return super()._losses(supports)
+
+    def _squared_error(self, support: int) -> float:
+        return self._least_squares.solve(self._columns(powers_of(support))).loss
 
     def _solve(self, powers: list[int]) -> Solution:
         return self._steps(powers, _STEPS)
 
+    @property
+    def _is_over(self) -> bool:
+        return self._fitter.clock.is_over
+
     def _steps(self, powers: list[int], most_steps: int) -> Solution:
-        """Return what some steps of reweighted least squares find."""
+        """Return what some steps of reweighted least squares find; when the time is up, that of the first powers alone."""
         columns = self._columns(powers)
         start = self._least_squares.solve(columns)
-        if len(powers) > self._most_terms:
+        is_late = bool(self._fits or self._best) and self._is_over
+        if is_late or len(powers) > self._most_terms:
             return start._replace(loss=np.inf)
         starts = [start] if self._weighted is None else [start, self._weighted.solve(columns)]
         found = self._fitter.solve(lambda X: self._values(X, columns), self._size, starts=starts, most_steps=most_steps)
@@ -98,14 +117,18 @@ class LossRefitScorer(RefitScorer):
 
         start = self._least_squares.solve(every)
         rows = self._rows.thinned(_ROWS_OF_A_COLUMN * self._moments.n_columns)
-        fitter = self._fitter if rows is self._rows else LossFitter(rows, self._loss)
+        fitter = self._fitter if rows is self._rows else LossFitter(rows, self._loss, self._fitter.clock)
         found = fitter.solve(columns, self._size, starts=[start], most_steps=_STEPS_OF_ALL)
         return None if found is None else self._fitter.least_squares(columns, self._size, found)
 
     def _values(self, X: Floats, columns: Any) -> Floats:
         """Return a column of ones and some of those of the moments for some rows."""
-        powers = self._matrix if len(X) == self._rows.n_rows else self._moments.powers(X)
-        return np.concatenate([np.ones((1, len(X))), powers[columns]]).T
+        values = np.ones((1 + len(columns), len(X)))
+        if len(columns):
+            highest = int(columns.max()) // self._wide + 1
+            powers = self._matrix if len(X) == self._rows.n_rows else self._moments.powers(X, highest)
+            np.take(powers, columns, axis=0, out=values[1:], mode="clip")  # every column is there: no buffer for an error
+        return values.T
 
     @cached_property
     def _matrix(self) -> Floats:

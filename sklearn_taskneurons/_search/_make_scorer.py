@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._cross_validation import check_folds
 from sklearn_taskneurons._search._forms import Coefficients, forms_of
 from sklearn_taskneurons._search._joint_scorer import JointScorer
@@ -36,6 +37,7 @@ def make_scorer(
     optimizer_iterations: int = 0,
     device: str = "cpu",
     loss: Loss | None = None,
+    deadline: float | None = None,
 ) -> Scorer:
     """Return what scores programs against these rows.
 
@@ -71,6 +73,8 @@ def make_scorer(
         The torch device on which programs are evaluated on the rows; "auto" is CUDA where there is one.
     loss : Loss, optional
         What is minimised instead of the squared error.
+    deadline : float, optional
+        Time of :func:`time.monotonic` at which fits by another loss than the squared error end with the best so far.
 
     Returns
     -------
@@ -85,6 +89,7 @@ def make_scorer(
     """
     if folds is not None:
         check_folds(len(np.unique(folds if sample_weight is None else folds[sample_weight > 0.0])))
+    clock = Clock(deadline)
     with single_blas_thread():
         if not settings.is_polynomial or (loss is not None and not refit_constants):
             return RowScorer(
@@ -95,6 +100,7 @@ def make_scorer(
                 folds=[Rows(*part) for part in _parts(X, Y, sample_weight, folds)],
                 optimizer_iterations=optimizer_iterations,
                 loss=loss,
+                clock=clock,
                 max_degree=degree if settings.is_polynomial else None,
                 # x and numbers are symbols, too; as from moments, there are few polynomials to choose from, whatever the loss.
                 n_symbols=1 if settings.is_polynomial else len(settings.function_set) + 2,
@@ -105,15 +111,15 @@ def make_scorer(
         rows = [(X, Y, sample_weight)] if folds is None else [*_parts(X, Y, sample_weight, folds)]
         of_forms = [[Moments(form.degree, per_feature=form.per_feature).update(*part) for part in rows] for form in forms]
         if loss is not None:
-            return _loss_scorer([Moments.merged(parts) for parts in of_forms], Rows(X, Y, sample_weight), loss)
+            return _loss_scorer([Moments.merged(parts) for parts in of_forms], Rows(X, Y, sample_weight), loss, clock)
         how = {"linear_scaling": linear_scaling, "refit_constants": refit_constants, "cross_validate": folds is not None}
         return make_moment_scorer(of_forms, **how)
 
 
-def _loss_scorer(forms: Sequence[Moments], rows: Rows, loss: Loss) -> Scorer:
+def _loss_scorer(forms: Sequence[Moments], rows: Rows, loss: Loss, clock: Clock) -> Scorer:
     """Return what scores polynomials by another loss than the squared error, in forms of which the moments are given."""
     rows.targets.check_range()
-    fitter = LossFitter(rows, loss)
+    fitter = LossFitter(rows, loss, clock)
     return _joint([LossRefitScorer(moments, rows, fitter, loss) for moments in forms])
 
 

@@ -238,9 +238,9 @@ class Moments:
             "moments": float(np.linalg.norm(factor @ (direction / np.where(norms > 0.0, norms, 1.0)))),
         }
 
-    def powers(self, X: Floats) -> Floats:
-        """Return the columns of some rows without that of ones, shape (C - 1, N)."""
-        columns = np.empty((self.n_columns - 1, len(X)))
+    def powers(self, X: Floats, degree: int | None = None) -> Floats:
+        """Return the columns of some rows without that of ones, of powers up to a degree of at least 1, shape (C - 1, N)."""
+        columns = np.empty(((degree or self.degree) * (self.n_features if self.per_feature else 1), len(X)))
         self._fill(columns, X)
         return columns
 

@@ -80,8 +80,12 @@ class RefitScorer(Scorer):
         fine = found >= 0
         distinct, inverse = np.unique(found[fine], return_inverse=True)
         loss = np.full(len(population), np.inf)
-        loss[fine] = np.array([self.fit(support).loss for support in distinct.tolist()])[inverse]
+        loss[fine] = np.array(self._losses(distinct.tolist()))[inverse]
         return Scores(loss, self._complexities(found))
+
+    def _losses(self, supports: Sequence[int]) -> list[float]:
+        """Return the losses of different supports."""
+        return [self.fit(support).loss for support in supports]
 
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
         """Return the formulas of the programs' supports."""

@@ -10,6 +10,7 @@ import torch
 
 from sklearn_taskneurons._device import resolve_device, single_torch_thread
 from sklearn_taskneurons._search._canonical import Canonical, forget
+from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._combinations import Combinations
 from sklearn_taskneurons._search._constants import ConstantOptimizer
 from sklearn_taskneurons._search._errors import Errors, PlainErrors, ScaledErrors
@@ -67,6 +68,8 @@ class RowScorer(Scorer):
         coefficients.
     loss : Loss, optional
         What is minimised instead of the squared error, of one output and without folds or optimised constants.
+    clock : Clock, optional
+        When the time is up for the fits of that loss; by default never.
     max_degree : int, optional
         The largest degree of programs that are polynomials; without it programs may be anything.
     n_symbols : int, default=1
@@ -87,6 +90,7 @@ class RowScorer(Scorer):
         folds: Sequence[Rows] = (),
         optimizer_iterations: int = 0,
         loss: Loss | None = None,
+        clock: Clock | None = None,
         max_degree: int | None = None,
         n_symbols: int = 1,
     ) -> None:
@@ -107,7 +111,7 @@ class RowScorer(Scorer):
         self._column_budget = column_budget
         self._optimizer_iterations = optimizer_iterations
         self._loss = loss
-        self._loss_fitter = None if loss is None else LossFitter(rows, loss)
+        self._loss_fitter = None if loss is None else LossFitter(rows, loss, clock)
         self._max_degree = max_degree
         self._fitter = FormulaFitter(
             rows,

@@ -82,11 +82,18 @@ class Rows:
         The weights may be others, of which ``root_weight`` are the roots.
         """
         factor: Floats | None = None
+        for so_far in self.factors(columns, size, root_weight):
+            factor = so_far
+        if factor is None:
+            raise ValueError("at least one row must have a positive weight; got none")
+        return factor
+
+    def factors(self, columns: Callable[[Floats], Floats], size: int, root_weight: Floats | None = None) -> Iterator[Floats]:
+        """Yield what :meth:`factor` returns for the rows so far, after each block, for those who may not go on to the end."""
+        factor: Floats | None = None
         roots = self.root_weight if root_weight is None else root_weight
         for number, (X, Y, _) in enumerate(self.blocks(size)):
             root = roots[number * size : (number + 1) * size]
             matrix = np.concatenate([columns(X), Y], axis=1) * root[:, None]
             factor = triangular(matrix if factor is None else np.concatenate([factor, matrix]))
-        if factor is None:
-            raise ValueError("at least one row must have a positive weight; got none")
-        return factor
+            yield factor

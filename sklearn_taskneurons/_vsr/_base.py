@@ -301,6 +301,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             n_rows=n_rows,
             optimizer_iterations=self.optimizer_iterations,
             loss=make_loss(self),
+            deadline=deadline,
         )
         selection = Selection(criterion, n_rows, y.ndim)
         self._search(scorer, settings, deadline, selection, continues=continues)

@@ -131,6 +131,37 @@ def test_few_rows(method, n_rows):
     assert all(np.isfinite(point.loss) for point in model.pareto_front_)
 
 
+def test_without_time_the_powers_of_the_least_squared_error_count(data, coefficients):
+    X, y, weights = data
+    scorer = scorer_of(data, coefficients, deadline=0.0)
+    losses = scorer.score(programs(*TEXTS), NO_BANK).loss
+    assert np.isfinite(losses).tolist() == [False, False, False, True]
+    matrix, root = matrix_of(X, TEXTS[-1], coefficients), np.sqrt(weights)
+    solution = np.linalg.lstsq(matrix * root[:, None], y * root, rcond=None)[0]
+    error, constant = (np.abs(part - y) @ weights for part in (matrix @ solution, np.average(y, weights=weights)))
+    assert_allclose(losses[-1], error / constant, rtol=1e-9)
+    front = scorer.report(programs(*TEXTS), NO_BANK)
+    assert all(np.isfinite(entry.loss) for entry in front)
+    if losses[-1] < 1.0:
+        assert_allclose(front[-1].formulas[0](X), matrix @ solution, rtol=1e-6)
+
+
+def test_when_the_time_is_up_what_is_known_counts(data, coefficients):
+    scorer = scorer_of(data, coefficients, deadline=np.inf)
+    loss = scorer.fit(support("x**3 + x")).loss
+    best = scorer.best_fit(support("x")).loss
+    scorer._fitter.clock.deadline = 0.0
+    assert scorer.best_fit(support("x**3 + x")).loss == loss
+    assert scorer.best_fit(support("x")).loss == best
+    assert scorer.best_fit(support("x**2")).loss == np.inf
+
+
+def test_a_limit_that_is_not_met_changes_nothing(data, coefficients):
+    expected, found = scorer_of(data, coefficients), scorer_of(data, coefficients, deadline=np.inf)
+    assert_array_equal(found.score(programs(*TEXTS), NO_BANK).loss, expected.score(programs(*TEXTS), NO_BANK).loss)
+    assert found.report(programs(*TEXTS), NO_BANK) == expected.report(programs(*TEXTS), NO_BANK)
+
+
 def test_another_process_scores_alike(data, coefficients):
     scorer = scorer_of(data, coefficients)
     expected = scorer.score(programs(*TEXTS), NO_BANK).loss

@@ -1,6 +1,7 @@
 """Losses other than the squared error: fits against linear programming and gradient methods, likelihoods against integrals."""
 
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.integrate import quad
 from scipy.optimize import linprog, minimize, minimize_scalar
 
 from sklearn_taskneurons._search import LOSS_NAMES, Loss, Rows, RowScorer, SearchSettings, make_scorer
+from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._loss_density import LossDensity
 from sklearn_taskneurons._search._loss_fits import LossFitter
 from sklearn_taskneurons._search._population import Population
@@ -176,6 +178,69 @@ class TestFits:
         X, y, weights = data
         with np.errstate(all="ignore"):
             assert LossFitter(Rows(X, y, weights), Loss("huber")).solve(lambda X: columns(np.log(X)), 10**6) is None
+
+
+class TestTime:
+    """The clock goes on by a second with each pass over the rows; time that is up leaves the best so far."""
+
+    @pytest.fixture
+    def passes(self, monkeypatch):
+        """Return a function that says how many passes over the rows there have been."""
+        seconds = [0.0]
+        blocks = Rows.blocks
+
+        def timed(rows, size):
+            seconds[0] += 1.0
+            return blocks(rows, size)
+
+        monkeypatch.setattr(Rows, "blocks", timed)
+        monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
+        return lambda: seconds[0]
+
+    def test_no_time_leaves_least_squares(self, data):
+        X, y, weights = data
+        root = np.sqrt(weights)
+        fitter = LossFitter(Rows(X, y, weights), Loss("absolute_error"), Clock(0.0))
+        assert_allclose(fitter.constant.intercept, np.average(y, weights=weights), rtol=1e-9)
+        assert fitter.constant.loss == 1.0
+        expected = np.linalg.lstsq(columns(X) * root[:, None], y * root, rcond=None)[0]
+        assert_allclose(coefficients(fitter.solve(columns, 17)), expected, rtol=1e-9)
+
+    def test_no_time_leaves_the_first_start(self, data):
+        fitter = LossFitter(Rows(*data), Loss("absolute_error"))
+        best = fitter.solve(columns, 10**6)
+        worse = best._replace(coefficients=best.coefficients + 1.0)
+        fitter.clock = Clock(0.0)
+        found = fitter.solve(columns, 10**6, starts=[worse, best])
+        assert_array_equal(found.coefficients, worse.coefficients)
+        assert found.loss > best.loss
+        assert fitter.least_squares(columns, 10**6, best) is None
+
+    def test_more_time_is_no_worse_and_ends_where_no_limit_does(self, data, passes):
+        fitter = LossFitter(Rows(*data), Loss("absolute_error"))
+        expected, losses = fitter.solve(columns, 99), []
+        while not losses or losses[-1] != expected.loss:
+            limit = len(losses)
+            fitter.clock, began = Clock(passes() + limit), passes()
+            losses.append(fitter.solve(columns, 99).loss)
+            # A fit by least squares and its residuals at least, and the end of the step in which the time is up.
+            assert passes() - began <= max(limit, 2) + 2
+        assert (np.diff(losses) <= 0.0).all()
+        assert losses[0] > losses[-1]
+        assert 4 < len(losses) < 200
+
+    def test_a_factor_is_given_up_between_blocks(self, data):
+        fitter = LossFitter(Rows(*data), Loss("absolute_error"))
+        start, calls = fitter.solve(columns, 10**6), []
+
+        def slow(X):
+            calls.append(len(X))
+            if len(calls) > len(data[0]) // 17 + 2:  # in the second block of the factor, behind the pass for the residuals
+                fitter.clock.deadline = 0.0
+            return columns(X)
+
+        assert fitter.least_squares(slow, 17, start) is None
+        assert len(calls) == len(data[0]) // 17 + 3
 
 
 class TestScores:
