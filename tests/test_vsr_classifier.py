@@ -1,5 +1,7 @@
 """Vectorized symbolic regression of logits: what the classifier promises beyond scikit-learn's checks."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -8,6 +10,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from sklearn_taskneurons import Formula, VSRClassifier
+from sklearn_taskneurons._vsr import _logistic as module
 from sklearn_taskneurons._vsr._logistic import fit_logits
 
 
@@ -141,6 +144,35 @@ class TestLogits:
         assert set(np.flatnonzero(found.coefficients[0])) == set(kept)
         assert_allclose(found.coefficients[:, kept], expected.coefficients, rtol=1e-6)
         assert_allclose(found.intercept, expected.intercept, rtol=1e-6)
+
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_blocks_of_rows_change_nothing(self, order, monkeypatch):
+        rng = np.random.default_rng(0)
+        x = np.column_stack([rng.integers(0, 2, 300), np.full(300, 0.1), 50.0 + rng.normal(size=300)])
+        columns, groups = np.concatenate([x**3, x**2, x], axis=1), np.tile([0, 1, 2], 3)
+        y, weights = rng.integers(0, 3, 300), rng.uniform(0.5, 1.5, 300)
+        found = []
+        for size in (300, 7):
+            monkeypatch.setattr(module, "_BLOCK_NUMBERS", size)
+            monkeypatch.setattr(module, "_FEWEST_ROWS", size)
+            found.append(fit_logits(np.array(columns, order=order), y, weights, 1.0, groups))
+        logits = [columns @ each.coefficients.T + each.intercept for each in found]
+        assert_allclose(logits[1], logits[0], rtol=1e-6, atol=1e-6)
+        assert (found[1].coefficients[:, [0, 1, 3, 4, 7]] == 0.0).all()
+
+    def test_they_take_the_memory_of_one_product_of_the_columns(self, monkeypatch):
+        rng = np.random.default_rng(0)
+        columns, y = rng.normal(size=(20_000, 40)), rng.integers(0, 2, 20_000)
+        monkeypatch.setattr(module, "_BLOCK_NUMBERS", 1 << 15)
+        how = {"weights": np.ones(len(y)), "C": 1.0, "groups": np.tile(np.arange(10), 4)}
+        fit_logits(columns[:100].copy(), y[:100], **how | {"weights": np.ones(100)})  # what is loaded once is not counted
+        tracemalloc.start()
+        try:
+            fit_logits(columns, y, **how)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 1.5 * columns.nbytes
 
     def test_a_column_that_does_not_vary_has_no_say(self, two_classes):
         X, y = two_classes

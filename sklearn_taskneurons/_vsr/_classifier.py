@@ -96,7 +96,8 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         Weights of the classes, by label, at least 0; "balanced" weighs every class the same, whatever its number of rows. A
         class of weight 0 is left out.
     max_time : float or None, default=None
-        After how many seconds, above 0, the search ends with the best so far, as in :class:`VSRRegressor`; then the logits.
+        After how many seconds, above 0, the search ends with the best so far, as in :class:`VSRRegressor`. The logits are
+        fitted after it, however long that takes: for a million rows, 80 columns and two classes about half a minute.
     checkpoint : str, path or None, default=None
         A file that keeps the state of the search, from which `fit` goes on where it exists, as :class:`VSRRegressor` describes.
     warm_start : bool, default=False
@@ -241,7 +242,8 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
             The features, finite numbers. Where the functions are polynomials, `X`, `y` and `sample_weight` may be arrays or
             dataframes of dask: their rows are reduced to moments where they are, block by block. They are read once more for
             the classes before, and once more after: the logistic regression takes the terms of the best formula of all rows
-            into the memory of this process, eight bytes for each row and column.
+            into the memory of this process. Whatever `X` is, it takes about 16 bytes for each row and column, which is a term
+            or, where features have coefficients of their own, a term of one feature.
         y : array-like of shape (n_samples,)
             The labels: numbers, strings or booleans, two different ones at least.
         sample_weight : array-like of shape (n_samples,), default=None
