@@ -85,6 +85,20 @@ def test_columns_without_names_are_features_without_names(table):
 
 
 @pytest.mark.parametrize("kind", [VSRRegressor, VSRClassifier, VSRTransformer])
+def test_targets_in_memory_are_refused_by_their_name(kind, table):
+    X, y, _ = table
+    with pytest.raises(TypeError, match=r"^y must be an array or a dataframe of dask; got ndarray"):
+        kind().fit(da.from_array(X, chunks=64), y > 0 if kind is VSRClassifier else y)
+
+
+@pytest.mark.parametrize("kind", [VSRRegressor, VSRTransformer])
+def test_targets_that_are_not_finite_are_refused_by_their_name(kind, table):
+    X, y, _ = table
+    with pytest.raises(ValueError, match=r"^X and y must be finite; got a NaN or an infinity"):
+        kind().fit(da.from_array(X, chunks=64), da.from_array(np.where(y > 0, np.nan, y), chunks=64))
+
+
+@pytest.mark.parametrize("kind", [VSRRegressor, VSRClassifier, VSRTransformer])
 @pytest.mark.parametrize(("shape", "got"), [((60,), r"\(\)"), ((60, 0), r"\(0,\)"), ((60, 2, 2), r"\(2, 2\)")])
 def test_features_are_columns(kind, shape, got):
     with pytest.raises(ValueError, match=rf"X must have the shape \(n_samples, n_features\), at least one.*got {got}"):

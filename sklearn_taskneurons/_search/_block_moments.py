@@ -52,11 +52,11 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[
     except ImportError as error:
         raise ImportError("blocks on a cluster need dask: pip install 'sklearn_taskneurons[dask]'") from error
     empty = no_rows(forms, n_folds)  # refuses a wrong degree before any work
-    columns = [blocks_of("X", X, X), blocks_of("Y", Y, X)]
+    columns = [blocks_of("X", X, X), blocks_of("y", Y, X)]
     columns.append([None] * len(columns[0]) if sample_weight is None else blocks_of("sample_weight", sample_weight, X))
     counts = [len(blocks) for blocks in columns]
     if len(set(counts)) > 1:
-        raise ValueError(f"X, Y and sample_weight must have the same number of blocks of rows; got {counts}")
+        raise ValueError(f"X, y and sample_weight must have the same number of blocks of rows; got {counts}")
     of_block, merged = dask.delayed(_of_block, pure=False), dask.delayed(joined, pure=False)
     chunks = getattr(X, "chunks", getattr(Y, "chunks", None))
     starts = _starts(dask, chunks, columns[1], columns[2]) if n_folds > 1 else [0] * len(columns[0])
@@ -102,7 +102,7 @@ def _of_block(X: Any, Y: Any, sample_weight: Any, empty: Folds, start: int) -> F
     if len(X) == 0 and len(Y) == 0:
         return empty
     if len(X) != len(Y):
-        raise ValueError(f"X and Y must have the same number of rows in each block; got {len(X)} and {len(Y)}")
+        raise ValueError(f"X and y must have the same number of rows in each block; got {len(X)} and {len(Y)}")
     return with_rows(empty, _floats(X), _floats(Y), block_weights(sample_weight, len(X)), start)
 
 

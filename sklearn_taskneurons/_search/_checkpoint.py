@@ -151,12 +151,17 @@ def load(path: str | os.PathLike[str]) -> Saved:
             arrays = {name: archive[name] for name in archive.files}
         text = json.loads(arrays["text"].tobytes())
         version = text["format"]
-        saved = _from_arrays(arrays, text) if version == _FORMAT else None
-    except Exception as error:  # whatever a damaged file makes the readers stumble over
-        raise ValueError(f"{str(path)!r} must be a whole checkpoint of a search; it cannot be read: {error}") from error
-    if saved is None:
+    except Exception:  # whatever the readers stumble over; NumPy's advice is for other files, and unsafe
+        raise ValueError(
+            f"{str(path)!r} must be a whole checkpoint, as a search has written it; got another file, or one that is damaged. "
+            "Remove the file, or name another one, to begin anew"
+        ) from None
+    if version != _FORMAT:
         raise ValueError(f"the checkpoint {str(path)!r} must have the format {_FORMAT}; got {version!r}")
-    return saved
+    try:
+        return _from_arrays(arrays, text)
+    except Exception as error:
+        raise ValueError(f"{str(path)!r} must be a whole checkpoint of a search; it cannot be read: {error}") from error
 
 
 def _from_arrays(arrays: dict[str, NDArray[Any]], text: dict[str, Any]) -> Saved:

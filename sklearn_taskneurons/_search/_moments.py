@@ -131,7 +131,7 @@ class Moments:
             largest = self._largest(low, high)
             # A finite sum says it at once, but that of finite numbers may overflow.
             if not all(map(isfinite, largest)) or not (isfinite(Y.sum()) or np.isfinite(Y).all()):
-                raise ValueError("X and Y must be finite; got a NaN or an infinity")
+                raise ValueError("X and y must be finite; got a NaN or an infinity")
             self.rebase(largest)
             if not self.n_rows:
                 self.shift, self.low, self.high = Y[0].copy(), low, high
@@ -257,10 +257,10 @@ class Moments:
     def _check(self, X: Floats, Y: Floats) -> None:
         """Compare the shapes with those of the rows seen so far."""
         if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y) or not X.size or not Y.size:
-            raise ValueError(f"X must have shape (N, D) and Y (N, O), N and D at least 1; got {X.shape} and {Y.shape}")
+            raise ValueError(f"X must have shape (N, D) and y (N, O), N and D at least 1; got {X.shape} and {Y.shape}")
         if self.n_rows and (self.n_features, self.n_outputs) != (X.shape[1], Y.shape[1]):
             raise ValueError(
-                f"X and Y must have {self.n_features} and {self.n_outputs} columns as before; got {X.shape[1]} and {Y.shape[1]}"
+                f"X and y must have {self.n_features} and {self.n_outputs} columns as before; got {X.shape[1]} and {Y.shape[1]}"
             )
         self.n_features, self.n_outputs = X.shape[1], Y.shape[1]
         if self.n_columns > MAX_COLUMNS:

@@ -38,7 +38,7 @@ class Rows:
     def __init__(self, X: Floats, Y: Floats, sample_weight: Floats | None = None) -> None:
         Y = Y[:, None] if Y.ndim == 1 else Y
         if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y) or not X.size or not Y.size:
-            raise ValueError(f"X must have shape (N, D) and Y (N, O), N and D at least 1; got {X.shape} and {Y.shape}")
+            raise ValueError(f"X must have shape (N, D) and y (N, O), N and D at least 1; got {X.shape} and {Y.shape}")
         self.root_weight: Floats = np.ones(len(X))
         if sample_weight is not None:
             used = sample_weight > 0.0

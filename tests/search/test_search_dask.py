@@ -224,20 +224,22 @@ def test_blocks_that_do_not_fit_are_refused(table, workers):
     X, Y, weight = (da.from_array(array, chunks=(100, *array.shape[1:])) for array in table)
     with pytest.raises(TypeError, match="X must be an array or a dataframe of dask; got ndarray"):
         block_moments(table[0], Y, forms=[Form(False, 3)])
-    with pytest.raises(ValueError, match="Y must have as many rows as X, 400; got 300"):
+    with pytest.raises(ValueError, match="y must have as many rows as X, 400; got 300"):
         block_moments(X, Y[:300], forms=[Form(False, 3)])
     with pytest.raises(ValueError, match="degree must be in"):
         block_moments(X, Y, forms=[Form(False, 33)])
     with pytest.raises(ValueError, match="at least 0 for each of the 100 rows of a block; got 100 numbers from -"):
         block_moments(X, Y, weight - 1.0, forms=[Form(False, 3)])
-    with pytest.raises(ValueError, match="must be finite"):
+    with pytest.raises(ValueError, match="X and y must be finite"):
         block_moments(X, Y / 0.0, forms=[Form(False, 3)])
     dd = pytest.importorskip("dask.dataframe", exc_type=ImportError)
     pd = pytest.importorskip("pandas")
     frame = dd.from_pandas(pd.DataFrame(table[0], columns=list("abc")), npartitions=3)
-    with pytest.raises(ValueError, match=r"the same number of blocks of rows; got \[3, 4, 3\]"):
+    with pytest.raises(
+        ValueError, match=r"X, y and sample_weight must have the same number of blocks of rows; got \[3, 4, 3\]"
+    ):
         block_moments(frame, Y, forms=[Form(False, 3)])
-    with pytest.raises(ValueError, match=r"the same number of rows in each block; got 13. and 1[05]0"):
+    with pytest.raises(ValueError, match=r"X and y must have the same number of rows in each block; got 13. and 1[05]0"):
         block_moments(frame, da.from_array(table[1], chunks=((100, 150, 150), 2)), forms=[Form(False, 3)])
 
 
