@@ -97,7 +97,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         class of weight 0 is left out.
     max_time : float or None, default=None
         After how many seconds, above 0, the search ends with the best so far, as in :class:`VSRRegressor`. The logits are
-        fitted after it, however long that takes: for a million rows, 80 columns and two classes about half a minute.
+        fitted after it, however long that takes.
     checkpoint : str, path or None, default=None
         A file that keeps the state of the search, from which `fit` goes on where it exists, as :class:`VSRRegressor` describes.
     warm_start : bool, default=False
