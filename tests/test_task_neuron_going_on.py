@@ -264,7 +264,7 @@ class TestPresentParameters:
     def test_the_same_form_in_other_words_goes_on(self, estimator, digits):
         X, y = digits
         model = small(estimator, formula="x + x**2", hidden_layer_sizes=(4,), warm_start=True).fit(X, y)
-        words = {"formula": Formula("x**2 + x"), "hidden_layer_sizes": np.array([4])}
+        words = {"formula": Formula("3*x**2 + 2*x + 1"), "hidden_layer_sizes": np.array([4])}
         if issubclass(estimator, BaseConvTaskNeuron):
             words |= {"kernel_size": [3, 3], "pool_size": 2, "image_shape": [1, 8, 8]}
         else:

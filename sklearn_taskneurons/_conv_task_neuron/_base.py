@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_taskneurons._conv_task_neuron._autoencoder import encode, reconstruct, train_autoencoder
-from sklearn_taskneurons._conv_task_neuron._images import as_rows, find_image_shape, remedy
+from sklearn_taskneurons._conv_task_neuron._images import ImageShape, as_rows, find_image_shape, remedy
 from sklearn_taskneurons._device import resolve_device
 from sklearn_taskneurons._network import BaseNetwork, resolved, share_of_time
 from sklearn_taskneurons._search import deadline_after
@@ -44,6 +44,7 @@ class BaseConvTaskNeuron(BaseNetwork):
     _max_degree = 2
     _found_on_the_way = (*BaseNetwork._found_on_the_way, "autoencoder_", "code_scaler_")
     _network = TaskNeuronCNN
+    image_shape_: ImageShape
     # What images are kept in: as float64 they would take up to eight times the memory.
     _dtypes = (*BaseNetwork._dtypes, np.float16, np.uint8, np.uint16)
 
@@ -168,14 +169,15 @@ class BaseConvTaskNeuron(BaseNetwork):
 
     def _validate(self, X, *y, reset, **checks):
         rows, shape = as_rows(X)
+        if not reset and shape not in (None, self.image_shape_):
+            is_single = np.shape(X) == self.image_shape_
+            raise ValueError(
+                f"X must hold images of the shape {self.image_shape_}, as in the first fit, got {shape}"
+                f"{'; X[None] holds a single one' if is_single else remedy(shape, self.image_shape_)}"
+            )
         validated = super()._validate(rows, *y, reset=reset, **checks)
         if reset:
             self.image_shape_ = find_image_shape(self.n_features_in_, self.image_shape, shape)
-        elif shape not in (None, self.image_shape_):
-            raise ValueError(
-                f"X must hold images of the shape {self.image_shape_}, as in the first fit, got {shape}"
-                f"{remedy(shape, self.image_shape_)}"
-            )
         return validated
 
     def _try_network(self, formula):

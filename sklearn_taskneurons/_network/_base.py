@@ -36,6 +36,7 @@ from sklearn_taskneurons._vsr import VSRRegressor
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn import ACTIVATIONS, count_multiplications, count_parameters
 from sklearn_taskneurons.nn._checks import whole_numbers
+from sklearn_taskneurons.nn._plan import union
 
 # Fewer held-out rows cannot tell a better epoch from a lucky one.
 AUTO_HELD_OUT_ROWS = 10
@@ -129,7 +130,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return by name what the parameters say of what the networks for so many rows are, so that it can be compared."""
         given = self._given_formula()
         return {
-            "formula": self.formula_ if given is None else given,
+            "formula": union([self.formula_ if given is None else given]),  # what neurons keep of it
             "hidden_layer_sizes": whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes),
             "n_members": self.n_members,
         }

@@ -38,8 +38,9 @@ _FORMS: Final[dict[str | None, tuple[bool, ...]]] = {
     "per_feature": (True,),
     "auto": (False, True),
 }
-# By how much the loss of a formula may differ from that of the fit that it states.
+# The mean square by which values may differ from those that were fitted, in variances of the targets, and on how many rows.
 _ROUNDING: Final = 1e-6
+_ROWS_TO_COMPARE: Final = 1 << 10
 
 
 class FormulaFitter:
@@ -97,9 +98,14 @@ class FormulaFitter:
         if formula is None:
             return []
         with np.errstate(all="ignore"):
-            candidates = [self._scaled(formula) if self._linear_scaling else self._as_it_is(formula)]
-            candidates += [self._refitted(formula, per_feature) for per_feature in self._forms]
-        return [entry for entry in candidates if entry is not None and np.isfinite(entry.loss)]
+            own = self._scaled(formula) if self._linear_scaling else self._as_it_is(formula)
+            candidates = [own, *(self._refitted(formula, per_feature) for per_feature in self._forms)]
+            return [entry for entry in candidates if entry is not None and self._is_sound(entry)]
+
+    def _is_sound(self, entry: FrontEntry) -> bool:
+        """Return whether a formula has a loss, and it is that of its values."""
+        is_fitted = self._linear_scaling or self._forms
+        return np.isfinite(entry.loss) and (not is_fitted or self._have_digits(entry.formulas))
 
     def _as_it_is(self, formula: Formula) -> FrontEntry | None:
         """Return the entry of a formula with its own constants; it is one output's."""
@@ -109,8 +115,7 @@ class FormulaFitter:
         if self._loss is not None:
             loss = self._loss.loss(lambda X: _columns(expressions, X), self._size(expressions))
             return self._entry([formula.expression], loss, None, ())
-        parts = [(self._factor(expressions, rows), rows) for rows in (self._rows, *self._folds)]
-        loss, *fold_losses = (math.inf if factor is None else self._loss_in(factor, rows) for factor, rows in parts)
+        loss, *fold_losses = (self._loss_on(rows, expressions) for rows in (self._rows, *self._folds))
         return self._entry([formula.expression], loss, None, tuple(fold_losses))
 
     def _scaled(self, formula: Formula) -> FrontEntry | None:
@@ -165,31 +170,35 @@ class FormulaFitter:
     def _entry(
         self, expressions: Sequence[Expression], loss: float, n_coefficients: int | None, fold_losses: tuple[float, ...]
     ) -> FrontEntry | None:
-        """Return the entry of fitted expressions, or None where one is beyond what a formula may be or its values are noise."""
+        """Return the entry of fitted expressions, or None where one is beyond what a formula may be."""
         found = [simplified(expression, self._rows.n_features) for expression in expressions]
         formulas = tuple(formula for formula in found if formula is not None)
         if len(formulas) < len(found):
-            return None
-        if self._loss is None and not abs(self._loss_of(formulas) - loss) <= _ROUNDING:
             return None
         if n_coefficients is None:
             n_coefficients = sum(count_numbers(formula) for formula in formulas)
         deviance = None if self._loss is None else self._loss.deviance(loss)
         return FrontEntry(complexity(formulas), loss, n_coefficients, formulas, fold_losses, deviance, self._choices(formulas))
 
-    def _loss_of(self, formulas: Sequence[Formula]) -> float:
-        """Return the loss of the values that the formulas have for whoever evaluates them.
+    def _have_digits(self, formulas: Sequence[Formula]) -> bool:
+        """Return whether the values of formulas are those that were fitted, but for rounding.
 
-        Torch, by which they were fitted, rounds others, and where a sine is of numbers of 1e12 or more, these have no digit in
-        common.
+        Torch, by which they were fitted, rounds other values than NumPy, which evaluates them; where a sine is of numbers of
+        1e12 or more, these have no digit in common.
         """
-        values = self._factor([*map(_scalar, formulas)], self._rows, in_numpy=True)
-        return math.inf if values is None else self._loss_in(values, self._rows)
+        expressions = [*map(_scalar, formulas)]
+        X, _, _ = next(iter(self._rows.blocks(min(_ROWS_TO_COMPARE, self._rows.n_rows))))
+        differences = (_columns(expressions, X) - _columns(expressions, X, in_numpy=True))[:, 1:]
+        deviation = self._rows.targets.deviation
+        allowed = np.where(deviation > 0.0, _ROUNDING * deviation**2, np.inf)
+        return bool((np.square(differences).mean(axis=0) <= allowed).all())
 
-    def _loss_in(self, factor: Floats, rows: Rows) -> float:
-        """Return the loss of values, one for each output, on some of the rows, by the factor of ``[1, values, Y]``."""
-        values, targets = np.split(factor[:, 1:], 2, axis=1)
-        residuals = targets + factor[:, :1] * rows.shift - values
+    def _loss_on(self, rows: Rows, expressions: Sequence[Expression]) -> float:
+        """Return the loss of a scalar expression on some of the rows."""
+        factor = self._factor(expressions, rows)
+        if factor is None:
+            return math.inf
+        residuals = factor[:, 2:] + factor[:, :1] * rows.shift - factor[:, 1, None]
         return float(self._rows.targets.normalised(np.einsum("ko,ko->o", residuals, residuals)))
 
     def _choices(self, formulas: Sequence[Formula]) -> float:
@@ -208,9 +217,9 @@ class FormulaFitter:
         targets = Targets(factor, n_columns, self._rows.total_weight, self._rows.shift)
         return LeastSquares(factor[:, :n_columns], targets).solve(np.arange(n_columns - 1))
 
-    def _factor(self, expressions: Sequence[Expression], rows: Rows, in_numpy: bool = False) -> Floats | None:
+    def _factor(self, expressions: Sequence[Expression], rows: Rows) -> Floats | None:
         """Return the factor of ``[1, columns, Y]``: a scalar is one column, a vector one for each feature."""
-        factor = rows.factor(lambda X: _columns(expressions, X, in_numpy), self._size(expressions))
+        factor = rows.factor(lambda X: _columns(expressions, X), self._size(expressions))
         return factor if np.isfinite(factor).all() else None
 
     def _size(self, expressions: Sequence[Expression]) -> int:

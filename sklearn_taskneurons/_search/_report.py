@@ -41,8 +41,10 @@ def reported(scorer: Scorer, programs: Population, loss: Floats, bank: Floats, c
         except KeyboardInterrupt:
             ended = "interrupted"
     found: dict[int, list[FrontEntry]] = {}
+    constant = scorer.constant()
     for row in by_promise(programs.length, loss).tolist():
-        if found and (ended or clock.is_over):
+        is_any = any(entry != constant for entries in found.values() for entry in entries)
+        if is_any and (ended or clock.is_over):
             ended = ended or "timed_out"
             break
         try:
@@ -60,7 +62,7 @@ def by_promise(length: Ints, loss: Floats) -> Ints:
     follow the noise, and formulas of these alone leave nothing to select.
     """
     log_loss = np.log(np.maximum(quantised(loss), LOSS_FLOOR))
-    best = np.lexsort((length, log_loss))[0]
-    line = np.interp(length, [1, max(2, length[best])], [0.0, log_loss[best]])
+    best = np.lexsort((length, log_loss))[:1]
+    line = np.interp(length, [1, max(2, *length[best])], [0.0, *log_loss[best]]) if len(length) else 0.0
     order: Ints = np.lexsort((log_loss, log_loss - line))
     return order

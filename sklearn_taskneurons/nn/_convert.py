@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from sklearn_taskneurons._device import plain_torch
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn._conv import TaskNeuronConv1d, TaskNeuronConv2d, TaskNeuronConv3d
 from sklearn_taskneurons.nn._conv_transpose import (
@@ -128,7 +129,10 @@ def convert_layers(
     replacements: dict[nn.Module, nn.Module] = {}
 
     def replace(layer: nn.Module, x: Tensor | None = None, _: Tensor | None = None) -> None:
-        if layer not in replacements:
+        if layer in replacements:
+            return
+        with plain_torch():  # a network may call its layers in other modes, whose tensors cannot be trained
+            x = x.clone() if x is not None and x.is_inference() else x
             replacements[layer] = _converted(layer, formula, bound, linear_maps, higher_terms == "zero", x)
 
     if sample is None:

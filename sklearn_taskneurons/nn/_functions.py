@@ -24,12 +24,12 @@ LARGEST_FOR_EXP_OF_HALF: Final = 10.0
 def bound(x: Tensor, limit: float) -> Tensor:
     r"""Squash ``x`` smoothly into (-limit, limit): :math:`x / \sqrt{1 + (x / \mathrm{limit})^2}`.
 
-    The slope is 1 at zero, and the squares of large inputs do not overflow.
+    The slope is 1 at zero, and the squares of large inputs, if these are finite, do not overflow.
     """
     if not is_recorded():
         return x / torch.hypot(x / limit, x.new_ones(()))
     # Graphs are for other programs, too, and ONNX has no hypot. With gradients this takes longer.
-    largest = min(1.0, limit) * torch.finfo(x.dtype).max ** 0.5 / 2
+    largest = min(limit * torch.finfo(x.dtype).max ** 0.5 / 2, torch.finfo(x.dtype).max)
     x = x.clamp(-largest, largest)
     return x * torch.rsqrt((x / limit).square() + 1)
 

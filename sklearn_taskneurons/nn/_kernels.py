@@ -53,7 +53,7 @@ def cos_(x: Tensor) -> Tensor:
 
 def product(weight: Tensor, columns: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return the products (M, U, N) of weights (M, U, K) and columns (M, K, N), plus a bias (M, U, 1)."""
-    if not (_HAS_ONEDNN and _suits(columns)):
+    if not (_HAS_ONEDNN and _suits(columns) and columns.numel()):
         return torch.bmm(weight, columns) if bias is None else torch.baddbmm(bias, weight, columns)
     total = columns.new_empty(*weight.shape[:2], columns.shape[2])
     for member, own in enumerate(total):

@@ -162,7 +162,8 @@ class TaskNeuronLayer(WeightedSum, ABC):
     @property
     def _form(self) -> dict[str, Any]:
         """What a state must have in common with the layer beside its sizes."""
-        return {"formula": str(union([self.formula])), "bound": self.bound}
+        # Of Python's own types, which torch.load takes from strangers.
+        return {"formula": str(union([self.formula])), "bound": None if self.bound is None else float(self.bound)}
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)

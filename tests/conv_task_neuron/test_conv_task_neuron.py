@@ -133,6 +133,14 @@ class TestImages:
         with pytest.raises(ValueError, match=brings):
             regressor(image_shape=first).fit(X, y)
 
+    def test_a_single_image_is_none_of_a_batch(self):
+        rng = np.random.default_rng(0)
+        X, y = rng.normal(size=(20, 3, 8, 6)), rng.normal(size=20)
+        model = regressor().fit(X, y)
+        with pytest.raises(ValueError, match=r"as in the first fit, got \(1, 8, 6\); X\[None\] holds a single one"):
+            model.predict(X[0])
+        assert_array_equal(model.predict(X[0][None]), model.predict(X)[:1])
+
     @pytest.mark.parametrize("shape", [(3, 8, 3), (4, 4, 3), (1, 8, 3), (1, 8, 1), (8, 3, 2), (5, 9, 5)])
     def test_shapes_that_may_be_meant_are_taken_as_they_are(self, shape):
         rng = np.random.default_rng(0)

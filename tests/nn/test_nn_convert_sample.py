@@ -103,3 +103,27 @@ def test_a_sample_without_powers_changes_nothing():
         convert_layers(source, "x**3 + x", sample=torch.full((2, 2), 1e30), inplace=True)
     assert list(source) == layers
     assert not any(layer._forward_hooks for layer in layers)
+
+
+class CallsInOtherModes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.frozen, self.mixed = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        with torch.inference_mode():
+            x = self.frozen(x)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.mixed(x.clone()).float()
+
+
+def test_new_layers_can_be_trained_whatever_mode_a_layer_is_called_in():
+    torch.manual_seed(0)
+    x = torch.randn(20, 4)
+    converted = convert_layers(CallsInOtherModes(), "x**2 + x", sample=x)
+    torch.testing.assert_close(1 / converted.frozen.scale[0], x.pow(4).mean().sqrt())
+    assert not any(parameter.is_inference() for parameter in converted.parameters())
+    assert all(parameter.dtype == torch.float32 for parameter in converted.parameters())
+    optimizer = torch.optim.SGD(converted.parameters(), lr=0.1)
+    converted(x).square().mean().backward()
+    optimizer.step()

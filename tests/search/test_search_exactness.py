@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from sklearn_taskneurons._search import Moments, MomentScorer, RefitScorer, Rows, RowScorer
+from sklearn_taskneurons._search._clock import Clock
+from sklearn_taskneurons._search._losses import Loss
 from sklearn_taskneurons._search._population import Population
+from sklearn_taskneurons._search._report import reported
 from sklearn_taskneurons.formula import Formula
 
 DEGREE = 10
@@ -165,14 +168,42 @@ def test_few_large_numbers_and_many_blocks_cost_no_digits(rng, per_feature, degr
     assert found == pytest.approx(lstsq_loss(X, y, powers, per_feature), abs=tolerance)
 
 
-def test_losses_are_those_of_the_values_that_formulas_have():
+@pytest.fixture
+def of_rounding():
+    """A table whose target is what torch makes of sines of numbers up to 1e17, of which NumPy makes something else."""
     rng = np.random.default_rng(0)
     X = rng.uniform(1.15, 1.3, size=(300, 2))
-    noise = Formula("sin(exp(exp(exp(x))))")  # sines of numbers up to 1e17, to torch others than to NumPy
-    y = noise(torch.from_numpy(X)).numpy() + 0.1 * rng.normal(size=300)
-    scorer = RowScorer(Rows(X, y), coefficients="shared")
-    programs = Population.from_expressions([Formula("sin(x)").expression, noise.expression])
-    front = scorer.report(programs, np.zeros((0, 2)))
+    formula = Formula("sin(exp(exp(exp(x))))")
+    y = formula(torch.from_numpy(X)).numpy() + 0.1 * rng.normal(size=300)
+    return X, y, Population.from_expressions([Formula("sin(x)").expression, formula.expression])
+
+
+@pytest.mark.parametrize("loss", [None, Loss("absolute_error")])
+def test_losses_are_those_of_the_values_that_formulas_have(of_rounding, loss):
+    X, y, programs = of_rounding
+    front = RowScorer(Rows(X, y), coefficients="shared", loss=loss).report(programs, np.zeros((0, 2)))
     assert "sin(x)" in str(front[-1].formulas[0])
     for entry in front:
-        assert entry.loss == pytest.approx(np.mean((y - entry.formulas[0](X)) ** 2) / np.var(y), abs=1e-6)
+        residuals = y - entry.formulas[0](X)
+        own = np.var(residuals) / np.var(y) if loss is None else np.abs(residuals).sum() / np.abs(y - np.median(y)).sum()
+        assert entry.loss == pytest.approx(own, abs=1e-6)
+
+
+def test_out_of_time_the_first_of_the_formulas_is_reported_and_not_of_the_programs(of_rounding):
+    X, y, programs = of_rounding
+    scorer, bank = RowScorer(Rows(X, y), coefficients="shared"), np.zeros((0, 2))
+    loss = np.array([0.9, 0.01])  # the second, which promises most, is none
+    report = reported(scorer, programs, loss, bank, Clock(0.0))
+    assert "sin(x)" in str(report.front[-1].formulas[0])
+
+
+@pytest.mark.parametrize(("offset", "size"), [(1e12, 1.0), (1.7e18, 1e6), (1e6, 1e-6), (0.0, 1e-150), (0.0, 1e150)])
+def test_formulas_are_found_where_targets_lie_far_out(offset, size):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0.5, 3, size=(300, 2))
+    y = offset + size * (np.sin(X).sum(axis=1) + 0.1 * rng.normal(size=300))
+    programs = Population.from_expressions([Formula(text).expression for text in ("sin(x)", "sin(x) + exp(x)")])
+    scorer = RowScorer(Rows(X, y), coefficients="auto")
+    front = scorer.report(programs, np.zeros((0, 2)))
+    assert any("sin(x)" in str(entry.formulas[0]) and "exp" not in str(entry.formulas[0]) for entry in front)
+    assert front[-1].loss < 0.1
