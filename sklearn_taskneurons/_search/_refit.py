@@ -187,7 +187,7 @@ class FormulaFitter:
         1e12 or more, these have no digit in common.
         """
         expressions = [*map(_scalar, formulas)]
-        X, _, _ = next(iter(self._rows.blocks(min(_ROWS_TO_COMPARE, self._rows.n_rows))))
+        X = self._rows.features(_ROWS_TO_COMPARE)
         differences = (_columns(expressions, X) - _columns(expressions, X, in_numpy=True))[:, 1:]
         deviation = self._rows.targets.deviation
         allowed = np.where(deviation > 0.0, _ROUNDING * deviation**2, np.inf)

@@ -61,6 +61,10 @@ class Rows:
             rows = slice(start, start + size)
             yield self._X[rows], self._Y[rows], self.root_weight[rows]
 
+    def features(self, count: int) -> Floats:
+        """Return the features of so many rows at most, evenly spaced."""
+        return self._X[:: -(-self.n_rows // count)]
+
     def thinned(self, count: int) -> "Rows":
         """Return so many of the rows at most, evenly spaced; the same ones where these are all."""
         step = -(-self.n_rows // count)
