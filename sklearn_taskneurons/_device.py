@@ -13,21 +13,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-def resolve_device(device: str | torch.device = "cpu") -> torch.device:
+def resolve_device(device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> torch.device:
     """Return the torch device that ``device`` names; "auto" is CUDA where there is one, else the CPU.
 
     Raises
     ------
     ValueError
-        If the name is unknown to torch, or no such device is there.
+        If the name is unknown to torch, or no such device is there, or it has no numbers of this dtype.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         resolved = torch.device(device)
-        torch.zeros((), device=resolved).item()  # "meta" has no values
+        torch.zeros((), dtype=dtype, device=resolved).item()  # "meta" has no values
     except (AssertionError, RuntimeError, TypeError) as error:
-        raise ValueError(f"device must be 'auto' or a device that torch can use here, got {str(device)!r}: {error}") from error
+        numbers = str(dtype).removeprefix("torch.")
+        raise ValueError(
+            f"device must be 'auto' or a device that torch can use here for {numbers}, got {str(device)!r}: {error}"
+        ) from error
     return resolved
 
 

@@ -106,7 +106,7 @@ class RowScorer(Scorer):
         self.linear_scaling = linear_scaling or rows.n_outputs > 1
         self.coefficients = coefficients
         self.budget = budget
-        self.device = resolve_device(device)
+        self.device = resolve_device(device, torch.float64)
         self._rows = rows
         self._column_budget = column_budget
         self._optimizer_iterations = optimizer_iterations

@@ -88,8 +88,8 @@ class VectorAdamW(AdamW):
     def _begin(self, vector: nn.Parameter) -> dict[str, Tensor]:
         """Return the state before the first step."""
         state: dict[str, Tensor] = self.state[vector]
-        # The fused update counts steps where the vector is, the others on the CPU.
-        device = vector.device if self.param_groups[0]["fused"] else None
+        # The fused update counts steps where the vector is, the others on the CPU, whatever the caller's default is.
+        device = vector.device if self.param_groups[0]["fused"] else "cpu"
         state["step"] = torch.zeros((), dtype=torch.float32, device=device)
         state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(vector), torch.zeros_like(vector)
         return state
