@@ -234,6 +234,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             augmentation=self._augmentation(self.net_.iterator_train__order.seed),
             callbacks=None if self._callbacks == before else copy.deepcopy(self._callbacks),
             loss=self._loss(),
+            device=resolve_device(self.device),
             **self._training_options(self._n_rows),
         )
 

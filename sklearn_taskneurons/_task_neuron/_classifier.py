@@ -85,7 +85,7 @@ class TaskNeuronClassifier(NetworkClassifierMixin, BaseTaskNeuron):
     verbose : int, default=0
         With 1 and more, skorch reports each epoch.
     warm_start : bool, default=False
-        Whether `fit` goes on training the network that is there, on its device, with its scaling and formula. As in
+        Whether `fit` goes on training the network that is there, with its scaling and formula. As in
         `partial_fit`, what says what the network is, such as `hidden_layer_sizes`, must then be as it was; what says how it is
         trained, such as `lr`, counts as it is now, and "auto" remains what it was for the first rows.
     label_smoothing : float or "auto", default="auto"

@@ -1,5 +1,7 @@
 """The average of a network's weights over its last steps."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,14 @@ class WeightAverage:
         self.is_in = False
         self.average = vector.detach().clone()
         self.latest = self.average
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Whoever loads it may have no such device.
+        return {**vars(self), "average": self.average.cpu(), "latest": self.latest.cpu()}
+
+    def to(self, device: torch.device) -> None:
+        """Go where the parameters are."""
+        self.average, self.latest = self.average.to(device), self.latest.to(device)
 
     @torch.no_grad()
     def update(self, vector: Tensor) -> None:

@@ -46,8 +46,9 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         self.average_: WeightAverage | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # What a callback stores while the net is trained has no part in that training.
-        return {**vars(self), "deadline": None, "on_epoch": None}
+        # What a callback stores while the net is trained has no part in that training; who loads it may have no such device.
+        state = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in vars(self).items()}
+        return state | {"deadline": None, "on_epoch": None}
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Forget what was best on other data; go on with the steps where they were left."""
@@ -60,6 +61,8 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         self.stopped_: str | None = None
         self.validated_ = False
         self.best_ = net.vector_.detach().clone()
+        if self.average_ is not None:
+            self.average_.to(net.vector_.device)
         if self.average_ is None or not self.average_.is_of(net.vector_):
             self.average_ = WeightAverage(net.vector_)
         self.average_.swap_out(net.vector_)

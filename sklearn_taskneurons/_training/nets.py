@@ -1,5 +1,6 @@
 """The skorch net of the estimators, around any module with members, seeded and ready to train."""
 
+import copy
 import pickle
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
@@ -122,14 +123,28 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
         if method_name in STOPPING_EVENTS and watch.stopped_ is not None:
             raise StopTraining
 
+    def to(self, device: torch.device | str) -> Self:
+        """Move what is trained, and what is known of its steps; the net is not being trained."""
+        self.device = str(device)
+        self.optimizer__fused = _is_fused(device)
+        _move(self.module_, self.optimizer_, device)
+        return self
+
     def __getstate__(self) -> dict[str, Any]:
-        if torch.device(self.device).type == "cpu":
-            # Not skorch's pickle within the pickle, in which cloudpickle could not take functions of the user's own along.
-            state = {**vars(self), "__cuda_dependent_attributes__": pickle.dumps({})}
-        else:
-            state = super().__getstate__()
+        # Not skorch's pickle within the pickle, in which cloudpickle could not take functions of the user's own along.
+        state = {**vars(self), "__cuda_dependent_attributes__": pickle.dumps({})}
         state.pop("_tie", None)  # what a callback stores while the net is trained is not being trained
+        if self.initialized_ and torch.device(self.device).type != "cpu":
+            # Whoever loads it may have no such device.
+            module, optimizer = copy.deepcopy((self.module_, self.optimizer_))
+            _move(module, optimizer, "cpu")
+            state |= {"module_": module, "optimizer_": optimizer}
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # which decides for the CPU, with a warning, where there is no CUDA
+        if self.initialized_:
+            self.to(self.device)
 
     @property
     def vector_(self) -> nn.Parameter:
@@ -154,6 +169,27 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
     def _is_heard(self, event: str) -> bool:
         """Return whether a callback does anything at an event; to tell those that do not would take longer than they do."""
         return any(getattr(type(callback), event) is not getattr(Callback, event) for _, callback in self.callbacks_)
+
+
+def _is_fused(device: torch.device | str) -> bool:
+    """Return whether AdamW makes one pass over all parameters; small networks wait longer for a dozen than for the rest."""
+    return torch.device(device).type in ("cpu", "cuda")
+
+
+def _move(module: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device | str) -> None:
+    """Move a module, and the optimizer of its vector, to which the next training ties it."""
+    module.to(device)
+    (group,) = optimizer.param_groups
+    (vector,) = group["params"]
+    state = optimizer.state.pop(vector, {})
+    if "fused" in group:
+        group["fused"] = _is_fused(device)
+    for name, value in state.items():
+        if isinstance(value, torch.Tensor):  # but a count of steps is on the CPU, unless the update is fused
+            state[name] = value.to(device if value.ndim or group.get("fused") else "cpu")
+    # Not the same one with other data, which torch refuses between some devices.
+    group["params"] = [nn.Parameter(vector.detach().to(device))]
+    optimizer.state[group["params"][0]] = state
 
 
 def _check_table(X: Any) -> None:
@@ -291,8 +327,7 @@ def make_net_of(
         optimizer=VectorMuon,
         optimizer__solver=solver,
         optimizer__weight_decay=weight_decay,
-        # One pass over all parameters instead of a dozen, for which small networks would wait longer than for the rest.
-        optimizer__fused=device.type in ("cpu", "cuda"),
+        optimizer__fused=_is_fused(device),
         lr=lr,
         batch_size=batch_size,
         max_epochs=max_epochs,

@@ -4,6 +4,8 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from sklearn_taskneurons._training.augmentation import Augmentation
 from sklearn_taskneurons._training.losses import MemberLoss
 from sklearn_taskneurons._training.muon import Solver
@@ -19,6 +21,7 @@ def resume(
     max_epochs: int,
     loss: MemberLoss,
     solver: Solver,
+    device: torch.device | str = "cpu",
     augmentation: Augmentation | None = None,
     callbacks: Sequence[Any] | None = None,
     verbose: int = 0,
@@ -29,7 +32,7 @@ def resume(
     ----------
     net : TableNet
         The other one. It is not being trained.
-    lr, weight_decay, batch_size, max_epochs, loss, solver, augmentation, verbose
+    lr, weight_decay, batch_size, max_epochs, loss, solver, device, augmentation, verbose
         As in `make_net_of`.
     callbacks : sequence of skorch callbacks, or of pairs of name and callback, or None
         What else watches the training from now on; None for what has watched it so far.
@@ -67,7 +70,7 @@ def resume(
     if augmentation is not None and before is not None:
         augmentation.n_batches = before.n_batches
     result.iterator_train__augmentation = augmentation
-    return result
+    return result.to(device)
 
 
 def _set_callbacks(net: TableNet, watch: Any, callbacks: Sequence[Any] | None) -> None:

@@ -33,6 +33,13 @@ def accelerator(tmp_path_factory):
     return NAME
 
 
+@pytest.fixture(autouse=True)
+def gradients_in_one_thread():
+    """Let gradients be computed in this thread: torch starts those of devices once, maybe before there is this one."""
+    with torch.autograd.set_multithreading_enabled(False):
+        yield
+
+
 def _device_module():
     """Return what torch asks the module of a device for; random numbers are the CPU's."""
     module = types.ModuleType(f"torch.{NAME}")

@@ -1,5 +1,6 @@
 """Estimators on a device that refuses what is elsewhere, and computes as the CPU does: so results must be the same."""
 
+import io
 import pickle
 
 import numpy as np
@@ -94,6 +95,47 @@ def test_networks_of_images(model, accelerator):
     here, there = on_both(model, accelerator, lambda model: model.fit(IMAGES, y))
     assert_there(there, accelerator)
     assert_allclose(probabilities_or_values(there, IMAGES), probabilities_or_values(here, IMAGES), atol=1e-3)
+
+
+def going_on(estimator, devices, rows, y):
+    """Return an estimator that is trained on one device after the other."""
+    model = clone(estimator).set_params(warm_start=True)
+    for device in devices:
+        model.set_params(device=device).fit(rows, y)
+        assert_there(model, device)
+    return model
+
+
+@pytest.mark.parametrize("estimator", [network(formula="x**2 + x"), convolutions(formula="x**2 + x"), network(solver="adamw")])
+def test_training_goes_on_on_another_device(estimator, accelerator):
+    rows, y = (X, Y) if isinstance(estimator, TaskNeuronRegressor) else (IMAGES, Y[: len(IMAGES)])
+    moved, stayed = (going_on(estimator, ("cpu", device, "cpu"), rows, y) for device in (accelerator, "cpu"))
+    assert_allclose(moved.predict(rows), stayed.predict(rows), atol=1e-3)
+
+
+class PicklerForOthers(pickle.Pickler):
+    """Refuses tensors that only those with the same device could load."""
+
+    def reducer_override(self, value):
+        if isinstance(value, torch.Tensor):
+            assert value.device.type == "cpu"
+        return NotImplemented
+
+
+@pytest.mark.parametrize("estimator", [network(), convolutions()])
+def test_who_loads_a_model_needs_no_such_device(estimator, accelerator):
+    rows, y = (X, Y) if isinstance(estimator, TaskNeuronRegressor) else (IMAGES, Y[: len(IMAGES)])
+    model = clone(estimator).set_params(device=accelerator).fit(rows, y)
+    stored = io.BytesIO()
+    PicklerForOthers(stored).dump(model)
+    assert_there(model, accelerator)
+    stored.seek(0)
+    restored = pickle.load(stored)
+    assert_there(restored, accelerator)
+    assert_array_equal(restored.predict(rows), model.predict(rows))
+    module, optimizer = model.net_.module_, model.net_.optimizer_
+    assert {tensor.device.type for tensor in module.parameters()} == {accelerator}
+    assert {value.device.type for value in optimizer.state[model.net_.vector_].values()} == {accelerator, "cpu"}
 
 
 @pytest.mark.parametrize("estimator", [network(formula="x**2 + x"), convolutions(formula="x**2 + x")])

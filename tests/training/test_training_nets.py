@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from skorch.callbacks import Callback
+from skorch.exceptions import DeviceWarning
 
 from sklearn_taskneurons._training import (
     OWN_CALLBACKS,
@@ -142,6 +143,22 @@ def test_going_on_is_as_never_having_stopped(data):
     assert torch.equal(weights_of(whole), weights_of(parts))
     assert (first.n_iter, second.n_iter) == (2, 4)
     assert len(parts.history) == 6
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a machine without CUDA loads the net")
+def test_a_net_from_a_gpu_is_loaded_where_there_is_none(data):
+    X, y = data
+    net = small_net()
+    train(net, make_table(X, y), max_epochs=2)
+    net.device = "cuda"  # as if it had been there
+    stored = pickle.dumps(net)
+    with pytest.warns(DeviceWarning, match="no CUDA devices are available|requested device .* is not available"):
+        restored = pickle.loads(stored)
+    assert restored.device == "cpu"
+    train(restored, make_table(X, y), max_epochs=2)
+    net.device = "cpu"
+    train(net, make_table(X, y), max_epochs=2)
+    assert torch.equal(weights_of(restored), weights_of(net))
 
 
 def test_pickled_net_carries_no_rows(data):
