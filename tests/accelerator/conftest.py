@@ -2,9 +2,7 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
-import sys
 import types
 from pathlib import Path
 
@@ -18,9 +16,7 @@ NAME = "simulated"  # torch has a module "accelerator"
 @pytest.fixture(scope="session")
 def accelerator(tmp_path_factory):
     """Compile and register the device; return its name."""
-    compiler = shutil.which(os.environ.get("CXX", "c++"))
-    if compiler is None or sys.platform != "linux":
-        pytest.skip("needs a C++ compiler, and has been built on Linux only")
+    compiler = os.environ.get("CXX", "c++")
     library = tmp_path_factory.mktemp("accelerator") / "accelerator.so"
     torch_folder = Path(torch.__file__).parent
     command = [compiler, "-std=c++17", "-shared", "-fPIC", "-w", str(SOURCE), "-o", str(library)]
@@ -31,13 +27,6 @@ def accelerator(tmp_path_factory):
     torch.utils.rename_privateuse1_backend(NAME)
     torch._register_device_module(NAME, _device_module())
     return NAME
-
-
-@pytest.fixture(autouse=True)
-def gradients_in_one_thread():
-    """Let gradients be computed in this thread: torch starts those of devices once, maybe before there is this one."""
-    with torch.autograd.set_multithreading_enabled(False):
-        yield
 
 
 def _device_module():
