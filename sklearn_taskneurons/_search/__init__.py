@@ -1,6 +1,6 @@
 """Symbolic search on arrays: vectorized genetic programming, and how programs are scored."""
 
-from sklearn_taskneurons._search._block_moments import block_moments, block_weights, blocks_of
+from sklearn_taskneurons._search._block_moments import block_moments, block_weights, row_blocks
 from sklearn_taskneurons._search._clock import deadline_after
 from sklearn_taskneurons._search._columns import TermColumns, distinct_terms, lone_sum
 from sklearn_taskneurons._search._evolution import SearchResult, check_state, search, wants_end
@@ -43,7 +43,6 @@ __all__ = [
     "TermColumns",
     "block_moments",
     "block_weights",
-    "blocks_of",
     "check_state",
     "count_used",
     "deadline_after",
@@ -57,6 +56,7 @@ __all__ = [
     "no_rows",
     "norm_of",
     "own_degree",
+    "row_blocks",
     "search",
     "search_exhaustively",
     "selection_scores",

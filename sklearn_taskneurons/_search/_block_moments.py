@@ -52,15 +52,11 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[
     except ImportError as error:
         raise ImportError("blocks on a cluster need dask: pip install 'sklearn_taskneurons[dask]'") from error
     empty = no_rows(forms, n_folds)  # refuses a wrong degree before any work
-    columns = [blocks_of("X", X, X), blocks_of("y", Y, X)]
-    columns.append([None] * len(columns[0]) if sample_weight is None else blocks_of("sample_weight", sample_weight, X))
-    counts = [len(blocks) for blocks in columns]
-    if len(set(counts)) > 1:
-        raise ValueError(f"X, y and sample_weight must have the same number of blocks of rows; got {counts}")
+    blocks = row_blocks(X, Y, sample_weight)
     of_block, merged = dask.delayed(_of_block, pure=False), dask.delayed(joined, pure=False)
     chunks = getattr(X, "chunks", getattr(Y, "chunks", None))
-    starts = _starts(dask, chunks, columns[1], columns[2]) if n_folds > 1 else [0] * len(columns[0])
-    parts = [of_block(*block, empty, start) for *block, start in zip(*columns, starts, strict=True)]
+    starts = _starts(dask, chunks, blocks) if n_folds > 1 else [0] * len(blocks)
+    parts = [of_block(*block, empty, start) for block, start in zip(blocks, starts, strict=True)]
     while len(parts) > 1:
         parts = [merged(parts[start : start + _MERGED_AT_ONCE]) for start in range(0, len(parts), _MERGED_AT_ONCE)]
     (folds,) = dask.compute(*parts)
@@ -70,7 +66,17 @@ def block_moments(X: Any, Y: Any, sample_weight: Any = None, *, forms: Sequence[
     return result
 
 
-def blocks_of(name: str, data: Any, like: Any) -> list[Any]:
+def row_blocks(X: Any, Y: Any, sample_weight: Any) -> list[tuple[Any, Any, Any]]:
+    """Return features, targets and weights, None without any, of each block of rows; raise an error if they do not fit."""
+    columns = [_blocks_of("X", X, X), _blocks_of("y", Y, X)]
+    columns.append([None] * len(columns[0]) if sample_weight is None else _blocks_of("sample_weight", sample_weight, X))
+    counts = [len(blocks) for blocks in columns]
+    if len(set(counts)) > 1:
+        raise ValueError(f"X, y and sample_weight must have the same number of blocks of rows; got {counts}")
+    return list(zip(*columns, strict=True))
+
+
+def _blocks_of(name: str, data: Any, like: Any) -> list[Any]:
     """Return the blocks of rows as delayed objects, those of an array cut as ``like`` is where the sizes are known."""
     if not hasattr(data, "to_delayed"):
         raise TypeError(f"{name} must be an array or a dataframe of dask; got {type(data).__name__}")
@@ -83,13 +89,13 @@ def blocks_of(name: str, data: Any, like: Any) -> list[Any]:
     return list(np.ravel(data.to_delayed()))
 
 
-def _starts(dask: Any, chunks: Any, targets: list[Any], weights: list[Any]) -> list[int]:
+def _starts(dask: Any, chunks: Any, blocks: list[tuple[Any, Any, Any]]) -> list[int]:
     """Return how many rows of positive weight there are before each block, for which weights and unknown lengths are read."""
-    if weights[0] is None and chunks is not None and not np.isnan(chunks[0]).any():
+    if blocks[0][2] is None and chunks is not None and not np.isnan(chunks[0]).any():
         counts = chunks[0]
     else:
         count = dask.delayed(_count_used, pure=False)
-        counts = dask.compute(*(count(*pair) for pair in zip(targets, weights, strict=True)))
+        counts = dask.compute(*(count(Y, weight) for _, Y, weight in blocks))
     return [0, *np.cumsum(counts)[:-1].tolist()]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _check_feature_names
 
-from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS, TermColumns, block_weights, blocks_of, norm_of
+from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS, TermColumns, block_weights, norm_of, row_blocks
 from sklearn_taskneurons._threads import single_blas_thread
 from sklearn_taskneurons._validation import class_weights
 from sklearn_taskneurons._vsr._blocks import RowBlocks, count_of
@@ -94,12 +94,7 @@ class ClusterRows:
     """
 
     def __init__(self, X, y, sample_weight):
-        columns = [blocks_of("X", X, X), blocks_of("y", y, X)]
-        columns.append([None] * len(columns[0]) if sample_weight is None else blocks_of("sample_weight", sample_weight, X))
-        counts = [len(blocks) for blocks in columns]
-        if len(set(counts)) > 1:
-            raise ValueError(f"X, y and sample_weight must have the same number of blocks of rows, got {counts}")
-        self._blocks = list(zip(*columns, strict=True))
+        self._blocks = row_blocks(X, y, sample_weight)
         self._lengths: list[int] = []
 
     def each(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
