@@ -282,7 +282,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             return "mdl"
         return "cv" if n_used >= N_FOLDS else "bic"
 
-    def _search_rows(self, X, y, weights, settings, deadline, *, continues, n_rows=None, of_labels=False):
+    def _search_rows(self, X, y, weights, settings, deadline, *, n_rows=None, of_labels=False):
         """Search on rows with targets that are numbers, (N,) or (N, O); weights say how many they are unless `n_rows` does."""
         if n_rows is None:
             n_rows = count_rows(weights)
@@ -303,10 +303,9 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             loss=make_loss(self),
             deadline=deadline,
         )
-        selection = Selection(criterion, n_rows, y.ndim)
-        self._search(scorer, settings, deadline, selection, continues=continues)
+        self._search(scorer, settings, deadline, Selection(criterion, n_rows, y.ndim))
 
-    def _search_blocks(self, blocks, settings, deadline, *, continues, y_ndim, n_rows=None):
+    def _search_blocks(self, blocks, settings, deadline, *, y_ndim, n_rows=None):
         """Search on the moments of rows, which count for as many as they are unless it is said, as it is of labels."""
         criterion = self._criterion(blocks.n_rows, blocks.n_used, of_labels=n_rows is not None)
         if n_rows is None:
@@ -317,11 +316,11 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             refit_constants=self.refit_constants,
             cross_validate=criterion == "cv",
         )
-        selection = Selection(criterion, n_rows, y_ndim)
-        self._search(scorer, settings, deadline, selection, continues=continues)
+        self._search(scorer, settings, deadline, Selection(criterion, n_rows, y_ndim))
 
-    def _search(self, scorer, settings, deadline, selection, *, continues):
+    def _search(self, scorer, settings, deadline, selection):
         """Search, and keep the front and how it was found."""
+        continues = self._continues()
         watcher = _Watcher(self, scorer, selection)
         try:
             if self.method == "exhaustive":

@@ -264,8 +264,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         if is_on_cluster(X):
             return self._fit_on_cluster(X, y, sample_weight, deadline)
         settings = self._settings()
-        continues = self._continues()
-        X, y = validate_data(self, X, y, reset=not continues, dtype=np.float64, ensure_min_samples=2)
+        X, y = validate_data(self, X, y, reset=not self._continues(), dtype=np.float64, ensure_min_samples=2)
         y = check_labels(y)
         weights = check_weights(sample_weight, X)
         weighted = weights * class_weights(self.class_weight, y, weights)
@@ -274,8 +273,7 @@ class VSRClassifier(ClassifierMixin, BaseVSR):
         X, weights, weighted = X[used], weights[used], weighted[used]
         targets = class_indicators(numbers, len(classes))
         # The weights of classes say what matters, not how much is known: they make no more rows.
-        how = {"continues": continues, "n_rows": count_rows(weights), "of_labels": True}
-        self._search_rows(X, targets, weighted, settings, deadline, **how)
+        self._search_rows(X, targets, weighted, settings, deadline, n_rows=count_rows(weights), of_labels=True)
         self.classes_ = classes
         return self._fit_logits(lambda columns: columns.values(X), numbers, weighted)
 

@@ -47,12 +47,11 @@ def search_on_cluster(estimator, settings, deadline, X, y, sample_weight, n_rows
 
     For labels ``n_rows`` says for how many rows they count, which is not to be seen from the weights.
     """
-    continues = estimator._continues()
     in_folds = estimator._criterion(of_labels=n_rows is not None) == "cv"
     blocks = RowBlocks.on_cluster(X, y, sample_weight, forms=estimator._forms(X.shape[1]), in_folds=in_folds)
     estimator.n_features_in_ = blocks.first.n_features
     _check_feature_names(estimator, X._meta, reset=True)  # of no rows, it has the names as scikit-learn reads them
-    estimator._search_blocks(blocks, settings, deadline, continues=continues, y_ndim=y.ndim, n_rows=n_rows)
+    estimator._search_blocks(blocks, settings, deadline, y_ndim=y.ndim, n_rows=n_rows)
     return blocks
 
 

@@ -311,7 +311,6 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         """Add rows to the blocks before, if there are any, and search on all of them."""
         deadline = deadline_after(self.max_time)
         settings = self._settings()
-        continues = self._continues()
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, **how)
         y = check_outputs(self, check_numbers(y))
         weights = check_weights(sample_weight, X)
@@ -320,9 +319,9 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
             if blocks is not None:
                 self._check_block(blocks, y, empty)
             blocks = (blocks or empty).added(X, y, weights)
-            self._search_blocks(blocks, settings, deadline, continues=continues, y_ndim=y.ndim)
+            self._search_blocks(blocks, settings, deadline, y_ndim=y.ndim)
         else:
-            self._search_rows(X, y, weights, settings, deadline, continues=continues)
+            self._search_rows(X, y, weights, settings, deadline)
         # Only now: a block whose search did not end in a formula is not there.
         self._blocks = blocks
         return self._select(y.ndim)

@@ -285,7 +285,6 @@ class VSRTransformer(TransformerMixin, BaseVSR):
         if is_on_cluster(X):
             return self._fit_on_cluster(X, y, sample_weight, deadline)
         settings = self._settings()
-        continues = self._continues()
         has_numbers = self.task == "regression" or (self.task == "auto" and are_numbers(y))
         if not has_numbers:
             check_loss_of_labels(self)
@@ -293,7 +292,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             self,
             X,
             y,
-            reset=not continues,
+            reset=not self._continues(),
             dtype=np.float64,
             multi_output=has_numbers,
             y_numeric=has_numbers,
@@ -306,7 +305,7 @@ class VSRTransformer(TransformerMixin, BaseVSR):
             used = weights > 0
             classes, numbers = class_numbers(check_labels(y)[used])
             X, y, weights = X[used], class_indicators(numbers, len(classes)), weights[used]
-        self._search_rows(X, y, weights, settings, deadline, continues=continues, of_labels=not has_numbers)
+        self._search_rows(X, y, weights, settings, deadline, of_labels=not has_numbers)
         return self._select(lambda columns: np.isfinite(columns.values(X[weights > 0])).all())
 
     def transform(self, X):
