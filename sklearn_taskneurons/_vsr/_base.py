@@ -33,9 +33,9 @@ from sklearn_taskneurons._search import (
     search_exhaustively,
     wants_end,
 )
-from sklearn_taskneurons._vsr._blocks import FEWEST_TO_CROSS_VALIDATE, N_FOLDS, count_rows
+from sklearn_taskneurons._vsr._blocks import FEWEST_TO_CROSS_VALIDATE, N_FOLDS, count_rows, moments_suffice
 from sklearn_taskneurons._vsr._functions import function_names, is_polynomial
-from sklearn_taskneurons._vsr._losses import is_squared_error, make_loss
+from sklearn_taskneurons._vsr._losses import make_loss
 from sklearn_taskneurons._vsr._pareto import Selection, has_own_weights, neuron_formula
 from sklearn_taskneurons.formula._limits import MAX_DEGREE
 
@@ -275,8 +275,7 @@ class BaseVSR(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """
         if self.selection != "auto":
             return self.selection
-        fits_powers = is_polynomial(self) and self.refit_constants and is_squared_error(self)
-        if of_labels or not fits_powers:
+        if of_labels or not (self.refit_constants and moments_suffice(self)):
             return "bic"
         if n_rows < FEWEST_TO_CROSS_VALIDATE:
             return "mdl"

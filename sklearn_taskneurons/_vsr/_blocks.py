@@ -19,6 +19,8 @@ from sklearn_taskneurons._search import (
     with_rows,
 )
 from sklearn_taskneurons._threads import single_blas_thread
+from sklearn_taskneurons._vsr._functions import is_polynomial
+from sklearn_taskneurons._vsr._losses import is_squared_error
 
 N_FOLDS = 5
 # Of fewer rows a fold says less than the length of a description.
@@ -80,6 +82,11 @@ class RowBlocks:
         return make_moment_scorer(
             of_forms, linear_scaling=linear_scaling, refit_constants=refit_constants, cross_validate=cross_validate
         )
+
+
+def moments_suffice(estimator):
+    """Return whether moments are all that a search needs of the rows: the squared errors of polynomials follow from them."""
+    return is_polynomial(estimator) and is_squared_error(estimator)
 
 
 def count_rows(weights):

@@ -13,8 +13,7 @@ from sklearn.utils.validation import _check_feature_names
 from sklearn_taskneurons._search import POLYNOMIAL_FUNCTIONS, TermColumns, block_weights, norm_of, row_blocks
 from sklearn_taskneurons._threads import single_blas_thread
 from sklearn_taskneurons._validation import class_weights
-from sklearn_taskneurons._vsr._blocks import RowBlocks, count_of
-from sklearn_taskneurons._vsr._losses import is_squared_error
+from sklearn_taskneurons._vsr._blocks import RowBlocks, count_of, moments_suffice
 from sklearn_taskneurons._vsr._targets import check_labels, class_indicators, class_numbers, types_of
 
 
@@ -33,7 +32,7 @@ def cluster_settings(estimator, X):
     settings = estimator._settings()
     if X.ndim != 2 or not X.shape[1] >= 1:
         raise ValueError(f"X must have the shape (n_samples, n_features), at least one feature; got {X.shape[1:]} for each row")
-    if not settings.is_polynomial or not is_squared_error(estimator):
+    if not moments_suffice(estimator):
         raise ValueError(
             f"collections of dask need functions of {sorted(POLYNOMIAL_FUNCTIONS)} only and "
             f"loss='squared_error': a search reads their rows once; got function_set={estimator.function_set!r} and "

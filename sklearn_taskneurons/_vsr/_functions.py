@@ -14,5 +14,5 @@ def function_names(function_set):
 
 
 def is_polynomial(estimator):
-    """Return whether a search makes polynomials only, for which moments of the rows are enough."""
+    """Return whether a search makes polynomials only."""
     return POLYNOMIAL_FUNCTIONS.issuperset(function_names(estimator.function_set))

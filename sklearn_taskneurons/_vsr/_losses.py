@@ -24,7 +24,7 @@ def make_loss(estimator):
 
 
 def is_squared_error(estimator):
-    """Return whether a search minimises squared errors, for which moments of the rows are enough."""
+    """Return whether a search minimises squared errors."""
     return isinstance(estimator.loss, str) and estimator.loss == "squared_error"
 
 

@@ -13,16 +13,15 @@ from sklearn_taskneurons._fit_tasks import with_callbacks
 from sklearn_taskneurons._search import LOSS_NAMES, POLYNOMIAL_FUNCTIONS, deadline_after
 from sklearn_taskneurons._validation import check_numbers, check_weights
 from sklearn_taskneurons._vsr._base import BaseVSR
-from sklearn_taskneurons._vsr._blocks import RowBlocks
+from sklearn_taskneurons._vsr._blocks import RowBlocks, moments_suffice
 from sklearn_taskneurons._vsr._cluster import cluster_settings, is_on_cluster, search_on_cluster
-from sklearn_taskneurons._vsr._functions import is_polynomial
 from sklearn_taskneurons._vsr._losses import check_outputs, is_squared_error
 from sklearn_taskneurons._vsr._pareto import best_first
 
 
 def _is_scored_from_moments(estimator):
     """Tell whether blocks of rows can be added; raise AttributeError, which says why, if not."""
-    if is_polynomial(estimator) and is_squared_error(estimator):
+    if moments_suffice(estimator):
         return True
     raise AttributeError(
         f"partial_fit needs functions of {sorted(POLYNOMIAL_FUNCTIONS)} only and loss='squared_error', which are scored from "
@@ -314,7 +313,7 @@ class VSRRegressor(MultiOutputMixin, RegressorMixin, BaseVSR):
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, **how)
         y = check_outputs(self, check_numbers(y))
         weights = check_weights(sample_weight, X)
-        if settings.is_polynomial and is_squared_error(self):
+        if moments_suffice(self):
             empty = self._no_rows(X.shape[1])
             if blocks is not None:
                 self._check_block(blocks, y, empty)
