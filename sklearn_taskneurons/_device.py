@@ -59,6 +59,13 @@ def plain_torch() -> Iterator[None]:
         yield
 
 
+def generator_of(seed: int, *key: int) -> torch.Generator:
+    """Return a generator on the CPU whose numbers a seed and whole numbers that tell its uses apart decide."""
+    # Mixed well, since torch's generator knows only the lower 32 bits of a seed.
+    mixed = np.random.SeedSequence(seed, spawn_key=key).generate_state(1)
+    return torch.Generator().manual_seed(int(mixed[0]))
+
+
 _seeding = threading.RLock()
 
 

@@ -1,8 +1,9 @@
 """Images that are moved and mirrored at random, so that a network learns what does not matter."""
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from sklearn_taskneurons._device import generator_of
 
 
 class Augmentation:
@@ -42,8 +43,7 @@ class Augmentation:
 
     def _draw(self, n_images: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return by how many pixels each image is moved down and to the right, and then whether it is mirrored; each (n, 1)."""
-        mixed = np.random.SeedSequence(self.seed, spawn_key=(1, self.n_batches)).generate_state(1)
-        generator = torch.Generator().manual_seed(int(mixed[0]))
+        generator = generator_of(self.seed, 1, self.n_batches)
         self.n_batches += 1
         down, right = torch.randint(-self.max_shift, self.max_shift + 1, (2, n_images, 1), generator=generator, device="cpu")
         mirrored = torch.rand(n_images, 1, generator=generator, dtype=torch.float32, device="cpu") < 0.5

@@ -7,13 +7,13 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from skorch.dataset import get_len
 from skorch.utils import to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sklearn_taskneurons._device import generator_of
 from sklearn_taskneurons._training.losses import Target
 
 Batch: TypeAlias = tuple[Tensor, Target]
@@ -75,9 +75,7 @@ class RowOrder:
 
     def next(self, n_rows: int, n_members: int = 1) -> Tensor:
         """Return a permutation of the row numbers for each member, (n_rows, n_members)."""
-        # Mixed well, since torch's generator knows only the lower 32 bits of a seed.
-        mixed = np.random.SeedSequence(self.seed, spawn_key=(self.epoch,)).generate_state(1)
-        generator = torch.Generator().manual_seed(int(mixed[0]))
+        generator = generator_of(self.seed, self.epoch)
         self.epoch += 1
         return torch.stack([torch.randperm(n_rows, generator=generator, device="cpu") for _ in range(n_members)], 1)
 
