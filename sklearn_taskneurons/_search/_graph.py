@@ -11,6 +11,7 @@ from torch import Tensor
 from sklearn_taskneurons._device import to_array
 from sklearn_taskneurons._search._sums import Constant, Sum, Term
 from sklearn_taskneurons._search._workspace import Workspace
+from sklearn_taskneurons.formula._evaluate import raised
 from sklearn_taskneurons.formula.functions import DOT, FUNCTIONS, POW, SUM, X, array_function
 
 Function: TypeAlias = Callable[..., object]  # f(argument, ..., out=)
@@ -231,15 +232,8 @@ def _weighted_sum(weights: Tensor, a: Tensor, out: Tensor) -> None:
 
 
 def _power(a: Tensor, exponent: int, out: Tensor) -> None:
-    """Raise to a whole power by squaring, as formulas do."""
-    result: Tensor | None = None
-    while exponent:
-        if exponent & 1:
-            result = a if result is None else result * a
-        exponent >>= 1
-        if exponent:
-            a = a * a
-    out.copy_(torch.ones_like(out) if result is None else result)
+    """Raise to a whole power as formulas do."""
+    out.copy_(raised(a, exponent))
 
 
 def _function(opcode: int) -> Function:

@@ -125,7 +125,7 @@ class _Evaluator:
             # fold visits the leaves from right to left, so the last vector comes first
             return self._vector(self.vectors.pop() if node.value is None else node.value)
         if opcode == POW:
-            return _power(arguments[0], int(node.value))  # type: ignore[arg-type]
+            return raised(arguments[0], int(node.value))  # type: ignore[arg-type]
         if opcode == SUM:
             return self._row_sum(arguments[0])
         if opcode == DOT:
@@ -186,7 +186,7 @@ def _check_real(is_complex: bool, dtype: Any) -> None:
         raise TypeError(f"X must have real numbers, given {dtype}")
 
 
-def _power(base: Any, exponent: int) -> Any:
+def raised(base: Any, exponent: int) -> Any:
     """Raise by repeated squaring: many times faster than a general power, and good for negative bases."""
     if exponent == 0:
         return array_library(base).ones_like(base)
