@@ -38,6 +38,14 @@ def fold(expression: Expression, function: Callable[..., Result]) -> Result:
     return result
 
 
+def entrywise(function: Callable[..., Result], n_features: int, *arguments: Any) -> Result | list[Result]:
+    """Return a function of values of which those of type V are lists, with an entry for each feature."""
+    if not any(isinstance(argument, list) for argument in arguments):
+        return function(*arguments)
+    columns = [argument if isinstance(argument, list) else [argument] * n_features for argument in arguments]
+    return [function(*entries) for entries in zip(*columns, strict=True)]
+
+
 def depth(expression: Expression) -> int:
     """Return the number of nodes on the longest way from the root to a leaf."""
     return fold(expression, lambda node, *depths: 1 + max(depths, default=0))

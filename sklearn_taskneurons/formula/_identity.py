@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Final, TypeAlias
 
 from sklearn_taskneurons.formula._coefficients import exact
-from sklearn_taskneurons.formula._expression import Expression, Node, fold
+from sklearn_taskneurons.formula._expression import Expression, Node, entrywise, fold
 from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, MUL, NEG, NUMBER, POW, SUB, SUM, VECTOR, X
 
 _PRIME: Final = 2**127 - 1
@@ -41,19 +41,12 @@ def fingerprint(expression: Expression, n_features: int) -> int:
         if opcode == NUMBER:
             return _residue(value)  # type: ignore[arg-type]
         if opcode == POW:
-            return _map(lambda a: pow(a, int(value), _PRIME), n_features, *arguments)  # type: ignore[arg-type]
+            return entrywise(lambda a: pow(a, int(value), _PRIME), n_features, *arguments)  # type: ignore[arg-type]
         if opcode in (DOT, SUM):
-            return _total(_map(_OPERATIONS[MUL], n_features, *arguments) if opcode == DOT else arguments[0])
-        return _map(_OPERATIONS.get(opcode) or (lambda *entries: _symbol(opcode, *entries)), n_features, *arguments)
+            return _total(entrywise(_OPERATIONS[MUL], n_features, *arguments) if opcode == DOT else arguments[0])
+        return entrywise(_OPERATIONS.get(opcode) or (lambda *entries: _symbol(opcode, *entries)), n_features, *arguments)
 
     return _total(fold(expression, value_of))
-
-
-def _map(function: Callable[..., int], n_features: int, *arguments: _Value) -> _Value:
-    if not any(isinstance(argument, list) for argument in arguments):
-        return function(*arguments)
-    columns = [argument if isinstance(argument, list) else [argument] * n_features for argument in arguments]
-    return [function(*entries) for entries in zip(*columns, strict=True)]
 
 
 def _total(value: _Value) -> int:

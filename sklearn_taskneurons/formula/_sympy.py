@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any
 
 from sklearn_taskneurons.formula._coefficients import exact
-from sklearn_taskneurons.formula._expression import Expression, Node, fold
+from sklearn_taskneurons.formula._expression import Expression, Node, entrywise, fold
 from sklearn_taskneurons.formula.functions import ADD, DIV, DOT, FUNCTIONS, MUL, NEG, NUMBER, OPCODES, POW, SUB, SUM, VECTOR, X
 
 
@@ -56,9 +56,9 @@ class _Translator:
             index = self.n_free - next(self.free)
             return [self.sympy.Symbol(name) for name in self._names(index)]
         if opcode in (DOT, SUM):
-            products = self._map(lambda a, b: a * b, *arguments) if opcode == DOT else arguments[0]
+            products = entrywise(lambda a, b: a * b, len(self.inputs), *arguments) if opcode == DOT else arguments[0]
             return self.sympy.Add(*products)
-        return self._map(self._function(node), *arguments)
+        return entrywise(self._function(node), len(self.inputs), *arguments)
 
     def _names(self, index: int) -> list[str]:
         return [f"w{index}_{j}" for j in range(len(self.inputs))]
@@ -78,12 +78,6 @@ class _Translator:
             undefined: Callable[..., Any] = self.sympy.Function(name)
             return undefined
         return operations.get(node.opcode) or getattr(self.sympy, name)
-
-    def _map(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        if not any(isinstance(argument, list) for argument in arguments):
-            return function(*arguments)
-        columns = [a if isinstance(a, list) else [a] * len(self.inputs) for a in arguments]
-        return [function(*entries) for entries in zip(*columns, strict=True)]
 
     def _number(self, value: float) -> Any:
         fraction = exact(value)
