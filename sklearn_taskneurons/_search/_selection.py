@@ -20,12 +20,12 @@ MOST_FOLDS: Final = 0.8
 FEWEST_LEFT: Final = 3
 
 
-def _bic(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
+def _bic(front: Sequence[FrontEntry], n_rows: float) -> list[float]:
     """Return the negative extended Bayesian information criterion, but for a constant."""
-    penalty = math.log(max(total_weight, 1.0))
+    penalty = math.log(max(n_rows, 1.0))
 
     def score(entry: FrontEntry) -> float:
-        n_values = len(entry.formulas) * total_weight
+        n_values = len(entry.formulas) * n_rows
         if entry.n_coefficients >= n_values:
             return -math.inf  # as many numbers fit any data
         deviance = math.log(max(entry.loss, LOSS_FLOOR)) if entry.deviance is None else entry.deviance
@@ -34,9 +34,9 @@ def _bic(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
     return [score(entry) for entry in front]
 
 
-def _mdl(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
+def _mdl(front: Sequence[FrontEntry], n_rows: float) -> list[float]:
     """Return the negative length, in half nats, of the description of the targets, but for that of a constant."""
-    n_values = total_weight - 1.0  # of one output, the constant taken out
+    n_values = n_rows - 1.0  # of one output, the constant taken out
 
     def score(entry: FrontEntry) -> float:
         n_coefficients = entry.n_coefficients / len(entry.formulas) - 1.0
@@ -56,12 +56,12 @@ def _mdl(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
     return [score(entry) for entry in front]
 
 
-def _loss(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
+def _loss(front: Sequence[FrontEntry], n_rows: float) -> list[float]:
     """Return the negative loss."""
     return [-entry.loss for entry in front]
 
 
-def _cv(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
+def _cv(front: Sequence[FrontEntry], n_rows: float) -> list[float]:
     """Return the negative held-out loss beyond what is hardly more than the least one, 0 where there is nothing beyond."""
     losses = np.array([entry.fold_losses for entry in front])
     losses = np.maximum(losses, LOSS_FLOOR / losses.shape[1])
@@ -85,7 +85,7 @@ def _beyond_the_least(losses: Floats) -> Floats:
     return np.where(np.isnan(scores), -math.inf, scores)
 
 
-def _knee(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
+def _knee(front: Sequence[FrontEntry], n_rows: float) -> list[float]:
     """Return how far the logarithm of the loss lies below the line from the first formula to the last.
 
     Where no formula lies below it, as where the last one is exact and no other nearly so, there is no knee, and the information
@@ -95,7 +95,7 @@ def _knee(front: Sequence[FrontEntry], total_weight: float) -> list[float]:
     log_loss = np.log([max(entry.loss, LOSS_FLOOR) for entry in front])
     line = np.interp(complexity, complexity[[0, -1]], log_loss[[0, -1]])
     distances: list[float] = ((line - log_loss) / max(log_loss[0] - log_loss[-1], LOSS_FLOOR)).tolist()
-    return distances if max(distances) > 0.0 else _bic(front, total_weight)
+    return distances if max(distances) > 0.0 else _bic(front, n_rows)
 
 
 CRITERIA: Final[Mapping[str, Callable[[Sequence[FrontEntry], float], list[float]]]] = {
@@ -107,15 +107,15 @@ CRITERIA: Final[Mapping[str, Callable[[Sequence[FrontEntry], float], list[float]
 }
 
 
-def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion: str = "bic") -> Floats:
+def selection_scores(front: Sequence[FrontEntry], n_rows: float, criterion: str = "bic") -> Floats:
     """Return how good each formula is, the larger the better.
 
     Parameters
     ----------
     front : sequence of FrontEntry
         Formulas with their losses.
-    total_weight : float
-        Sum of the weights of the rows: the number of rows, if a weight counts how often a row occurs.
+    n_rows : float
+        For how many rows those of the data count, by their weights.
     criterion : {"bic", "cv", "mdl", "knee", "loss"}, default="bic"
         "bic" is the negative Bayesian information criterion [1]_ (up to a constant; -inf for as many coefficients as rows),
         with a prior by which each node of a formula with other functions than polynomials is any of the symbols [3]_. The
@@ -155,4 +155,4 @@ def selection_scores(front: Sequence[FrontEntry], total_weight: float, criterion
     """
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {sorted(CRITERIA)}; got {criterion!r}")
-    return np.array(CRITERIA[criterion](front, total_weight), dtype=np.float64)
+    return np.array(CRITERIA[criterion](front, n_rows), dtype=np.float64)
