@@ -1,20 +1,16 @@
 """A line that says how far a long fit has come."""
 
 import sys
-from typing import TextIO
 
 
 class ProgressLine:
     """Rewrite one line of a terminal; where the output is no terminal, write every tenth line under another.
 
-    Parameters
-    ----------
-    stream : file, default=None
-        Where to write; the standard error stream by default, so that results that are printed stay clean.
+    It is in the standard error stream, so that results that are printed stay clean.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self.stream = sys.stderr if stream is None else stream
+    def __init__(self) -> None:
+        self.stream = sys.stderr
         self.rewrites = self.stream.isatty()
         self.calls = 0
 

@@ -80,20 +80,20 @@ class Rows:
                 digest.update(np.ascontiguousarray(array).tobytes())
         return {"number of rows": self.n_rows, "sum of the weights": self.total_weight, "rows": digest.hexdigest()}
 
-    def factor(self, columns: Callable[[Floats], Floats], size: int, root_weight: Floats | None = None) -> Floats:
-        """Return the factor of ``[columns, Y]``, where ``columns`` gives C columns for a block of ``size`` rows.
-
-        The weights may be others, of which ``root_weight`` are the roots.
-        """
+    def factor(self, columns: Callable[[Floats], Floats], size: int) -> Floats:
+        """Return the factor of ``[columns, Y]``, where ``columns`` gives C columns for a block of ``size`` rows."""
         factor: Floats | None = None
-        for so_far in self.factors(columns, size, root_weight):
+        for so_far in self.factors(columns, size):
             factor = so_far
         if factor is None:
             raise ValueError("at least one row must have a positive weight; got none")
         return factor
 
     def factors(self, columns: Callable[[Floats], Floats], size: int, root_weight: Floats | None = None) -> Iterator[Floats]:
-        """Yield what :meth:`factor` returns for the rows so far, after each block, for those who may not go on to the end."""
+        """Yield what :meth:`factor` returns for the rows so far, after each block, for those who may not go on to the end.
+
+        The weights may be others, of which ``root_weight`` are the roots.
+        """
         factor: Floats | None = None
         roots = self.root_weight if root_weight is None else root_weight
         for number, (X, Y, _) in enumerate(self.blocks(size)):

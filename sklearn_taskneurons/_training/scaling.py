@@ -168,7 +168,7 @@ def fit_scaler(X: NDArray[Any], sample_weight: NDArray[Any] | None, scaling: Sca
 
 
 def fit_column_scaler(
-    X: NDArray[Any], sample_weight: NDArray[Any] | None = None, scaling: Scaling | None = "robust", limit: float | None = LIMIT
+    X: NDArray[Any], sample_weight: NDArray[Any] | None = None, scaling: Scaling | None = "robust"
 ) -> ColumnScaler:
     """Return the scaler of the columns of ``X``, rows weighted.
 
@@ -188,7 +188,7 @@ def fit_column_scaler(
         spread = (high - low) / NORMAL_IQR
         usable = spread > ROUNDING
         center, scale = np.where(usable, median, center), np.where(usable, spread, scale)
-    return ColumnScaler(center * unit, np.where(scale > ROUNDING, scale * unit, 1.0), limit)
+    return ColumnScaler(center * unit, np.where(scale > ROUNDING, scale * unit, 1.0))
 
 
 def fit_normal_scores(X: NDArray[Any], sample_weight: NDArray[Any] | None = None) -> NormalScores:
