@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import unique_labels
 
 from sklearn_taskneurons._all_or_nothing import all_or_nothing
 from sklearn_taskneurons._fit_tasks import with_callbacks
@@ -16,7 +16,7 @@ from sklearn_taskneurons._network._weights import in_range, weighty_rows
 from sklearn_taskneurons._training import CrossEntropyLoss
 from sklearn_taskneurons._validation import check_weights, class_weights
 from sklearn_taskneurons._vsr import VSRClassifier, VSRRegressor
-from sklearn_taskneurons._vsr._targets import class_indicators
+from sklearn_taskneurons._vsr._targets import check_labels, class_indicators
 
 # Smoothing brings rare classes nearer to the others: of "auto", their mean probability is to grow by no larger a share.
 MOST_EXCESS = 0.1
@@ -161,10 +161,8 @@ class NetworkClassifierMixin(ClassifierMixin):
 
     def _validated(self, X, y, sample_weight, first):
         X, y = self._validate(X, y, reset=first, ensure_min_samples=2 if first else 1)
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
         # A label that only rows of weight 0 have is no class.
-        return weighty_rows(X, y, in_range(check_weights(sample_weight, X)))
+        return weighty_rows(X, check_labels(y), in_range(check_weights(sample_weight, X)))
 
     def _numbers_and_weights(self, y, weights):
         """Return the numbers of the rows' classes, and what the rows weigh with the weights of these."""
