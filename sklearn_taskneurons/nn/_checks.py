@@ -5,8 +5,9 @@ from numbers import Real
 from operator import index
 from typing import Any
 
-import torch
 from torch import Tensor
+
+from sklearn_taskneurons.nn._recording import is_traced
 
 
 def check_positive(name: str, number: Any) -> None:
@@ -46,8 +47,3 @@ def check_members(x: Tensor, n_members: int, axis: int) -> None:
     raise ValueError(
         f"x must have the shape (N, in_features) or {of_each}, for {n_members} members, got the shape {tuple(x.shape)}"
     )
-
-
-def is_traced() -> bool:
-    """Return whether torch would warn of each comparison."""
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]

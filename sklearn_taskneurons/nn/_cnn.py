@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
-from sklearn_taskneurons.nn._checks import check_positive, is_traced, whole_numbers
+from sklearn_taskneurons.nn._checks import check_positive, whole_numbers
 from sklearn_taskneurons.nn._conv import TaskNeuronConv2d, for_each_axis
 from sklearn_taskneurons.nn._mlp import ACTIVATIONS, BOUNDED_ACTIVATIONS, Activation, TaskNeuronMLP
+from sklearn_taskneurons.nn._recording import is_traced
 
 Pooling: TypeAlias = Literal["max", "average"]
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from sklearn_taskneurons.formula import Formula
 from sklearn_taskneurons.nn._channels_first import channels_first, only_channel_first
-from sklearn_taskneurons.nn._checks import is_traced
 from sklearn_taskneurons.nn._layer import TaskNeuronLayer
 from sklearn_taskneurons.nn._operations import Convolution
+from sklearn_taskneurons.nn._recording import is_traced
 
 PaddingMode: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]
 PADDING_MODES: Final = ("zeros", "reflect", "replicate", "circular")
