@@ -94,7 +94,8 @@ class RowScorer(Scorer):
         max_degree: int | None = None,
         n_symbols: int = 1,
     ) -> None:
-        check_outputs(rows.n_outputs, has_fit=linear_scaling or coefficients is not None)
+        self._has_fit = linear_scaling or coefficients is not None
+        check_outputs(rows.n_outputs, has_fit=self._has_fit)
         if optimizer_iterations and coefficients is None:
             raise ValueError(f"optimizer_iterations must be 0 where no coefficients are fitted; got {optimizer_iterations}")
         if optimizer_iterations and loss is not None:
@@ -233,7 +234,7 @@ class RowScorer(Scorer):
         self._columns.keep(graph.computed, kept)
         totals = np.concatenate([part.totals() for part in errors])
         is_finite = np.isfinite(totals).all(axis=1)
-        if self.linear_scaling or self.coefficients is not None:
+        if self._has_fit:
             totals[:, self._rows.targets.is_constant] = 0.0
         if self._loss_fitter is not None:
             return np.where(is_finite, self._loss_fitter.normalised(totals[:, 0]), np.inf)
@@ -258,10 +259,9 @@ class RowScorer(Scorer):
 
     def _new_errors(self) -> Errors:
         if self._loss is not None and self._loss_fitter is not None:
-            has_fit = self.linear_scaling or self.coefficients is not None
-            fixed = None if has_fit else (-self._rows.shift[0], 1.0)
-            how = {"smallest": self._loss_fitter.smallest, "smallest_spread": _SMALLEST_SPREAD}
-            return LossErrors(self._loss, **how, fixed=fixed)
+            fixed = None if self._has_fit else (-self._rows.shift[0], 1.0)
+            smallest = self._loss_fitter.smallest
+            return LossErrors(self._loss, smallest=smallest, smallest_spread=_SMALLEST_SPREAD, fixed=fixed)
         if self.coefficients is not None:
             return FittedErrors(_SMALLEST_SPREAD)
         return ScaledErrors(_SMALLEST_SPREAD) if self.linear_scaling else PlainErrors()
