@@ -12,7 +12,7 @@ from sklearn_taskneurons._search._sums import Term
 _MOST_COLUMNS: Final = 1 << 14
 
 
-class Columns(Container[Term]):
+class KeptColumns(Container[Term]):
     """Keeps the values of scalar terms on all rows, the latest used ones, within a bound of memory.
 
     Parameters

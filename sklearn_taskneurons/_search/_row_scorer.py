@@ -16,7 +16,7 @@ from sklearn_taskneurons._search._constants import ConstantOptimizer
 from sklearn_taskneurons._search._errors import Errors, PlainErrors, ScaledErrors
 from sklearn_taskneurons._search._formulas import pareto
 from sklearn_taskneurons._search._graph import Graph
-from sklearn_taskneurons._search._kept_columns import Columns
+from sklearn_taskneurons._search._kept_columns import KeptColumns
 from sklearn_taskneurons._search._loss_errors import LossErrors
 from sklearn_taskneurons._search._loss_fits import LossFitter
 from sklearn_taskneurons._search._losses import Loss
@@ -128,7 +128,7 @@ class RowScorer(Scorer):
     def _begin(self) -> None:
         """Put the rows on the device; nothing is known of any program."""
         self._tensors = TensorRows(self._rows, self.device)
-        self._columns = Columns(self._rows.n_rows, self._column_budget, self.device)
+        self._columns = KeptColumns(self._rows.n_rows, self._column_budget, self.device)
         self._workspace = Workspace(self.device)
         self._canonical: Canonical | None = None
         self._losses: dict[bytes, float] = {}  # of the sums scored so far

@@ -112,7 +112,7 @@ class Algebra:
         result = dict(a)
         for monomial, coefficient in b.items():
             self._accumulate(result, monomial, coefficient)
-        self.atoms.checked(result)
+        self.atoms.check_terms(result)
         return self._merge_row_sums(result)
 
     def scale(self, a: Polynomial, factor: Fraction) -> Polynomial:
@@ -130,7 +130,7 @@ class Algebra:
             for q, right in b.items():
                 monomial = self.atoms.check_degree(_join(p, q))
                 self._accumulate(result, monomial, self.atoms.vectors.multiply(left, right))
-            self.atoms.checked(result)
+            self.atoms.check_terms(result)
         return self._merge_row_sums(result)
 
     def _multiply_plain(self, a: Polynomial, b: Polynomial) -> Polynomial | None:
@@ -148,7 +148,7 @@ class Algebra:
                 if degree > MAX_DEGREE and monomial not in result:
                     self.atoms.check_degree(monomial)
                 result[monomial] = result.get(monomial, 0) + i * j
-            self.atoms.checked(result)
+            self.atoms.check_terms(result)
         divisor *= other
         return {monomial: checked(Fraction(value, divisor)) for monomial, value in result.items() if value}
 

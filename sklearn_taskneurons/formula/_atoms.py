@@ -60,7 +60,7 @@ class Atoms:
         if self._work > MAX_WORK:
             raise ExpansionError("a formula must not take so much work to expand; write a smaller one")
 
-    def checked(self, terms: Sized) -> None:
+    def check_terms(self, terms: Sized) -> None:
         """Raise if a polynomial has too many terms."""
         if len(terms) > MAX_TERMS:
             raise ExpansionError(f"a formula must expand to at most {MAX_TERMS} terms, given one with more")

@@ -15,7 +15,7 @@ from sklearn_taskneurons._search._canonical import Canonical
 from sklearn_taskneurons._search._combinations import Combinations
 from sklearn_taskneurons._search._errors import PlainErrors, ScaledErrors
 from sklearn_taskneurons._search._graph import Graph
-from sklearn_taskneurons._search._kept_columns import Columns
+from sklearn_taskneurons._search._kept_columns import KeptColumns
 from sklearn_taskneurons._search._population import Population
 from sklearn_taskneurons._search._random_trees import Grammar
 from sklearn_taskneurons._search._sums import Algebra
@@ -148,7 +148,7 @@ def test_an_interrupted_score_leaves_nothing_wrong(data, bank, monkeypatch):
 def test_the_columns_used_longest_ago_go_first():
     algebra = Algebra(1)
     a, b, c, d = (next(iter(algebra.apply(OPCODES[name], [algebra.variable()]).terms)) for name in ("sin", "cos", "tan", "exp"))
-    columns = Columns(4, columns_of(2, 4), CPU)
+    columns = KeptColumns(4, columns_of(2, 4), CPU)
     columns.keep([a, b], columns.make_room([a, b], 0))
     columns.use([a])
     slots = columns.make_room([c, d], 1)  # a is in use: there is room for one
@@ -210,7 +210,7 @@ def test_everything_is_computed_on_the_device(data, bank):
     """The meta device computes nothing, but refuses tensors that are elsewhere."""
     device = torch.device("meta")
     sums = sorted(Canonical(bank).sums(generations()[0]), key=lambda value: -len(value.terms))
-    columns, workspace = Columns(150, columns_of(9, 150), device), Workspace(device)
+    columns, workspace = KeptColumns(150, columns_of(9, 150), device), Workspace(device)
     graph = Graph(dict.fromkeys(term for value in sums for term in value.terms), columns, 3, device)
     tensors = TensorRows(Rows(*data, np.arange(1.0, 151.0)), device)
     part = slice(20, 70)
