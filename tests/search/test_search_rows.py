@@ -201,6 +201,22 @@ def test_one_value_that_is_not_finite_is_enough(rng):
                 assert np.isfinite(scorer.score(population, np.zeros((0, 2))).loss).tolist() == expected
 
 
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_terms_are_fitted_to_many_blocks_as_to_all_rows(rng, n_outputs):
+    X, Y, weight = rng.uniform(1.0, 2.0, (2501, 2)), rng.normal(size=(2501, n_outputs)) + 5.0, rng.uniform(0.1, 3.0, 2501)
+    X[1700, 1] = -1.0
+    terms = [["sin(x)", "x"], ["x**2", "exp(x)"], ["cos(x)", "cos(x)*sum(x)", "x**3"], ["log(x)", "x"]]
+    population = Population.from_expressions([Formula(" + ".join(own)).expression for own in terms])
+    losses = RowScorer(Rows(X, Y, weight), coefficients="shared", budget=1 << 16).score(population, np.zeros((0, 2))).loss
+    root = np.sqrt(weight)[:, None]
+    spread = np.sum((root * (Y - np.average(Y, axis=0, weights=weight))) ** 2, axis=0)
+    for own, loss in zip(terms[:-1], losses, strict=False):
+        design = root * np.column_stack([np.ones(2501), *(Formula(text)(X) for text in own)])
+        residuals = root * Y - design @ np.linalg.lstsq(design, root * Y, rcond=None)[0]
+        assert loss == pytest.approx(np.mean(np.sum(residuals**2, axis=0) / spread), rel=1e-9)
+    assert losses[-1] == np.inf
+
+
 def test_what_the_scorer_refuses(data):
     with pytest.raises(ValueError, match="device must be 'auto' or a device that torch can use here"):
         RowScorer(Rows(*data), device="nowhere")
