@@ -46,9 +46,6 @@ class Atoms:
         self._atoms: list[Atom] = []
         self._serials: dict[object, int] = {}
 
-    def __len__(self) -> int:
-        return len(self._atoms)
-
     def __getitem__(self, serial: int) -> Atom:
         return self._atoms[serial]
 
