@@ -1,10 +1,9 @@
-"""The crossing from numpy to torch: devices, dtypes, seeds and threads."""
+"""The crossing from numpy to torch: devices, dtypes and seeds."""
 
+import os
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -66,7 +65,19 @@ def generator_of(seed: int, *key: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(mixed[0]))
 
 
-_seeding = threading.RLock()
+class _Seeding:
+    """What the blocks of `seeded_torch` wait for."""
+
+    lock = threading.RLock()
+
+    @classmethod
+    def forget_others(cls) -> None:
+        """Take another lock: a forked process has not the thread that may have held this one."""
+        cls.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Seeding.forget_others)
 
 
 @contextmanager
@@ -77,48 +88,10 @@ def seeded_torch(seed: int) -> Iterator[None]:
     """
     # Not torch.manual_seed, which also seeds all other devices.
     generator = torch.default_generator
-    with _seeding, torch.device("cpu"):
+    with _Seeding.lock, torch.device("cpu"):
         state = generator.get_state()
         generator.manual_seed(seed)
         try:
             yield
         finally:
             generator.set_state(state)
-
-
-@dataclass
-class _Blocks:
-    """How many blocks of `single_torch_thread` are open in each thread, and what was set before: in it, and before all."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    depths: Counter[int] = field(default_factory=Counter)
-    own: dict[int, int] = field(default_factory=dict)
-    n_threads: int = 1
-
-
-_blocks = _Blocks()
-
-
-@contextmanager
-def single_torch_thread() -> Iterator[None]:
-    """Let torch compute on one thread inside the block: small layers lose more by waiting than they gain.
-
-    Blocks may stand inside of each other, and those of several threads overlap: torch has a number for each thread, and those
-    that begin take the last one set.
-    """
-    thread = threading.get_ident()
-    try:
-        with _blocks.lock:
-            current = torch.get_num_threads()  # only after this does a thread that has just begun keep what is set
-            _blocks.n_threads = _blocks.n_threads if _blocks.depths else current
-            # A thread that has begun since then has the 1 of the others' blocks.
-            _blocks.own.setdefault(thread, current if current > 1 else _blocks.n_threads)
-            _blocks.depths[thread] += 1
-            torch.set_num_threads(1)
-        yield
-    finally:
-        with _blocks.lock:
-            _blocks.depths[thread] -= 1
-            if not _blocks.depths[thread]:
-                del _blocks.depths[thread]
-                torch.set_num_threads(_blocks.own.pop(thread))

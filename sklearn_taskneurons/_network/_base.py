@@ -31,6 +31,7 @@ from sklearn_taskneurons._network._parameters import resolved
 from sklearn_taskneurons._network._split import hold_out
 from sklearn_taskneurons._network._weights import weighty_rows
 from sklearn_taskneurons._search import deadline_after
+from sklearn_taskneurons._threads import single_torch_thread
 from sklearn_taskneurons._training import held_out_losses, make_table, predict, resume, train
 from sklearn_taskneurons._vsr import VSRRegressor
 from sklearn_taskneurons.formula import Formula
@@ -153,6 +154,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return validate_data(self, X, *y, reset=reset, dtype=list(self._dtypes), **checks)
 
     @plain_torch()
+    @single_torch_thread()
     def _fit(self, X, y, weights):
         """Fit on validated rows, from the start or, with `warm_start`, from where the last fit ended."""
         self._check_parameters()
@@ -174,6 +176,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return self.warm_start and hasattr(self, "net_")
 
     @plain_torch()
+    @single_torch_thread()
     def _partial_fit(self, X, y, weights):
         """Train one epoch on validated rows; the first rows decide the scaling and the formula."""
         deadline = deadline_after(self.max_time)

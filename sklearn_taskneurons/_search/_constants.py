@@ -5,13 +5,13 @@ from typing import Final
 import numpy as np
 from scipy.optimize import least_squares
 
-from sklearn_taskneurons._device import single_torch_thread
 from sklearn_taskneurons._search._canonical import forget
 from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._hashing import program_hashes
 from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._separable import Projection, SeparableProgram
+from sklearn_taskneurons._threads import single_torch_thread
 from sklearn_taskneurons.formula.functions import NUMBER
 
 _MOST_ROWS: Final = 1024  # that constants are optimised on while a search goes on

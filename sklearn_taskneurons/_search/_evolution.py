@@ -8,7 +8,6 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from sklearn_taskneurons._device import single_torch_thread
 from sklearn_taskneurons._search._checkpoint import Checkpoint
 from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._fingerprint import fingerprint
@@ -21,7 +20,7 @@ from sklearn_taskneurons._search._report import End, Report, end_of_generations,
 from sklearn_taskneurons._search._scores import LOSS_FLOOR, FrontEntry, Scorer
 from sklearn_taskneurons._search._settings import SearchSettings
 from sklearn_taskneurons._search._state import Island, Record, SearchState, generators
-from sklearn_taskneurons._threads import single_blas_thread
+from sklearn_taskneurons._threads import single_blas_thread, single_torch_thread
 
 Callback: TypeAlias = Callable[[Record], object]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from sklearn_taskneurons._device import resolve_device, single_torch_thread
+from sklearn_taskneurons._device import resolve_device
 from sklearn_taskneurons._search._canonical import Canonical, forget
 from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._combinations import Combinations
@@ -30,6 +30,7 @@ from sklearn_taskneurons._search._supports import degrees
 from sklearn_taskneurons._search._tensor_rows import TensorRows
 from sklearn_taskneurons._search._term_fits import FittedErrors, TermStacks, is_finite, support
 from sklearn_taskneurons._search._workspace import Workspace
+from sklearn_taskneurons._threads import single_torch_thread
 
 _BUDGET: Final = 1 << 26  # bytes of all values of a block of rows, however many rows and programs there are
 _COLUMN_BUDGET: Final = 1 << 28  # bytes of the columns that are kept for later generations

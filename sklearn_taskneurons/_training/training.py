@@ -14,7 +14,8 @@ from skorch import NeuralNet
 from skorch.helper import predefined_split
 from torch import Tensor, nn
 
-from sklearn_taskneurons._device import plain_torch, single_torch_thread, to_array, to_tensor
+from sklearn_taskneurons._device import plain_torch, to_array, to_tensor
+from sklearn_taskneurons._threads import single_torch_thread
 from sklearn_taskneurons._training.batches import TensorTable
 from sklearn_taskneurons._training.best_epoch import BestEpoch
 from sklearn_taskneurons._training.nets import TableNet

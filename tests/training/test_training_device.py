@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_taskneurons._device import resolve_device, single_torch_thread, to_array, to_tensor
+from sklearn_taskneurons._device import resolve_device, to_array, to_tensor
+from sklearn_taskneurons._threads import single_torch_thread
 
 
 def test_resolve_device():
