@@ -143,7 +143,7 @@ class TableNet(NeuralNet):  # type: ignore[misc]  # skorch has no types
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # which decides for the CPU, with a warning, where there is no CUDA
-        if self.initialized_:
+        if self.initialized_ and torch.device(self.device).type != "cpu":
             self.to(self.device)
 
     @property
