@@ -117,6 +117,7 @@ class TestClassWeights:
         expected = compute_sample_weight("balanced", y[once])
         np.testing.assert_allclose(class_weights("balanced", y, weights)[once], expected)
 
+    @pytest.mark.filterwarnings("ignore:of the columns")
     def test_a_block_without_a_class_is_weighted_as_the_others(self):
         X, y = load_iris(return_X_y=True)
         weighted, plain = (

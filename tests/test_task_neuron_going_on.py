@@ -84,6 +84,19 @@ def test_targets_keep_their_shape(estimator, digits):
     assert model.predict(X).shape == (120, 1)
 
 
+@pytest.mark.parametrize("scaling", ["robust", "mixed"])
+def test_columns_that_drift_away_from_their_scaling_are_told(scaling):
+    X, drift = np.random.default_rng(0).normal(size=(200, 3)), np.array([0.0, 5.0, 0.0])
+    model = small(TaskNeuronRegressor, scaling=scaling).partial_fit(X, X[:, 0])
+    model.partial_fit(2 * X, X[:, 0])
+    model.partial_fit(X[:3] + 10 * drift, X[:3, 0])  # so few rows may be anything
+    for going_on in (model.partial_fit, model.set_params(warm_start=True).fit):
+        with pytest.warns(UserWarning, match=r"of the columns \[1\] half of the values lie beyond nearly all of the first"):
+            going_on(X + drift, X[:, 0])
+    small(TaskNeuronRegressor, scaling=None).partial_fit(X, X[:, 0]).partial_fit(X + drift, X[:, 0])
+
+
+@pytest.mark.filterwarnings("ignore:of the columns")
 @pytest.mark.parametrize("size", [1, 30])
 def test_a_target_that_is_constant_at_first_is_learned(size):
     X = np.random.default_rng(0).normal(size=(120, 1))

@@ -163,7 +163,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         X, y, weights = weighty_rows(X, y, weights)
         parts = self._split(y, self.net_.module_.n_members if self._continues() else self.n_members, split_seed)
         if self._continues():
-            self._resume()
+            self._resume(X)
         else:
             self._start(X, y, weights, search_seed, net_seed, deadline)
         self._cover_targets(y)
@@ -183,7 +183,7 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         X, y, weights = weighty_rows(X, y, weights)
         if hasattr(self, "net_"):
             self._validate_params()  # scikit-learn does so in the first call only
-            self._resume()
+            self._resume(X)
         else:
             self._check_parameters()
             _, search_seed, net_seed = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
@@ -191,6 +191,9 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self._cover_targets(y)
         self._train(self._table(X, y, weights), None, 1, deadline)
         return self
+
+    def _check_rows(self, X):
+        """Warn where the scaling does not suit the rows that training goes on with."""
 
     def _check_parameters(self):
         """Raise what can be known to be wrong before any work begins."""
@@ -228,9 +231,10 @@ class BaseNetwork(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.n_multiplications_ = count_multiplications(self.net_.module_, (self.scaler_.n_scalings * X.shape[1],))
         self.loss_curve_, self.validation_loss_curve_, self.n_iter_ = [], [], 0
 
-    def _resume(self):
-        """Let a copy of the network go on, trained as the parameters say now; "auto" remains what it was."""
+    def _resume(self, X):
+        """Let a copy of the network go on with rows, trained as the parameters say now; "auto" remains what it was."""
         self._check_form()
+        self._check_rows(X)
         before, self._callbacks = self._callbacks, given_callbacks(self.callbacks)
         self.net_ = resume(
             self.net_,

@@ -14,10 +14,11 @@ _BEYOND: Final = 1.0
 
 
 class Reach:
-    """Tells the largest standard error of the prediction where one feature goes beyond its values and the others keep theirs.
+    """Tells the largest standard error of the prediction where one feature goes beyond its values, and the others with it.
 
     High powers that follow the rows well can be anything there, and a row of that kind comes sooner or later. What the rows
-    determine, as an exact law, has small errors there, however steep it is.
+    determine, as an exact law, has small errors there, however steep it is. Other features are what they are on average where
+    that one is: of two that nearly are the same, one would never go there alone.
 
     Parameters
     ----------
@@ -58,20 +59,18 @@ class Reach:
         if left < 0.5:  # that weights leave no whole number of rows is no freedom
             return math.inf
         with np.errstate(all="ignore"):
-            leverage = self._least_squares.leverages(columns, self._deviations(powers, columns)).max() * self._share
+            leverage = self._leverage(powers, columns) * self._share
             error = math.sqrt(max(loss, 0.0) * self._n_rows / left * (leverage + 1 / self._n_rows))
         return error if error < math.inf else math.inf
 
-    def _deviations(self, powers: list[int], columns: Ints) -> Floats:
-        """Return by how much the columns differ from their means where a feature goes beyond its values, (2 * D, n columns)."""
-        n_features = self._ends.shape[1]
+    def _leverage(self, powers: list[int], columns: Ints) -> float:
+        """Return the largest variance of a prediction where a feature goes beyond its values, in units of the residuals'."""
         of_powers = self._ends[:, :, None] ** np.array(powers)  # (2, D, K)
         means = self._least_squares.means[columns].reshape(len(powers), self._wide)
         if self._wide == 1:
             # A sum over features changes by what one of them contributes; of what it contributed the mean is known of all.
-            deviations: Floats = (of_powers - means[:, 0] / n_features).reshape(-1, len(powers))
-            return deviations
-        own = np.zeros((2, n_features, len(powers), n_features))
-        features = np.arange(n_features)
-        own[:, features, :, features] = (of_powers - means.T).transpose(1, 0, 2)
-        return own.reshape(2 * n_features, -1)
+            deviations = (of_powers - means[:, 0] / self._ends.shape[1]).reshape(-1, len(powers))
+            return float(self._least_squares.leverages(columns, deviations).max())
+        # Where the others follow as they do in the rows, it is that of a fit of the feature's own columns.
+        of_features = zip(columns.reshape(means.shape).T, (of_powers - means.T).swapaxes(0, 1), strict=True)
+        return max(float(self._least_squares.leverages(*own).max()) for own in of_features)

@@ -1,8 +1,10 @@
 """Fully connected networks of task-based neurons, whatever their targets are."""
 
+import warnings
 from numbers import Integral
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_taskneurons._network import BaseNetwork, resolved
@@ -97,6 +99,16 @@ class BaseTaskNeuron(BaseNetwork):
                 f"got {formula.n_features}"
             )
         super()._check_parameters()
+
+    def _check_rows(self, X):
+        columns = self.scaler_.columns_far_out(X)
+        if len(columns):
+            names = getattr(self, "feature_names_in_", np.arange(X.shape[1]))[columns]
+            warnings.warn(
+                f"of the columns {names.tolist()} half of the values lie beyond nearly all of the first rows, which decide how "
+                "columns are scaled, so that the network hardly tells them apart; begin with rows of all kinds, or fit anew",
+                stacklevel=2,
+            )
 
     def _fit_scaler(self, X, weights):
         return fit_scaler(X, weights, self.scaling)

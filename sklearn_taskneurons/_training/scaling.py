@@ -19,6 +19,10 @@ NORMAL_IQR: Final = 1.3489795003921634
 LIMIT: Final = 3.0
 # What is closer to it comes from so far outside that no estimate of it could tell from where; seven times as far as the bound.
 NEAR_LIMIT: Final = 0.99
+# In units of the bound; of a normal distribution less than a hundredth is farther out.
+FAR_OUT: Final = 2 / 3
+# Fewer rows say little of a column's middle.
+FEWEST_ROWS: Final = 10
 # The levels at which a distribution is known, at equal distances of a normal one.
 LEVELS: Final = ndtr(np.linspace(-LIMIT, LIMIT, 61))
 # Of the powers of two that are floating-point numbers.
@@ -64,6 +68,12 @@ class ColumnScaler:
         squares += 1.0
         z /= np.sqrt(squares, out=squares)
         return z
+
+    def columns_far_out(self, X: NDArray[Any]) -> NDArray[np.intp]:
+        """Return the columns of rows half of whose values come so near to the bound that they are hardly told apart."""
+        if self.limit is None or len(X) < FEWEST_ROWS:
+            return np.empty(0, dtype=np.intp)
+        return np.flatnonzero(np.median(np.abs(self.transform(X)), axis=0) > FAR_OUT * self.limit)
 
     def inverse_transform(self, z: NDArray[Any]) -> FloatArray:
         """Return columns (N, D) in their own units; what is hardly below the bound or beyond it is taken a bit below."""
@@ -153,6 +163,10 @@ class MixedScaler:
     def is_bounded(self) -> bool:
         """Whether both scalings are bounded; ranks are."""
         return self.columns.is_bounded
+
+    def columns_far_out(self, X: NDArray[Any]) -> NDArray[np.intp]:
+        """Return what the first scaling returns; the ranks of values beyond those that it knows are all the same."""
+        return self.columns.columns_far_out(X)
 
     def transform(self, X: NDArray[Any]) -> FloatArray:
         """Return ``X`` (N, D) in both scalings, (N, 2*D), column after column in memory."""

@@ -35,12 +35,13 @@ def by_hand(X, y, per_feature):
     errors = []
     for feature, (low, high) in enumerate(zip(X.min(axis=0), X.max(axis=0), strict=True)):
         for value in (low - (high - low) / 2, high + (high - low) / 2):
-            row = matrix.mean(axis=0)
-            for place, power in enumerate(POWERS):
-                if per_feature:
-                    row[1 + place * X.shape[1] + feature] = value**power
-                else:
-                    row[1 + place] = row[1 + place] * (1 - 1 / X.shape[1]) + value**power
+            there = np.array([value**power for power in POWERS])
+            if per_feature:  # the others are as the rows say by least squares
+                own = matrix[:, [0, *range(1 + feature, matrix.shape[1], X.shape[1])]]
+                row = np.array([1.0, *there]) @ np.linalg.lstsq(own, matrix, rcond=None)[0]
+            else:
+                row = matrix.mean(axis=0) * (1 - 1 / X.shape[1])
+                row += [1 / X.shape[1], *there]
             errors.append(np.sqrt(variance * row @ inverse @ row))
     return max(errors) / y.std()
 
@@ -71,6 +72,14 @@ def test_columns_that_others_make_up_have_no_part(table):
     X, y = table
     doubled = reach(np.column_stack([X, X[:, 0]]), y, per_feature=True)
     assert_allclose(doubled, by_hand(X, y, True), rtol=1e-6)
+
+
+@pytest.mark.parametrize("noise", [1e-9, 1e-3, 0.1])
+def test_of_two_columns_that_nearly_are_the_same_neither_goes_there_alone(table, noise):
+    X, y = table
+    twin = X[:, :1] + noise * np.random.default_rng(1).normal(size=(len(X), 1))
+    both = reach(np.column_stack([X, twin]), y, per_feature=True)
+    assert_allclose(both, reach(X, y, per_feature=True), rtol=0.1)
 
 
 def test_as_many_numbers_as_rows_leave_nothing_certain(table):
