@@ -359,7 +359,7 @@ class Formula(Immutable):
         demanded = self.n_features
         n_features = demanded if n_features is None else n_features
         if n_features is None or n_features < 1 or demanded not in (None, n_features):
-            rule = "given, at least 1, for a formula of any number" if demanded is None else f"the formula's {demanded}"
+            rule = "at least 1 where the formula demands no number" if demanded is None else f"the formula's {demanded}"
             raise ValueError(f"n_features must be {rule}, given {n_features}")
         return sympy_sum(self.expression, n_features, symbols)
 

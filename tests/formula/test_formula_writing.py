@@ -177,9 +177,9 @@ def test_sympy_takes_symbols_and_needs_a_number_of_features():
         "rooms"
     )
     assert Formula("3").to_sympy(2) == 3
-    with pytest.raises(ValueError, match="n_features must be given, at least 1, for a formula of any number, given None"):
+    with pytest.raises(ValueError, match="at least 1 where the formula demands no number, given None"):
         Formula("x").to_sympy()
-    with pytest.raises(ValueError, match="at least 1, given 0"):
+    with pytest.raises(ValueError, match="at least 1 where the formula demands no number, given 0"):
         Formula("x").to_sympy(0)
     with pytest.raises(ValueError, match="the formula's 2, given 3"):
         Formula("dot([1, 2], x)").to_sympy(3)
