@@ -3,11 +3,11 @@
 from typing import Final
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from sklearn_taskneurons._search._canonical import forget
 from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._hashing import program_hashes
+from sklearn_taskneurons._search._levenberg_marquardt import minimised
 from sklearn_taskneurons._search._population import Floats, Population
 from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._separable import Projection, SeparableProgram
@@ -18,7 +18,6 @@ _MOST_ROWS: Final = 1024  # that constants are optimised on while a search goes 
 _MOST_PROGRAMS: Final = 1 << 15
 _MORE_STEPS: Final = 10  # times as many at the end, where vectors are far from what they will be
 _LEAST_GAIN: Final = 1e-9  # of the loss; constants that change nothing, as in 3*x*x beside a coefficient, gain by rounding
-_TOLERANCE: Final = 1e-15  # steps end where the constants stand still, be the loss as small as it may
 
 
 class ConstantOptimizer:
@@ -94,16 +93,5 @@ class ConstantOptimizer:
             before = fit.residuals(program.start)
             if not np.isfinite(before).all():
                 return program.start
-            result = least_squares(
-                fit.residuals,
-                program.start,
-                fit.jacobian,
-                method="lm",  # constants may depend on each other
-                x_scale="jac",
-                ftol=_TOLERANCE,
-                xtol=_TOLERANCE,
-                gtol=_TOLERANCE,
-                max_nfev=1 + iterations,
-            )
-        is_better = np.isfinite(result.x).all() and result.cost < 0.5 * (1.0 - _LEAST_GAIN) * before @ before
-        return np.asarray(result.x) if is_better else program.start
+            constants, squares = minimised(fit, program.start, iterations)
+        return constants if squares < (1.0 - _LEAST_GAIN) * before @ before else program.start

@@ -15,6 +15,7 @@ from sklearn_taskneurons.formula._expression import Expression, Node
 from sklearn_taskneurons.formula.functions import ADD, DIV, FUNCTIONS, MUL, NEG, NUMBER, SUB, SUM, VECTOR, X
 
 _RANK_TOLERANCE: Final = 1e-12
+_LEAST_LEFT: Final = 1e-8  # of a derivative; of one that the summands make up, as that of 3*x*x, rounding errors are left
 
 
 class _Summand(NamedTuple):
@@ -119,10 +120,10 @@ class Projection:
     def residuals(self, constants: Floats) -> Floats:
         """Return the residuals of all outputs, not finite where a value is not."""
         self._move(constants)
-        return self._residuals.flatten()  # a copy: older versions of MINPACK's wrapper write into what they are given
+        return self._residuals.flatten()
 
     def jacobian(self, constants: Floats) -> Floats:
-        """Return the derivatives of the residuals."""
+        """Return the derivatives of the residuals, zeros for constants that change nothing which coefficients do not."""
         self._move(constants)
         slopes = self._coefficients[self._program.owner] / self._scale
         return np.concatenate([-self._derivatives * slope for slope in slopes.T])
@@ -143,7 +144,8 @@ class Projection:
         summands = factor[:, :n_summands] / norms
         solution = scipy.linalg.lstsq(summands, others, cond=_RANK_TOLERANCE, check_finite=False)[0]
         left = others - summands @ solution
-        self._derivatives = left[:, :-n_outputs]
+        told = np.linalg.norm(left[:, :-n_outputs], axis=0) > _LEAST_LEFT * np.linalg.norm(others[:, :-n_outputs], axis=0)
+        self._derivatives = np.where(told, left[:, :-n_outputs], 0.0)
         self._residuals = left[:, -n_outputs:].T / self._scale[:, None]
         self._coefficients = solution[:, -n_outputs:] / norms[:, None]
 
