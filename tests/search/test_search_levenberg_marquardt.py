@@ -87,15 +87,15 @@ def optimised(texts, X, y, iterations=5):
     return ConstantOptimizer(Rows(X, y), iterations=iterations, budget=1 << 26).refine(population, NO_BANK, ENDLESS)
 
 
-def test_dependent_constants_come_out_the_same_wherever_they_lie_in_memory(rng):
+def test_dependent_constants_come_out_the_same_wherever_they_lie_in_memory():
+    rng = np.random.default_rng(0)
     X = rng.uniform(0.5, 3.0, size=(300, 3))
-    y = X[:, 0] / X[:, 1] + np.sin(2 * X[:, 2])
-    texts = ["sin(3*x) + sin(3*x)", "sin(3*x)*x + x*sin(2*(1.5*x))", "x/(x*2 + 3*x)", "sin(3*x + 1) + sin((1 + 2)*x + 1)"]
+    y = X[:, 0] / X[:, 1] + np.sin(2 * X[:, 2]) + 0.01 * rng.normal(size=300)
     found = set()
-    for _ in range(100):
+    for _ in range(150):
         rubbish = [np.full(size, rng.normal()) for size in rng.integers(1, 300, 20)]
         del rubbish[::2]  # what comes next lies in the gaps
-        found.add(optimised(texts, X, y).value.tobytes())
+        found.add(optimised(["sin(2*x) + sin(2*x) + sin(2*x)"], X, y).value.tobytes())
     assert len(found) == 1
 
 
