@@ -52,6 +52,11 @@ class TermColumns:
         return int(self._starts[-1])
 
     @property
+    def bounds(self) -> list[tuple[int, int]]:
+        """The first column of each term, and that of the next one."""
+        return [*pairwise(self._starts.tolist())]
+
+    @property
     def groups(self) -> Ints:
         """For each column the feature that it is of, D where it is of all: int64 (C,)."""
         of_terms = [range(self.n_features) if wide else [self.n_features] for wide in self.is_wide]
@@ -60,7 +65,7 @@ class TermColumns:
     def values(self, X: Floats) -> Floats:
         """Return the columns of some rows, shape (N, C); NaN or infinite where a term is not a finite number."""
         columns: Floats = np.empty((len(X), self.count))
-        for expression, start, stop in zip(self.expressions, self._starts[:-1], self._starts[1:], strict=True):
+        for expression, (start, stop) in zip(self.expressions, self.bounds, strict=True):
             columns[:, start:stop] = evaluate(expression, X)
         return columns
 
@@ -77,7 +82,7 @@ class TermColumns:
 
     def expression(self, coefficients: Floats, intercept: float) -> Expression:
         """Return the sum of the columns times coefficients, shape (C,), and of a constant."""
-        parts = [coefficients[start:stop] for start, stop in pairwise(self._starts.tolist())]
+        parts = [coefficients[start:stop] for start, stop in self.bounds]
         fitted = [
             _with(term, part, wide) for term, part, wide in zip(self.terms, parts, self.is_wide, strict=True) if part.any()
         ]
@@ -95,18 +100,18 @@ def distinct_terms(formulas: Iterable[Formula], *, per_feature: bool) -> list[Te
     for formula in formulas:
         for term in formula.terms:
             if not term.is_constant:
-                found.setdefault(_key(term, per_feature), term)
+                found.setdefault(term_key(term, per_feature=per_feature), term)
     return list(found.values())
 
 
 def lone_sum(term: Term) -> RowSum | None:
     """Return the sum over features that a term is, or None if it is anything else."""
-    factor = term.factors[0]
-    return factor if len(term.factors) == 1 and isinstance(factor, RowSum) else None
+    factor = term.factors[0] if len(term.factors) == 1 else None
+    return factor if isinstance(factor, RowSum) else None
 
 
-def _key(term: Term, per_feature: bool) -> object:
-    """Return what equal terms have in common."""
+def term_key(term: Term, *, per_feature: bool) -> object:
+    """Return what terms have in common that differ in their coefficients alone."""
     lone = lone_sum(term)
     if lone is None or (lone.weights is None and not per_feature):
         return term.factors

@@ -109,9 +109,12 @@ def count_numbers(formula: Formula) -> int:
 
 def complexity(formulas: Sequence[Formula]) -> int:
     """Return the number of nodes of the largest formula, where a constant vector counts as the numbers that it holds."""
-    return max(
-        sum(len(node.value) if isinstance(node.value, tuple) else 1 for node in formula.expression) for formula in formulas
-    )
+    return max(count_nodes(formula.expression) for formula in formulas)
+
+
+def count_nodes(expression: Expression) -> int:
+    """Return how many nodes an expression has, where a constant vector counts as the numbers that it holds."""
+    return sum(len(node.value) if isinstance(node.value, tuple) else 1 for node in expression)
 
 
 def count_values(expression: Expression) -> int:

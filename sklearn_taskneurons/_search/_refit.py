@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeGuard
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from sklearn_taskneurons._search._moments import MAX_COLUMNS
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._rows import Rows
 from sklearn_taskneurons._search._scores import FrontEntry
-from sklearn_taskneurons.formula import Formula, evaluate
+from sklearn_taskneurons.formula import Formula, Term, evaluate
 from sklearn_taskneurons.formula._build import call
 from sklearn_taskneurons.formula._expression import Expression
 from sklearn_taskneurons.formula.functions import FUNCTIONS, NUMBER, SUM, VECTOR
@@ -62,6 +62,11 @@ class FormulaFitter:
         Among how many symbols the search chooses each node of a formula.
     loss : LossFitter, optional
         Fits by another loss of the rows than squared error; it takes no folds.
+
+    Attributes
+    ----------
+    forms : tuple of bool
+        For each form of refitted coefficients, whether each feature has its own; none where none are refitted.
     """
 
     def __init__(
@@ -77,10 +82,10 @@ class FormulaFitter:
     ) -> None:
         if loss is not None and folds:
             raise ValueError(f"a loss other than squared_error takes no folds; got {len(folds)}")
-        self._rows = rows
+        self.rows = rows
         self._folds = folds
-        self._linear_scaling = linear_scaling
-        self._forms = _FORMS[coefficients]
+        self.linear_scaling = linear_scaling
+        self.forms = _FORMS[coefficients]
         self._budget = budget
         self._n_symbols = n_symbols
         self._loss = loss
@@ -89,33 +94,42 @@ class FormulaFitter:
     def constant(self) -> FrontEntry:
         """The best constant."""
         if self._loss is None:
-            return constant_entry(self._rows.targets)._replace(fold_losses=self.fold_losses([]))
+            return constant_entry(self.rows.targets)._replace(fold_losses=self.fold_losses([]))
         return self._loss.constant_entry
 
     def entries(self, expression: Expression) -> list[FrontEntry]:
         """Return what can be made of a program: no fitted formula, or up to three."""
-        formula = simplified(expression, self._rows.n_features)
+        formula = simplified(expression, self.rows.n_features)
         if formula is None:
             return []
         with np.errstate(all="ignore"):
-            own = self._scaled(formula) if self._linear_scaling else self._as_it_is(formula)
-            candidates = [own, *(self._refitted(formula, per_feature) for per_feature in self._forms)]
-            return [entry for entry in candidates if entry is not None and self._is_sound(entry)]
+            own = self._scaled(formula) if self.linear_scaling else self._as_it_is(formula)
+            terms = [term for term in formula.terms if not term.is_constant]
+            candidates = [own, *(self._refitted(terms, per_feature) for per_feature in self.forms)]
+            return [entry for entry in candidates if self._is_sound(entry)]
 
-    def _is_sound(self, entry: FrontEntry) -> bool:
-        """Return whether a formula has a loss, and it is that of its values."""
-        is_fitted = self._linear_scaling or self._forms
+    def refitted(self, terms: Sequence[Term], per_feature: bool) -> list[FrontEntry]:
+        """Return what can be made of terms, which depend on x, in one of the forms: no fitted formula, or one."""
+        with np.errstate(all="ignore"):
+            entry = self._refitted(terms, per_feature)
+            return [entry] if self._is_sound(entry) else []
+
+    def _is_sound(self, entry: FrontEntry | None) -> TypeGuard[FrontEntry]:
+        """Return whether there is a formula that has a loss, and it is that of its values."""
+        if entry is None:
+            return False
+        is_fitted = self.linear_scaling or self.forms
         return np.isfinite(entry.loss) and (not is_fitted or self._have_digits(entry.formulas))
 
     def _as_it_is(self, formula: Formula) -> FrontEntry | None:
         """Return the entry of a formula with its own constants; it is one output's."""
-        if self._rows.n_outputs > 1:
+        if self.rows.n_outputs > 1:
             return None
         expressions = [_scalar(formula)]
         if self._loss is not None:
             loss = self._loss.loss(lambda X: _columns(expressions, X), self._size(expressions))
             return self._entry([formula.expression], loss, None, ())
-        loss, *fold_losses = (self._loss_on(rows, expressions) for rows in (self._rows, *self._folds))
+        loss, *fold_losses = (self._loss_on(rows, expressions) for rows in (self.rows, *self._folds))
         return self._entry([formula.expression], loss, None, tuple(fold_losses))
 
     def _scaled(self, formula: Formula) -> FrontEntry | None:
@@ -125,28 +139,27 @@ class FormulaFitter:
         if solution is None:
             return None
         expressions = [
-            rescaled(formula.expression, slope, intercept, self._rows.n_features)
+            rescaled(formula.expression, slope, intercept, self.rows.n_features)
             for slope, intercept in zip(solution.coefficients[0].tolist(), solution.intercept.tolist(), strict=True)
         ]
         return self._entry(expressions, solution.loss, None, self.fold_losses([_scalar(formula)]))
 
-    def _refitted(self, formula: Formula, per_feature: bool) -> FrontEntry | None:
-        """Return the entry of a formula with the best coefficients for its terms."""
-        terms = [term for term in formula.terms if not term.is_constant]
-        n_features = self._rows.n_features
+    def _refitted(self, terms: Sequence[Term], per_feature: bool) -> FrontEntry | None:
+        """Return the entry of the formula of terms with the best coefficients for them."""
+        n_features = self.rows.n_features
         columns = TermColumns(terms, n_features, per_feature=per_feature)
         if 1 + columns.count > MAX_COLUMNS:
             columns = TermColumns(terms, n_features, per_feature=False)
-        if len(self._forms) > 1 and per_feature and columns.count >= self._rows.n_rows - 1:
+        if len(self.forms) > 1 and per_feature and columns.count >= self.rows.n_rows - 1:
             return None  # so many numbers fit any data
         solution = self._solve(columns.expressions)
         if solution is None:
             return None
         expressions = [
             columns.expression(solution.coefficients[:, output], float(solution.intercept[output]))
-            for output in range(self._rows.n_outputs)
+            for output in range(self.rows.n_outputs)
         ]
-        n_coefficients = (solution.rank + 1) * self._rows.n_outputs
+        n_coefficients = (solution.rank + 1) * self.rows.n_outputs
         # Constants inside the terms have been chosen by the data, too.
         n_coefficients += sum(count_values(expression) for expression in columns.expressions)
         return self._entry(expressions, solution.loss, n_coefficients, self.fold_losses(columns.expressions))
@@ -155,23 +168,23 @@ class FormulaFitter:
         """Return the losses on the folds of a fit of some columns."""
         factors = []
         for part in self._folds:
-            factor = self._factor(expressions, part)
+            factor = self.factor(expressions, part)
             if factor is None:
                 return (math.inf,) * len(self._folds)
-            n_columns = factor.shape[1] - self._rows.n_outputs
-            factor[:, n_columns:] += factor[:, :1] * (part.shift - self._rows.shift)
+            n_columns = factor.shape[1] - self.rows.n_outputs
+            factor[:, n_columns:] += factor[:, :1] * (part.shift - self.rows.shift)
             factors.append(factor)
         if not factors:
             return ()
         weights = [part.total_weight for part in self._folds]
-        validation = CrossValidation(factors, weights, n_columns, self._rows.shift)
-        return validation.losses(np.arange(n_columns - 1), self._rows.targets)
+        validation = CrossValidation(factors, weights, n_columns, self.rows.shift)
+        return validation.losses(np.arange(n_columns - 1), self.rows.targets)
 
     def _entry(
         self, expressions: Sequence[Expression], loss: float, n_coefficients: int | None, fold_losses: tuple[float, ...]
     ) -> FrontEntry | None:
         """Return the entry of fitted expressions, or None where one is beyond what a formula may be."""
-        found = [simplified(expression, self._rows.n_features) for expression in expressions]
+        found = [simplified(expression, self.rows.n_features) for expression in expressions]
         formulas = tuple(formula for formula in found if formula is not None)
         if len(formulas) < len(found):
             return None
@@ -187,19 +200,19 @@ class FormulaFitter:
         1e12 or more, these have no digit in common.
         """
         expressions = [*map(_scalar, formulas)]
-        X = self._rows.features(_ROWS_TO_COMPARE)
+        X = self.rows.features(_ROWS_TO_COMPARE)
         differences = (_columns(expressions, X) - _columns(expressions, X, in_numpy=True))[:, 1:]
-        deviation = self._rows.targets.deviation
+        deviation = self.rows.targets.deviation
         allowed = np.where(deviation > 0.0, _ROUNDING * deviation**2, np.inf)
         return bool((np.square(differences).mean(axis=0) <= allowed).all())
 
     def _loss_on(self, rows: Rows, expressions: Sequence[Expression]) -> float:
         """Return the loss of a scalar expression on some of the rows."""
-        factor = self._factor(expressions, rows)
+        factor = self.factor(expressions, rows)
         if factor is None:
             return math.inf
         residuals = factor[:, 2:] + factor[:, :1] * rows.shift - factor[:, 1, None]
-        return float(self._rows.targets.normalised(np.einsum("ko,ko->o", residuals, residuals)))
+        return float(self.rows.targets.normalised(np.einsum("ko,ko->o", residuals, residuals)))
 
     def _choices(self, formulas: Sequence[Formula]) -> float:
         """Return how many formulas of as many nodes there are, by the logarithm; numbers are counted elsewhere."""
@@ -210,14 +223,19 @@ class FormulaFitter:
         """Fit columns and a constant, or return None where a value is not finite."""
         if self._loss is not None:
             return self._loss.solve(lambda X: _columns(expressions, X), self._size(expressions))
-        factor = self._factor(expressions, self._rows)
+        least_squares = self.least_squares(expressions)
+        return None if least_squares is None else least_squares.solve(np.arange(least_squares.n_columns))
+
+    def least_squares(self, expressions: Sequence[Expression]) -> LeastSquares | None:
+        """Return the least squares of columns, or None where a value is not finite."""
+        factor = self.factor(expressions, self.rows)
         if factor is None:
             return None
-        n_columns = factor.shape[1] - self._rows.n_outputs
-        targets = Targets(factor, n_columns, self._rows.total_weight, self._rows.shift)
-        return LeastSquares(factor[:, :n_columns], targets).solve(np.arange(n_columns - 1))
+        n_columns = factor.shape[1] - self.rows.n_outputs
+        targets = Targets(factor, n_columns, self.rows.total_weight, self.rows.shift)
+        return LeastSquares(factor[:, :n_columns], targets)
 
-    def _factor(self, expressions: Sequence[Expression], rows: Rows) -> Floats | None:
+    def factor(self, expressions: Sequence[Expression], rows: Rows) -> Floats | None:
         """Return the factor of ``[1, columns, Y]``: a scalar is one column, a vector one for each feature."""
         factor = rows.factor(lambda X: _columns(expressions, X), self._size(expressions))
         return factor if np.isfinite(factor).all() else None
@@ -225,7 +243,7 @@ class FormulaFitter:
     def _size(self, expressions: Sequence[Expression]) -> int:
         """Return how many rows are evaluated together."""
         nodes = 4 + sum(len(expression) for expression in expressions)
-        return max(1, self._budget // (8 * self._rows.n_features * nodes))
+        return max(1, self._budget // (8 * self.rows.n_features * nodes))
 
 
 def _columns(expressions: Sequence[Expression], X: Floats, in_numpy: bool = False) -> Floats:

@@ -52,7 +52,23 @@ def reported(scorer: Scorer, programs: Population, loss: Floats, bank: Floats, c
         except KeyboardInterrupt:
             ended = "interrupted"
     # In the order of the programs, which decides among equals.
-    return Report(pareto([entry for row in sorted(found) for entry in found[row]]), ended)
+    front = pareto([entry for row in sorted(found) for entry in found[row]])
+    return Report(front, ended) if ended or clock.is_over else _with_fewer_terms(scorer, front, clock)
+
+
+def _with_fewer_terms(scorer: Scorer, front: list[FrontEntry], clock: Clock) -> Report:
+    """Return the front with formulas of some of its formulas' terms, as many as there is time for."""
+    entries = [*front]
+    ended: End | None = None
+    try:
+        for found in scorer.eliminated(front):
+            entries += found
+            if clock.is_over:
+                ended = "timed_out"
+                break
+    except KeyboardInterrupt:
+        ended = "interrupted"
+    return Report(pareto(entries), ended)
 
 
 def by_promise(length: Ints, loss: Floats) -> Ints:

@@ -13,6 +13,7 @@ from sklearn_taskneurons._search._canonical import Canonical, forget
 from sklearn_taskneurons._search._clock import Clock
 from sklearn_taskneurons._search._combinations import Combinations
 from sklearn_taskneurons._search._constants import ConstantOptimizer
+from sklearn_taskneurons._search._elimination import eliminated
 from sklearn_taskneurons._search._errors import Errors, PlainErrors, ScaledErrors
 from sklearn_taskneurons._search._formulas import pareto
 from sklearn_taskneurons._search._graph import Graph
@@ -176,6 +177,10 @@ class RowScorer(Scorer):
             for row in range(len(population)):
                 entries += self._fitter.entries(population.expression(row, bank))
         return pareto(entries)
+
+    def eliminated(self, front: Sequence[FrontEntry]) -> Iterator[list[FrontEntry]]:
+        """Yield, step by step, formulas of some of the terms of those on a front; none for other losses than squares."""
+        return eliminated(self._fitter, front) if self._loss is None else iter(())
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what tells this scorer from one of other data or another kind."""

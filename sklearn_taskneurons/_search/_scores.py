@@ -1,6 +1,6 @@
 """What scoring returns, and how losses are compared."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -100,6 +100,10 @@ class Scorer(Protocol):
 
     def report(self, population: Population, bank: Floats) -> list[FrontEntry]:
         """Return the formulas of a few programs; programs that no formula can state are left out."""
+
+    def eliminated(self, front: "Sequence[FrontEntry]") -> "Iterator[list[FrontEntry]]":
+        """Yield, step by step, formulas of some of the terms of those on a front; none where scoring has tried all of them."""
+        return iter(())
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what tells this scorer from one of other data or another kind: names, numbers and texts."""
