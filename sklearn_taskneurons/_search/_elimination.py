@@ -56,11 +56,13 @@ def _left_of(
     """Yield what is left of terms step by step; add it to the best formulas and to the sets of terms that are known."""
     with np.errstate(all="ignore"):  # terms of very large values
         losses = _losses(fitter, terms, per_feature)
-    for places in () if losses is None else _path(losses):
+    if losses is None:
+        return
+    for places in _path(losses):
         left = [terms[place] for place in places]
         key = _key(left, per_feature)
-        if losses is None or key in known:
-            break  # the way from here is known, too
+        if key in known:
+            return  # the way from here is known, too
         known.add(key)
         with np.errstate(all="ignore"):
             is_reached = _is_reached(_loss(losses, places), losses.complexity(places), best)
