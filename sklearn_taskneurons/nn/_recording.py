@@ -19,6 +19,7 @@ def is_recorded() -> bool:
 def is_without_gradients() -> bool:
     """Return whether values may be laid out, and written over, as gradients forbid.
 
-    Not in a graph, which must be the same with gradients and without.
+    Not in a graph, which must be the same with gradients and without, and not inside the transforms of torch.func, where what
+    is written may be larger than what it would be written over.
     """
-    return not torch.is_grad_enabled() and not is_recorded()
+    return not torch.is_grad_enabled() and not is_recorded() and not torch._C._are_functorch_transforms_active()

@@ -41,8 +41,9 @@ def test_gradients_are_right():
     torch.autograd.gradcheck(embedding, torch.randn(2, 4, 2, dtype=torch.float64, requires_grad=True))
 
 
+@pytest.mark.parametrize("gradients", [True, False])
 @pytest.mark.parametrize("name", ["frequency", "phase", "mix", "bias", "weight"])
-def test_parameters_can_be_mapped_over(name):
+def test_parameters_can_be_mapped_over(name, gradients):
     network = TaskNeuronMLP(5, (8, 4), 2, "x**2 + x", embedding_size=2)
     x = torch.randn(6, 5)
     values = torch.randn(3, *getattr(network.embedding, name).shape)
@@ -50,7 +51,18 @@ def test_parameters_can_be_mapped_over(name):
     def outputs(value):
         return torch.func.functional_call(network, {f"embedding.{name}": value}, (x,))
 
-    torch.testing.assert_close(torch.vmap(outputs)(values), torch.stack([outputs(value) for value in values]))
+    with torch.set_grad_enabled(gradients):
+        torch.testing.assert_close(torch.vmap(outputs)(values), torch.stack([outputs(value) for value in values]))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # which torch uses for derivatives forwards
+def test_second_derivatives_without_gradients():
+    torch.manual_seed(0)
+    network = TaskNeuronMLP(3, (4,), 1, "x**2 + x", embedding_size=2, dtype=torch.float64)
+    x = torch.randn(3, dtype=torch.float64)
+    expected = torch.func.hessian(network)(x)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.func.jacfwd(torch.func.jacfwd(network))(x), expected)
 
 
 def test_members_compute_as_they_do_alone():
