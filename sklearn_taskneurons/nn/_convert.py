@@ -175,7 +175,7 @@ def _converted(
         formula=formula, bias=source.bias is not None, bound=bound, device=weight.device, dtype=weight.dtype, **settings
     )
     if sample is not None:
-        layer.calibrate(sample)
+        layer.calibrate(sample.to(weight.dtype))  # under autocast layers meet shorter numbers than their weights are
     if zero:
         layer.weight.zero_()
         for product in layer.products:

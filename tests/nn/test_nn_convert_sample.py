@@ -127,3 +127,23 @@ def test_new_layers_can_be_trained_whatever_mode_a_layer_is_called_in():
     optimizer = torch.optim.SGD(converted.parameters(), lr=0.1)
     converted(x).square().mean().backward()
     optimizer.step()
+
+
+class UnderAutocast(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.second(torch.tanh(self.first(x))).float()
+
+
+@pytest.mark.parametrize("formula", ["x**2 + x", "dot(w, x)*dot(w, x) + x", "sin(dot(w, x)) + x"])
+def test_layers_may_meet_shorter_numbers_than_their_weights_are(formula):
+    torch.manual_seed(0)
+    source, x = UnderAutocast(), torch.randn(50, 4)
+    converted = convert_layers(source, formula, sample=x)
+    assert type(converted.second) is TaskNeuronLinear
+    assert {tensor.dtype for tensor in converted.state_dict().values()} == {torch.float32}
+    torch.testing.assert_close(converted(x), source(x), rtol=2e-2, atol=2e-2)
