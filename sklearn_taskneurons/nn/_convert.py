@@ -16,7 +16,7 @@ from sklearn_taskneurons.nn._conv_transpose import (
     TaskNeuronConvTranspose2d,
     TaskNeuronConvTranspose3d,
 )
-from sklearn_taskneurons.nn._evaluation import call_and_watch
+from sklearn_taskneurons.nn._evaluation import call_and_watch, is_compiled
 from sklearn_taskneurons.nn._layer import LINEAR_TERM, TaskNeuronLayer
 from sklearn_taskneurons.nn._linear import TaskNeuronLinear
 from sklearn_taskneurons.nn._plan import make_plan
@@ -96,9 +96,10 @@ def convert_layers(
 
     These layers are left as they are: instances of subclasses, such as parametrized layers and the ``out_proj`` of
     :class:`torch.nn.MultiheadAttention`, because whoever made one does not use it like the class itself; layers whose
-    parameters are also those of another module, such as an embedding's; layers without a unit; and layers with hooks. What
-    a network computes from the weight of a layer that it does not call cannot be seen without a sample: there the filter must
-    say no. A new layer is called with its input alone, by position: without ``output_size``.
+    parameters are also those of another module, such as an embedding's; layers without a unit; layers with hooks; and layers
+    that :func:`torch.compile` has been given alone, because what it returns would still call them. What a network computes
+    from the weight of a layer that it does not call cannot be seen without a sample: there the filter must say no. A new layer
+    is called with its input alone, by position: without ``output_size``.
 
     :class:`torch.nn.TransformerEncoderLayer` takes a fast path in evaluation, which reads the weights of its feedforward
     layers. It is switched off where these are replaced.
@@ -152,11 +153,13 @@ def convert_layers(
 def _replaceable(module: nn.Module) -> list[tuple[str, nn.Module]]:
     """Return the layers that are called for what they compute, as far as can be seen, each by its first name."""
     uses = Counter(parameter for part in module.modules() for parameter in part.parameters(recurse=False))
+    compiled_alone = {part._modules["_orig_mod"] for part in module.modules() if is_compiled(part)}
     return [
         (name, layer)
         for name, layer in module.named_modules()
         if type(layer) in _COUNTERPARTS
         and layer.weight.numel()
+        and layer not in compiled_alone
         and {own for own, _ in layer.named_parameters()} in ({"weight"}, {"weight", "bias"})
         and all(uses[parameter] == 1 for parameter in layer.parameters())
         and not any(value for key, value in vars(layer).items() if key.endswith("_hooks"))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_taskneurons.nn import TaskNeuronLinear, convert_layers
+from sklearn_taskneurons.nn import TaskNeuronLinear, convert_layers, count_multiplications
 
 
 def network():
@@ -147,3 +147,39 @@ def test_layers_may_meet_shorter_numbers_than_their_weights_are(formula):
     assert type(converted.second) is TaskNeuronLinear
     assert {tensor.dtype for tensor in converted.state_dict().values()} == {torch.float32}
     torch.testing.assert_close(converted(x), source(x), rtol=2e-2, atol=2e-2)
+
+
+def by_wrapper(network):
+    return torch.compile(network, backend="eager")
+
+
+def in_place(network):
+    network.compile(backend="eager")
+    return network
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # which torch looks at when it compiles
+@pytest.mark.parametrize("compiled", [by_wrapper, in_place])
+def test_a_compiled_network_tells_of_its_layers(compiled):
+    torch.manual_seed(0)
+    network, x = compiled(nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)).eval()), torch.randn(9, 4)
+    with torch.no_grad():
+        network(torch.zeros(1, 4))
+        expected = network(x)
+    assert count_multiplications(network, (4,)) == 4 * 3 + 3 * 2
+    converted = convert_layers(network, "x**2 + x", sample=x, inplace=True)
+    assert converted is network
+    torch.testing.assert_close(converted(x), expected)
+    converted(x).sum().backward()
+    layers = [layer for layer in converted.modules() if isinstance(layer, TaskNeuronLinear)]
+    assert [layer.weight.grad.shape for layer in layers] == [(3, 8), (2, 6)]
+
+
+def test_a_layer_that_is_compiled_alone_is_left():
+    torch.manual_seed(0)
+    source, x = nn.Sequential(torch.compile(nn.Linear(4, 3), backend="eager"), nn.Linear(3, 2)), torch.randn(9, 4)
+    converted = convert_layers(source, "x**2 + x", sample=x)
+    torch.testing.assert_close(converted(x), source(x))
+    converted(x).sum().backward()
+    assert all(parameter.grad is not None for parameter in converted.parameters())
+    assert type(converted[1]) is TaskNeuronLinear
