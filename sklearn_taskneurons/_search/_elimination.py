@@ -86,8 +86,8 @@ def _terms(fitter: FormulaFitter, formulas: Sequence[Formula], per_feature: bool
 
 
 def _key(terms: Sequence[Term], per_feature: bool | None) -> object:
-    """Return what sets of terms have in common whose fits are the same."""
-    return frozenset((term_key(term, per_feature=bool(per_feature)), term.coefficient) for term in terms)
+    """Return what sets of terms have in common whose fits are the same: all of it where they keep their coefficients."""
+    return frozenset(terms if per_feature is None else (term_key(term, per_feature=per_feature) for term in terms))
 
 
 def _is_reached(loss: float, complexity: int, entries: Sequence[FrontEntry]) -> bool:

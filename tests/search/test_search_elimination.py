@@ -103,6 +103,16 @@ def test_terms_with_their_own_constants_are_dropped_as_well(data, scaling):
     assert len(front) > len(scorer.report(programs(text), NO_BANK))
 
 
+def test_vectors_that_are_not_fitted_anew_count_by_their_length_as_well(data):
+    X, _, _ = data
+    scorer = RowScorer(Rows(X, X @ [4.0, 2.0]), linear_scaling=False)
+    # Of both formulas the same is left, but for the length of the vector.
+    texts = "[2, 1]*x + sin(x)", "[4, 2]*x + 0.1*sin(x)*log(x)"
+    front = [entry for text in texts for entry in scorer._fitter.entries(Formula(text).expression)]
+    left = [str(entry.formulas[0]) for step in scorer.eliminated(front) for entry in step]
+    assert left == ["dot([2, 1], x)", "dot([4, 2], x)"]
+
+
 def test_an_exact_law_loses_the_terms_that_only_rounding_has_kept(rng):
     X = rng.uniform(0.5, 3.0, size=(400, 3))
     y = 1 / X[:, 0] + X[:, 1] ** 2
