@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_taskneurons._search._columns import TermColumns, distinct_terms, term_key
 from sklearn_taskneurons._search._formulas import count_nodes
 from sklearn_taskneurons._search._least_squares import LeastSquares, Solution, Targets
+from sklearn_taskneurons._search._moments import MAX_COLUMNS
 from sklearn_taskneurons._search._population import Floats
 from sklearn_taskneurons._search._refit import FormulaFitter
 from sklearn_taskneurons._search._scores import FrontEntry, quantised
@@ -134,7 +135,7 @@ def _losses(fitter: FormulaFitter, terms: Sequence[Term], per_feature: bool | No
         return None if factor is None else _OwnLosses(fitter, terms, factor)
     columns = TermColumns(terms, fitter.rows.n_features, per_feature=per_feature)
     work = (len(terms) ** 2 * columns.count**3) // 2
-    if work > max(_MOST_WORK, fitter.rows.n_rows * columns.count**2):
+    if 1 + columns.count > MAX_COLUMNS or work > max(_MOST_WORK, fitter.rows.n_rows * columns.count**2):
         return None
     least_squares = fitter.least_squares(columns.expressions)
     return None if least_squares is None else _RefittedLosses(columns, per_feature, least_squares)

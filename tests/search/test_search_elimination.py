@@ -222,3 +222,14 @@ def test_terms_of_more_columns_than_rows_allow_stay(rng):
     scorer = RowScorer(Rows(X, y), coefficients="per_feature")
     front = scorer.report(programs("1/x + x**2 + sin(x)"), np.zeros((0, 200)))
     assert [found for step in scorer.eliminated(front) for found in step] == []
+
+
+def test_terms_of_more_columns_than_are_ever_fitted_stay(data, monkeypatch):
+    for module in ("_refit", "_elimination"):
+        monkeypatch.setattr(f"sklearn_taskneurons._search.{module}.MAX_COLUMNS", 6)
+    X, y, _ = data
+    scorer = RowScorer(Rows(X, y), coefficients="per_feature")
+    front = scorer.report(programs("1/x + x**2 + sin(x)"), NO_BANK)
+    assert "[" not in str(front[-1].formulas[0])  # seven columns with that of ones: no vector is fitted
+    monkeypatch.setattr(type(scorer._fitter), "least_squares", lambda *_: pytest.fail("all columns were read"))
+    assert [found for step in scorer.eliminated(front) for found in step] == []
