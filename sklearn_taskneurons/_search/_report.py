@@ -80,5 +80,6 @@ def by_promise(length: Ints, loss: Floats) -> Ints:
     log_loss = np.log(np.maximum(quantised(loss), LOSS_FLOOR))
     best = np.lexsort((length, log_loss))[:1]
     line = np.interp(length, [1, max(2, *length[best])], [0.0, *log_loss[best]]) if len(length) else 0.0
-    order: Ints = np.lexsort((log_loss, log_loss - line))
+    with np.errstate(invalid="ignore"):  # losses that all are infinite
+        order: Ints = np.lexsort((log_loss, log_loss - line))
     return order

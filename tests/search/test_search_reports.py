@@ -45,6 +45,7 @@ def test_the_promise_of_programs_is_how_far_they_lie_below_the_line():
     # An exact law has no other one below its line; it comes before the constant, where the line begins.
     assert by_promise(np.array([1, 5, 9]), np.array([1.0, 0.9, 0.0])).tolist() == [2, 0, 1]
     assert by_promise(np.array([1]), np.array([np.inf])).tolist() == [0]
+    assert by_promise(np.array([3, 5]), np.full(2, np.inf)).tolist() == [0, 1]  # without a warning
 
 
 def test_a_law_is_reported_before_what_follows_the_noise(monkeypatch):
