@@ -53,7 +53,7 @@ def reported(scorer: Scorer, programs: Population, loss: Floats, bank: Floats, c
             ended = "interrupted"
     # In the order of the programs, which decides among equals.
     front = pareto([entry for row in sorted(found) for entry in found[row]])
-    return Report(front, ended) if ended or clock.is_over else _with_fewer_terms(scorer, front, clock)
+    return Report(front, ended) if ended else _with_fewer_terms(scorer, front, clock)
 
 
 def _with_fewer_terms(scorer: Scorer, front: list[FrontEntry], clock: Clock) -> Report:

@@ -190,7 +190,8 @@ def test_it_ends_when_the_time_is_up(data, monkeypatch):
     terms = [[term for term in entry.formulas[0].terms if not term.is_constant] for entry in found.front]
     assert [len(each) for each in terms] == [0, 2, 3, 4]
     late = report(scorer, TEXT, clock=Clock(deadline))
-    assert scorer.n_steps == 3
+    assert late.ended == "timed_out"
+    assert scorer.n_steps == 4  # another look at the clock
     assert late.front == scorer.report(programs(TEXT), NO_BANK)
 
 
